@@ -1,0 +1,37 @@
+"""In-context tuning for SegGPT: learn one prompt a segmentation task, keep the network frozen.
+
+The public names are imported when they are first used, so that `import prompttune` and a command's
+`--help` cost nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prompttune.errors import InputError
+    from prompttune.palette import Palette
+    from prompttune.prompt import Prompt
+    from prompttune.segmenter import Result, Segmenter
+    from prompttune.zoo.store import load_prompt
+
+__version__ = "0.1.0"
+__all__ = ["InputError", "Palette", "Prompt", "Result", "Segmenter", "__version__", "load_prompt"]
+
+_HOMES = {
+    "InputError": "prompttune.errors",
+    "Palette": "prompttune.palette",
+    "Prompt": "prompttune.prompt",
+    "Result": "prompttune.segmenter",
+    "Segmenter": "prompttune.segmenter",
+    "load_prompt": "prompttune.zoo.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'prompttune' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

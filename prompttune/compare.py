@@ -1,0 +1,258 @@
+"""Compare a tuned prompt with one example, with several, and with trivial answers.
+
+python -m prompttune.compare --task retina --prompt retina --data DIR --output DIR
+"""
+
+import argparse
+import math
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from prompttune.errors import InputError, run, suggest
+
+if TYPE_CHECKING:
+    from prompttune.data.task import TaskData
+    from prompttune.evaluation.comparison import Bench, Row, RowScores
+    from prompttune.evaluation.report import Comparison
+    from prompttune.prompt import Prompt
+    from prompttune.recipes import Recipe
+    from prompttune.segmenter import Segmenter
+    from prompttune.zoo.card import Card
+
+PROG = "prompttune.compare"
+ON_VALIDATION = (
+    "Scored on validation images, which also choose the thresholds: good for a quick look, too "
+    "optimistic for a claim."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Report a bad argument like any other bad input, in one line."""
+        raise InputError(f"{message} (see --help)")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; raises `InputError` for arguments that cannot be."""
+    parser = _Parser(
+        prog=f"python -m {PROG}",
+        description="Score a tuned prompt beside one-shot prompts and trivial answers, all alike.",
+    )
+    add = parser.add_argument
+    add("--task", required=True, help="name of a recipe, e.g. retina")
+    add("--prompt", required=True, help="the key: its name in the zoo, or its folder")
+    add("--output", required=True, type=Path, help="folder for comparison.json and index.html")
+    add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--split", choices=("test", "val"), default="test", help="images to score (default: test)")
+    add(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help="of: one-shot, one-shot-best, feature, tuned, all-foreground, nearest-colour "
+        "(default: all)",
+    )
+    add("--limit", type=_positive, metavar="N", help="score only the first N images")
+    add("--examples", type=_positive, default=5, metavar="N", help="one-shot examples (default: 5)")
+    add(
+        "--validation",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="validation images that choose thresholds, at most (default: 4)",
+    )
+    add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
+    add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
+    add("--backbone", default="seggpt-tiny", help="name or weights file (default: seggpt-tiny)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; raises `InputError` for bad input."""
+    args = parse(argv)
+
+    from prompttune.data.task import task_data
+    from prompttune.evaluation.report import Comparison, staged, write_report
+    from prompttune.evaluation.rows import ROWS
+    from prompttune.segmenter import Segmenter
+    from prompttune.zoo.key import load_key
+    from prompttune.zoo.store import find_key
+
+    rows = _chosen_rows(args.rows, ROWS)
+    path = find_key(args.prompt, args.prompts_zoo)
+    key, card = load_key(path)
+    recipe = _recipe(args.task, card)
+    with staged(args.output) as stage:
+        segmenter = Segmenter(args.backbone, device=args.device, precision=args.precision)
+        if "tuned" in rows:  # a key that fits another backbone still gives the others their scale
+            load_key(path, segmenter.network.fingerprint, segmenter.network.name)
+        data = task_data(recipe, args.data)
+        bench = _prepare(args, recipe, key, segmenter, data)
+        notices = _notices(args, data)
+        for notice in notices:
+            print(notice)
+        comparison = Comparison(
+            task=args.task,
+            backbone=segmenter.network.name,
+            data=data.name,
+            split=args.split,
+            palette=key.palette,
+            rows=_score(bench, rows),
+            samples=bench.test,
+            notices=notices,
+            details=_details(bench, segmenter, sys.argv[1:] if argv is None else argv),
+        )
+        write_report(stage, comparison)
+    _print_result(comparison, args.output)
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def _overlap(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number in 0..1, 1 excluded")
+    return value
+
+
+def _chosen_rows(names: Sequence[str] | None, known: dict[str, "Row"]) -> dict[str, "Row"]:
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown row '{name}'.{suggest(name, known)}")
+    return {name: known[name] for name in names or known}
+
+
+def _recipe(task: str, card: "Card") -> "Recipe":
+    """Return the task's recipe with the key's own split: no image that tuned it may be scored."""
+    from prompttune.recipes import load_recipe
+
+    split = {"seed", "val_fraction"} & card.recipe.keys()
+    recipe = load_recipe(task, {name: card.recipe[name] for name in split})
+    theirs = tuple(entry.name for entry in card.classes)
+    if theirs != recipe.classes:
+        raise InputError(
+            f"key {card.name}: its classes ({', '.join(theirs)}) are not those of task {task} "
+            f"({', '.join(recipe.classes)}); give the key's own task, {card.task}"
+        )
+    return recipe
+
+
+def _prepare(
+    args: argparse.Namespace,
+    recipe: "Recipe",
+    key: "Prompt",
+    segmenter: "Segmenter",
+    data: "TaskData",
+) -> "Bench":
+    from prompttune.evaluation.comparison import Bench
+
+    test = data.test if args.split == "test" else data.val
+    if not test:
+        raise InputError(f"{args.data}: no test images with masks; try --split val")
+    bench = Bench(
+        segmenter=segmenter,
+        key=key,
+        canvas=segmenter.network.config.canvas,
+        train=data.train,
+        validation=data.val[: args.validation],
+        test=test[: args.limit],
+        examples=args.examples,
+        overlap=recipe.overlap if args.overlap is None else args.overlap,
+        seed=args.seed,
+    )
+    # Read all that will be scored once: a bad file shows now and not after an hour.
+    for samples in (bench.validation, bench.test):
+        for _ in samples:
+            pass
+    return bench
+
+
+def _notices(args: argparse.Namespace, data: "TaskData") -> tuple[str, ...]:
+    """Return what a reader must know of the images before any number."""
+    notices = []
+    if data.generated:
+        notices.append(f"No --data: these are {data.name}, not real ones.")
+    if args.split == "val":
+        notices.append(ON_VALIDATION)
+    return tuple(notices)
+
+
+def _score(bench: "Bench", rows: dict[str, "Row"]) -> list["RowScores"]:
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from prompttune.evaluation.comparison import compare, count_predictions
+
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("Comparing", total=count_predictions(bench, rows))
+        bench.on_image = lambda: progress.advance(bar)
+        return compare(bench, rows)
+
+
+def _details(bench: "Bench", segmenter: "Segmenter", words: Sequence[str]) -> dict[str, object]:
+    from prompttune import __version__
+
+    return {
+        "prompt": bench.key.name,
+        "command": shlex.join(["python", "-m", PROG, *map(_public, words)]),
+        "scale": bench.key.scale,
+        "overlap": bench.overlap,
+        "seed": bench.seed,
+        "examples": [sample.name for sample in bench.drawn[: bench.examples]],
+        "validation": [sample.name for sample in bench.validation],
+        "device": segmenter.device.type,
+        "precision": "bf16" if segmenter.bf16 else "fp32",
+        "prompttune_version": __version__,
+    }
+
+
+def _public(word: str) -> str:
+    """Shorten an absolute path to its last part: the rest is of no use to others."""
+    flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{equals}{Path(value).name if os.path.isabs(value) else value}"
+
+
+def _print_result(comparison: "Comparison", output: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from prompttune.evaluation.page import format_dice, format_score
+    from prompttune.evaluation.report import describe, headline
+
+    about = f"{comparison.data}, {comparison.split}, {len(comparison.samples)} images"
+    table = Table(title=f"{comparison.task} with {comparison.backbone} ({about})")
+    table.add_column("row")
+    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", "s/image"):
+        table.add_column(head, justify="right")
+    for row in describe(comparison)["rows"]:
+        table.add_row(
+            row["mode"],
+            str(row["prompts"]),
+            format_dice(row),
+            *(format_score(row[name]) for name in ("iou", "auc", "cldice")),
+            f"{row['seconds_per_image']:.2f}",
+        )
+    console = Console()
+    console.print(table)
+    if text := headline(comparison.rows):
+        console.print(text, highlight=False)
+    console.print(f"Pictures and table: {output / 'index.html'}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    run(main, PROG)

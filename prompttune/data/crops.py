@@ -1,0 +1,125 @@
+"""Crops of samples at the canvas' size, to tune a prompt on."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from prompttune.data.augmentation import Augmentation
+from prompttune.data.layouts import LoadedSample
+from prompttune.data.reading import IGNORE
+from prompttune.errors import InputError
+from prompttune.pixels import to_tensor, to_uint8
+from prompttune.tiling import resize, resize_nearest, scaled_size
+
+FOREGROUND_SHARE = 0.5
+
+
+class CropDataset(Dataset[dict[str, Tensor]]):
+    """Random crops of samples at `scale`, as a map from index to crop.
+
+    Item i depends on (`seed`, i) alone, whatever was asked before and in whichever worker, so a
+    resumed run sees what an unbroken one would have. There are items beyond `length` as well.
+
+    A crop is placed around an anchor pixel, which may be anywhere in it: in `FOREGROUND_SHARE` of
+    the crops a pixel of one of the sample's classes (each class equally often, so that rare ones
+    are seen), in the others any pixel that counts. Images smaller than the canvas are mirrored at
+    their borders.
+
+    Args:
+        samples: loaded ones; they are resized once, here.
+        canvas: side S of a crop.
+        scale: canvas pixels an image pixel.
+        seed: not negative.
+        length: what `len` says.
+        augment: apply `augmentation` to the crops (for training).
+
+    An item is `{"image": 3 x S x S float32 in [0, 1], "class_map": S x S int64}`; in the class map
+    255 stands for pixels to ignore, outside the field of view and in mirrored borders too.
+
+    Raises:
+        InputError: no sample's mask shows any class.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[LoadedSample],
+        canvas: int,
+        scale: float,
+        seed: int,
+        length: int,
+        augment: bool,
+    ) -> None:
+        self.canvas, self.seed, self.length = canvas, seed, length
+        self._augment = Augmentation(canvas) if augment else None
+        self._margin = self._augment.margin if self._augment else 0
+        self._pictures = [_prepared(sample, canvas, scale, self._margin) for sample in samples]
+        self._classes = [np.setdiff1d(np.unique(each), (0, IGNORE)) for _, each in self._pictures]
+        if not any(len(classes) for classes in self._classes):
+            names = ", ".join(sample.name for sample in samples[:3])
+            more = ", ..." if len(samples) > 3 else ""
+            raise InputError(
+                f"none of the {len(samples)} masks ({names}{more}) shows any class, so there is "
+                "nothing to learn; check the masks, or how their values map to classes"
+            )
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        return map(self.__getitem__, range(self.length))
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((self.seed, index))
+        number = int(rng.integers(len(self._pictures)))
+        image, class_map = self._pictures[number]
+        window = self._window(class_map, self._classes[number], rng)
+        image, class_map = image[window], class_map[window]
+        if self._augment is not None:
+            image, class_map = self._augment(image, class_map, int(rng.integers(2**31)))
+        return {
+            "image": to_tensor(image),
+            "class_map": torch.from_numpy(class_map.astype(np.int64)),
+        }
+
+    def _window(
+        self, class_map: np.ndarray, classes: np.ndarray, rng: np.random.Generator
+    ) -> tuple[slice, slice]:
+        """Place a crop, its margin included, around an anchor."""
+        if len(classes) and rng.random() < FOREGROUND_SHARE:
+            candidates = np.flatnonzero(class_map == rng.choice(classes))
+        else:
+            candidates = np.flatnonzero(class_map != IGNORE)
+        anchor = rng.choice(candidates) if len(candidates) else rng.integers(class_map.size)
+        slices = []
+        for place, length in zip(divmod(anchor, class_map.shape[1]), class_map.shape, strict=True):
+            side = self.canvas + 2 * self._margin
+            start = place - self._margin - int(rng.integers(self.canvas))
+            start = min(max(start, 0), length - side)
+            slices.append(slice(start, start + side))
+        return slices[0], slices[1]
+
+
+def _prepared(
+    sample: LoadedSample, canvas: int, scale: float, margin: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Resize a sample as prediction does, ignore what lies outside the field of view, add borders.
+
+    The image is mirrored to at least `canvas` a side, and by `margin` around that.
+    """
+    class_map = sample.class_map
+    if sample.field_of_view is not None:
+        class_map = np.where(sample.field_of_view, class_map, IGNORE).astype(np.uint8)
+    size = scaled_size(class_map.shape[0], class_map.shape[1], scale)
+    image = to_uint8(resize(to_tensor(sample.image), size))
+    class_map = resize_nearest(torch.from_numpy(class_map), size).numpy()
+    borders = []
+    for length in size:
+        missing = max(0, canvas - length)
+        borders.append((missing // 2 + margin, missing - missing // 2 + margin))
+    return (
+        np.pad(image, (*borders, (0, 0)), mode="reflect"),
+        np.pad(class_map, borders, constant_values=IGNORE),
+    )

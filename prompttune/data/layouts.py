@@ -1,0 +1,259 @@
+"""Find the images, masks and fields of view of a data folder, and split them into parts."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from prompttune.data.reading import read_field_of_view, read_image, read_mask
+from prompttune.errors import InputError
+
+TEST_FRACTION = 0.2
+SUFFIXES = frozenset(
+    [
+        ".bmp",
+        ".gif",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
+)
+_LAYOUTS = (
+    "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "
+    "training/ and test/ with images/ + 1st_manual/ + mask/; CHASE_DB1's Image_01L.jpg + "
+    "Image_01L_1stHO.png"
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The files of one image: its mask, and its field of view where it has one."""
+
+    name: str
+    image: Path
+    mask: Path
+    field_of_view: Path | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint parts of a data folder (`val` repeats `train` where that has fewer than 3 images).
+
+    `test` is empty where the folder has no test masks, or too few images to set any aside.
+    `layout` says in words how the folder was read.
+    """
+
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    layout: str
+
+
+@dataclass(frozen=True)
+class LoadedSample:
+    """One image (`H x W x 3 uint8`), class map (`H x W uint8`) and field of view (`H x W bool`).
+
+    Class map: 0 background, i the i-th class, 255 ignore. It does not have the field of view in it.
+    """
+
+    name: str
+    image: np.ndarray
+    class_map: np.ndarray
+    field_of_view: np.ndarray | None = None
+
+
+def find_split(folder: str | Path, seed: int = 0, val_fraction: float = 0.2) -> Split:
+    """Find the samples of a folder in one of the known layouts and split them by `seed`.
+
+    - `train/` and `test/`, each `images/` + `masks/` with equal stems, optional `fov/`;
+    - the same without parts, `images/` + `masks/`: a fifth becomes `test`;
+    - DRIVE's release: `training/images/21_training.tif`, `training/1st_manual/21_manual1.gif`,
+      `training/mask/21_training_mask.gif` (the field of view), `test/` likewise, where masks may
+      be missing (then `test` is empty);
+    - CHASE_DB1's release: `Image_01L.jpg`, `Image_01L_1stHO.png` (first observer) in one folder: a
+      fifth of the children becomes `test`; both eyes of a child stay in one part.
+
+    Of what is left for training, `val_fraction` becomes `val`, at least one image; with fewer than
+    3 images `val` is `train`. The parts depend on seed and names alone, not on the file system.
+
+    Raises:
+        InputError: missing folder, unknown layout, no images, an image or mask without partner.
+    """
+    folder = Path(folder)
+    if not 0 < val_fraction < 1:
+        raise InputError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    if (folder / "train").is_dir():
+        train, test = _pairs(folder / "train"), _pairs(folder / "test")
+        return _split(train, test, seed, val_fraction, "train/ and test/ with images/ + masks/")
+    if (folder / "training" / "1st_manual").is_dir():
+        train, test = _drive(folder / "training"), ()
+        if (folder / "test" / "1st_manual").is_dir():
+            test = _drive(folder / "test")
+        return _split(train, test, seed, val_fraction, "DRIVE's release")
+    if (folder / "images").is_dir():
+        samples = _pairs(folder)
+        return _split(samples, None, seed, val_fraction, "images/ + masks/, split by seed")
+    if samples := _chase(folder):
+        layout = "CHASE_DB1's release, children split by seed"
+        return _split(samples, None, seed, val_fraction, layout, _child)
+    raise InputError(f"{folder}: holds no known layout; it should have {_LAYOUTS}")
+
+
+def load_sample(
+    sample: Sample, classes: int, values: Mapping[int, int] | None = None
+) -> LoadedSample:
+    """Read the files of a sample; `classes` and `values` as `read_mask` takes them.
+
+    Raises:
+        InputError: a file that cannot be read, or a mask or field of view of another size.
+    """
+    image = read_image(sample.image)
+    class_map = read_mask(sample.mask, classes, values)
+    _check_size(sample.image, image, sample.mask, class_map)
+    if sample.field_of_view is None:
+        return LoadedSample(sample.name, image, class_map)
+    field_of_view = read_field_of_view(sample.field_of_view)
+    _check_size(sample.image, image, sample.field_of_view, field_of_view)
+    return LoadedSample(sample.name, image, class_map, field_of_view)
+
+
+def fingerprint_samples(samples: Iterable[Sample | LoadedSample]) -> str:
+    """Return the SHA-256 (hex) of names and contents of samples, in any order.
+
+    Of files the bytes count, of loaded (generated) samples the arrays.
+    """
+    digests = sorted(_digest(sample) for sample in samples)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _digest(sample: Sample | LoadedSample) -> str:
+    if isinstance(sample, Sample):
+        paths = (sample.image, sample.mask, sample.field_of_view)
+        contents = [path.read_bytes() if path else b"" for path in paths]
+    else:
+        arrays = (sample.image, sample.class_map, sample.field_of_view)
+        contents = [b"" if array is None else array.tobytes() for array in arrays]
+    parts = [hashlib.sha256(content).hexdigest() for content in contents]
+    return " ".join([hashlib.sha256(sample.name.encode()).hexdigest(), *parts])
+
+
+def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) -> None:
+    if pixels.shape[:2] != mask.shape:
+        sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (pixels, mask)]
+        raise InputError(
+            f"{image} has {sizes[0]} pixels (width x height), but {other} has {sizes[1]}; "
+            "they must have equal sizes"
+        )
+
+
+def _split(
+    samples: Sequence[Sample],
+    test: Sequence[Sample] | None,
+    seed: int,
+    val_fraction: float,
+    layout: str,
+    group: Callable[[Sample], str] = lambda sample: sample.name,
+) -> Split:
+    """Split `val`, and `test` where it is None, off `samples`; a group is never torn apart."""
+    if test is None:
+        test, samples = _split_off(samples, TEST_FRACTION, seed, group)
+    val, train = _split_off(samples, val_fraction, seed, group)
+    return Split(tuple(train), tuple(val or train), tuple(test), layout)
+
+
+def _split_off(
+    samples: Sequence[Sample], fraction: float, seed: int, group: Callable[[Sample], str]
+) -> tuple[list[Sample], list[Sample]]:
+    """Return `fraction` of the samples (at least one group) and the rest; none of fewer than 3."""
+
+    def order(key: str) -> str:  # the same on every machine and for every version of numpy
+        return hashlib.sha256(f"{seed} {key}".encode()).hexdigest()
+
+    keys = sorted({group(sample) for sample in samples}, key=order)
+    count = max(1, round(fraction * len(keys))) if len(keys) > 2 else 0
+    taken = set(keys[: min(count, len(keys) - 1)])
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    return (
+        [sample for sample in ordered if group(sample) in taken],
+        [sample for sample in ordered if group(sample) not in taken],
+    )
+
+
+def _pairs(folder: Path) -> tuple[Sample, ...]:
+    """Pair `images/`, `masks/` and, where it exists, `fov/` by stem."""
+    images, masks = _files(folder / "images"), _files(folder / "masks")
+    fields = _files(folder / "fov") if (folder / "fov").is_dir() else None
+    return _matched(folder, images, masks, fields)
+
+
+def _drive(folder: Path) -> tuple[Sample, ...]:
+    """Pair a part of DRIVE's own release by the number that its names begin with."""
+    images = _files(folder / "images", r"\d+(?=_)")
+    masks = _files(folder / "1st_manual", r"\d+(?=_)")
+    fields = _files(folder / "mask", r"\d+(?=_)")
+    return _matched(folder, images, masks, fields)
+
+
+def _chase(folder: Path) -> tuple[Sample, ...]:
+    """Pair CHASE_DB1's images with the masks of the first observer; none where there are none."""
+    images = _files(folder, r"Image_\d+[LR](?=\.)")
+    masks = _files(folder, r"Image_\d+[LR](?=_1stHO\.)")
+    return _matched(folder, images, masks, None) if images or masks else ()
+
+
+def _child(sample: Sample) -> str:
+    return sample.name.rstrip("LR")
+
+
+def _files(folder: Path, key: str = r".+(?=\.[^.]+$)") -> dict[str, Path]:
+    """Return the folder's image files by the start of their names that `key` matches."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        match = re.match(key, path.name)
+        if not match or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if match[0] in found:
+            raise InputError(
+                f"{path} and {found[match[0]].name} beside it are both '{match[0]}'; keep one"
+            )
+        found[match[0]] = path
+    return found
+
+
+def _matched(
+    folder: Path,
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    fields: dict[str, Path] | None,
+) -> tuple[Sample, ...]:
+    if not images and not masks:
+        raise InputError(f"{folder}: holds no images; they end in {', '.join(sorted(SUFFIXES))}")
+    _check_partners(images, masks, "mask")
+    _check_partners(masks, images, "image")
+    if fields is not None:
+        _check_partners(images, fields, "field of view")
+    return tuple(
+        Sample(images[key].stem, images[key], masks[key], fields[key] if fields else None)
+        for key in sorted(images)
+    )
+
+
+def _check_partners(files: dict[str, Path], partners: dict[str, Path], kind: str) -> None:
+    lacking = sorted(set(files) - set(partners))
+    if lacking:
+        others = f" (nor have {len(lacking) - 1} others)" if len(lacking) > 1 else ""
+        raise InputError(f"{files[lacking[0]]}: has no {kind}{others}; add it or take the file out")

@@ -1,0 +1,88 @@
+"""The images of a task: read from a folder, or generated where none is given."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from prompttune.data.fundus import generate_fundus
+from prompttune.data.layouts import (
+    LoadedSample,
+    Sample,
+    find_split,
+    fingerprint_samples,
+    load_sample,
+)
+from prompttune.errors import InputError
+from prompttune.recipes import Recipe
+
+GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
+GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
+FIRST_TEST_SEED = 1_000_000
+"""Generated test images come from seeds that no training image has."""
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The three parts of a task's images; `val` chooses, `test` is only ever scored."""
+
+    train: Sequence[LoadedSample]
+    val: Sequence[LoadedSample]
+    test: Sequence[LoadedSample]
+    name: str
+    """The folder's own name, or what was generated."""
+    layout: str
+    """How the folder was read."""
+    generated: bool
+
+    def sha256(self) -> str:
+        """Return a hash of the names and contents that tuning may see: `train` and `val`."""
+        parts = [
+            part.samples if isinstance(part, SampleFolder) else part
+            for part in (self.train, self.val)
+        ]
+        return fingerprint_samples([sample for part in parts for sample in part])
+
+
+class SampleFolder(Sequence[LoadedSample]):
+    """Samples that are read when they are asked for: a split need not fit into memory."""
+
+    def __init__(self, samples: Sequence[Sample], recipe: Recipe) -> None:
+        self.samples = samples
+        self.recipe = recipe
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @overload
+    def __getitem__(self, index: int) -> LoadedSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "SampleFolder": ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return SampleFolder(self.samples[index], self.recipe)
+        return load_sample(self.samples[index], len(self.recipe.classes), self.recipe.mask_values)
+
+
+def task_data(recipe: Recipe, folder: Path | None) -> TaskData:
+    """Find a task's images; the split depends on the recipe's seed, not on who asks.
+
+    Raises:
+        InputError: As `find_split`, or no folder for a task without a generator.
+    """
+    if folder is None:
+        return _generated(recipe)
+    split = find_split(folder, recipe.seed, recipe.val_fraction)
+    train, val, test = (SampleFolder(part, recipe) for part in (split.train, split.val, split.test))
+    return TaskData(train, val, test, folder.resolve().name, split.layout, generated=False)
+
+
+def _generated(recipe: Recipe) -> TaskData:
+    if recipe.generator is None:
+        raise InputError(f"task '{recipe.task}' has no generated images; give --data DIR")
+    generate = GENERATORS[recipe.generator]
+    train = range(recipe.seed, recipe.seed + GENERATED_TRAIN)
+    val = range(train.stop, train.stop + GENERATED_VAL)
+    test = range(FIRST_TEST_SEED, FIRST_TEST_SEED + GENERATED_TEST)
+    parts = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
+    return TaskData(*parts, f"generated {recipe.generator} images", "generated", generated=True)

@@ -1,0 +1,208 @@
+"""Dice, IoU, ROC-AUC and clDice of one image, and the rule that sets a decision threshold.
+
+Only counted pixels enter: inside the field of view and not ignored (255). With several classes each
+metric is the mean over the classes that the truth shows. A data set's value is the mean over its
+images, so a large image weighs no more than a small one.
+
+Conventions where a ratio has no denominator:
+- truth without foreground: Dice, IoU and clDice are 1 if nothing was predicted, else 0; AUC is NaN;
+- truth with nothing but foreground: AUC is NaN;
+- no counted pixel at all: everything is NaN.
+NaN values are left out of means; a mean of nothing is NaN.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from prompttune.palette import IGNORE
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One image's values, or their mean; each in [0, 1] or NaN where it is not defined."""
+
+    dice: float
+    iou: float
+    auc: float
+    cldice: float
+
+
+UNDEFINED = Metrics(math.nan, math.nan, math.nan, math.nan)
+
+
+def threshold_grid() -> np.ndarray:
+    """Return the 33 thresholds that are tried, ascending `float32`, the middle one 0.5.
+
+    Evenly spaced logits: with one white class the score of grey level g is sigmoid(6 (2 g - 1)), so
+    the grid is even in g, and the faint answers of a weak prompt find their threshold too.
+    """
+    logits = np.linspace(-6, 6, 35)[1:-1]
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)
+
+
+def counted_pixels(class_map: np.ndarray, field_of_view: np.ndarray | None) -> np.ndarray:
+    """Return `H x W bool`: the pixels that are scored."""
+    counted = class_map != IGNORE
+    return counted if field_of_view is None else counted & field_of_view
+
+
+def measure(
+    scores: np.ndarray, predicted: np.ndarray, truth: np.ndarray, counted: np.ndarray
+) -> Metrics:
+    """Measure one image.
+
+    Args:
+        scores: `C x H x W float`, one plane a foreground class.
+        predicted: `H x W uint8` class map decided from the scores.
+        truth: `H x W uint8` class map.
+        counted: `H x W bool`, the pixels that are scored.
+    """
+    if not counted.any():
+        return UNDEFINED
+    truth, predicted = np.where(counted, truth, 0), np.where(counted, predicted, 0)
+    present = [index for index in range(1, len(scores) + 1) if (truth == index).any()]
+    if not present:
+        agreed = 0.0 if predicted.any() else 1.0
+        return Metrics(agreed, agreed, math.nan, agreed)
+    return mean_metrics(
+        Metrics(
+            dice=dice(predicted == index, truth == index),
+            iou=iou(predicted == index, truth == index),
+            auc=auc(scores[index - 1][counted], truth[counted] == index),
+            cldice=cldice(predicted == index, truth == index),
+        )
+        for index in present
+    )
+
+
+def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return Dice = 2 |P and T| / (|P| + |T|) of two boolean masks; 1 if both are empty."""
+    total = np.count_nonzero(predicted) + np.count_nonzero(truth)
+    return 2 * np.count_nonzero(predicted & truth) / total if total else 1.0
+
+
+def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return IoU = |P and T| / |P or T| of two boolean masks; 1 if both are empty."""
+    union = np.count_nonzero(predicted | truth)
+    return np.count_nonzero(predicted & truth) / union if union else 1.0
+
+
+def auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Return the exact area under the ROC curve of a list of scores, ties counting half.
+
+    It is the share of (positive, negative) pairs that the scores order rightly (Mann-Whitney U).
+    NaN where one of the two kinds is missing.
+    """
+    positive, negative = np.sort(scores[truth]), np.sort(scores[~truth])
+    if not len(positive) or not len(negative):
+        return math.nan
+    below = np.searchsorted(negative, positive, "left").sum(dtype=np.int64)
+    not_above = np.searchsorted(negative, positive, "right").sum(dtype=np.int64)
+    return float(below + not_above) / 2 / len(positive) / len(negative)
+
+
+def cldice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return the centre-line Dice of two boolean masks (Shit et al., CVPR 2021, arXiv 2003.07311).
+
+    Harmonic mean of the share of the predicted skeleton inside the truth and the share of the true
+    skeleton inside the prediction: it asks whether thin structures are connected, not how wide they
+    are. 1 if both masks are empty, 0 if one is.
+    """
+    from skimage.morphology import skeletonize
+
+    if not predicted.any() or not truth.any():
+        return float(predicted.any() == truth.any())
+    precision = truth[skeletonize(predicted)].mean()
+    sensitivity = predicted[skeletonize(truth)].mean()
+    total = precision + sensitivity
+    return float(2 * precision * sensitivity / total) if total else 0.0
+
+
+def mean_metrics(metrics: Iterable[Metrics]) -> Metrics:
+    """Return the mean of each metric over those of its values that are defined."""
+    columns = zip(*(astuple(each) for each in metrics), strict=True)
+    means = [defined_mean(column) for column in columns]
+    return Metrics(*means) if means else UNDEFINED
+
+
+def defined_mean(values: Iterable[float]) -> float:
+    """Return the mean of the values that are not NaN, or NaN if there are none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan
+
+
+def or_zero(value: float) -> float:
+    """Return the value, or 0 for NaN: what is not defined never wins a choice."""
+    return 0.0 if math.isnan(value) else value
+
+
+def dice_curve(
+    scores: np.ndarray, truth: np.ndarray, counted: np.ndarray, thresholds: np.ndarray
+) -> np.ndarray:
+    """Return the Dice of one image at each threshold, exactly as deciding anew at each would give.
+
+    Deciding follows `Palette.decide`: foreground where the class scores sum to more than the
+    threshold, and there the class with the largest score. One pass for all thresholds.
+
+    Args:
+        scores: `C x H x W float32`.
+        truth: `H x W uint8` class map.
+        counted: `H x W bool`.
+        thresholds: T ascending values.
+
+    Returns:
+        T values, `float64`; NaN where no pixel counts.
+    """
+    steps = len(thresholds)
+    if not counted.any():
+        return np.full(steps, math.nan)
+    planes, true = scores[:, counted], truth[counted]
+    # A pixel is foreground at the first `passed` thresholds, those below its score.
+    passed = np.searchsorted(thresholds.astype(planes.dtype), planes.sum(axis=0), "left")
+    guess = planes.argmax(axis=0) + 1
+
+    def foreground(chosen: np.ndarray) -> np.ndarray:
+        counts = np.bincount(passed[chosen], minlength=steps + 1)
+        return counts[::-1].cumsum()[::-1][1:]
+
+    present = [index for index in range(1, len(scores) + 1) if (true == index).any()]
+    if not present:
+        return (foreground(np.ones_like(passed, dtype=bool)) == 0).astype(float)
+    curves = []
+    for index in present:
+        guessed, wanted = guess == index, true == index
+        overlap, predicted = foreground(guessed & wanted), foreground(guessed)
+        curves.append(2 * overlap / (predicted + np.count_nonzero(wanted)))
+    return np.mean(curves, axis=0)
+
+
+def best_threshold(curves: Sequence[np.ndarray], thresholds: np.ndarray) -> tuple[float, float]:
+    """Return the threshold with the best mean Dice over some images, and that mean Dice.
+
+    Args:
+        curves: one `dice_curve` an image.
+        thresholds: the values that the curves were taken at.
+
+    Of equally good thresholds the one nearest 0.5 is taken. Without any image that has counted
+    pixels there is nothing to choose by: 0.5 and NaN.
+    """
+    means = np.array([defined_mean(column) for column in zip(*curves, strict=True)])
+    if not len(means) or np.isnan(means).all():
+        return 0.5, math.nan
+    best = np.flatnonzero(means == means.max())
+    chosen = min(best, key=lambda index: abs(thresholds[index] - 0.5))
+    return float(thresholds[chosen]), float(means[chosen])
+
+
+def choose_threshold(
+    images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> tuple[float, float]:
+    """Return the best threshold of the grid, and its mean Dice, for (scores, truth, counted) each.
+
+    This is the one rule by which thresholds are set, for keys and for rows of a comparison alike.
+    """
+    grid = threshold_grid()
+    return best_threshold([dice_curve(*image, grid) for image in images], grid)

@@ -1,0 +1,227 @@
+"""What a comparison leaves behind: JSON, one picture a test image, and a page."""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from prompttune.data.layouts import LoadedSample
+from prompttune.errors import InputError
+from prompttune.evaluation import page
+from prompttune.evaluation.comparison import RowScores, Trial
+from prompttune.evaluation.metrics import Metrics, or_zero
+from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
+from prompttune.palette import Palette
+
+JSON, PAGE, PICTURES, STAGE = "comparison.json", "index.html", "pictures", ".unfinished"
+SCORING = (
+    "Every row is scored alike: the same tiles at the same scale, the same overlap, and the "
+    "decision threshold with the best mean Dice on the validation images. Values are means over "
+    "images, of counted pixels only; ± is the standard deviation over the examples."
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison, ready to be reported."""
+
+    task: str
+    backbone: str
+    """Name of the backbone."""
+    data: str
+    """Name of the data folder (no path), or what was generated."""
+    split: str
+    palette: Palette
+    rows: Sequence[RowScores]
+    samples: Sequence[LoadedSample]
+    """The images that were scored, in the order of the trials' metrics."""
+    notices: tuple[str, ...] = ()
+    """What a reader must know first, e.g. that the images are generated."""
+    details: dict[str, object] = field(default_factory=dict)
+    """Further fields of `comparison.json`."""
+
+
+def describe(comparison: Comparison) -> dict:
+    """Return what `comparison.json` holds; what is not defined is None (null).
+
+    Each row has `mode`, `prompts`, `dice`, `dice_sd`, `iou`, `auc`, `cldice`, `seconds_per_image`,
+    and `trials`: one a candidate, with its threshold, its Dice on the validation images and its
+    values image by image.
+    """
+    names = [sample.name for sample in comparison.samples]
+    return {
+        "task": comparison.task,
+        "backbone": comparison.backbone,
+        "data": comparison.data,
+        "split": comparison.split,
+        "rows": [_describe_row(row, names) for row in comparison.rows],
+        "scoring": SCORING,
+        "notices": list(comparison.notices),
+        **comparison.details,
+    }
+
+
+def headline(rows: Sequence[RowScores]) -> str:
+    """Return a sentence that sets the tuned prompt beside one example; empty without both."""
+    dice = {row.mode: row.mean.dice for row in rows}
+    trials = {row.mode: len(row.trials) for row in rows}
+    if not {"tuned", "one-shot"} <= dice.keys() or any(map(math.isnan, dice.values())):
+        return ""
+    gain = dice["tuned"] - dice["one-shot"]
+    text = (
+        f"The tuned prompt reaches a Dice of {dice['tuned']:.3f}, {abs(gain):.3f} "
+        f"{'above' if gain >= 0 else 'below'} the mean of {trials['one-shot']} examples"
+    )
+    if "one-shot-best" in dice:
+        gain = dice["tuned"] - dice["one-shot-best"]
+        text += f" and {abs(gain):.3f} {'above' if gain >= 0 else 'below'} the best of them"
+    return text + "."
+
+
+def write_report(folder: Path, comparison: Comparison) -> None:
+    """Write pictures, page and JSON into an empty folder (see `staged`)."""
+    content = describe(comparison)
+    pictures = _write_pictures(folder, comparison)
+    key: dict[str, str] = {}
+    if len(comparison.palette.classes) == 1:
+        colours = {"hit": HIT, "missed": MISSED, "false": FALSE}
+        key = {_css(colour): meaning for meaning, colour in colours.items()}
+    else:
+        palette = zip(comparison.palette.colours, comparison.palette.classes, strict=True)
+        key = {_css(colour): name for colour, name in palette}
+    html = page.render_page(content, headline(comparison.rows), comparison.notices, key, pictures)
+    (folder / PAGE).write_text(html, encoding="utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / JSON).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def staged(output: Path) -> Iterator[Path]:
+    """Give an empty folder inside `output`, and move what was written there to `output` at the end.
+
+    Entered before the work, so that an output that cannot be written is known at once. If the work
+    fails, `output` stays as it was.
+
+    Raises:
+        InputError: `output` is a file, or a folder with anything but an earlier comparison in it.
+    """
+    _check_output(output)
+    stage = output / STAGE
+    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        _publish(stage, output)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if not any(output.iterdir()):
+            output.rmdir()
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file; --output names a folder")
+    if not output.is_dir() or {path.name for path in output.iterdir()} <= {STAGE}:
+        return
+    try:
+        earlier = json.loads((output / JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = None
+    if not isinstance(earlier, dict) or "rows" not in earlier:
+        raise InputError(
+            f"{output}: is not empty and holds no earlier comparison; choose another --output"
+        )
+
+
+def _publish(stage: Path, output: Path) -> None:
+    """Move every file, page and JSON last: they never name a picture that is not there yet."""
+    files = [path for path in stage.rglob("*") if path.is_file()]
+    for path in files:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    (output / PICTURES).mkdir(exist_ok=True)
+    for path in sorted(files, key=lambda path: path.parent == stage):
+        os.replace(path, output / path.relative_to(stage))
+    fresh = {path.name for path in files}
+    for path in (output / PICTURES).glob("*.png"):
+        if path.name not in fresh:
+            path.unlink()
+
+
+def _describe_row(row: RowScores, names: Sequence[str]) -> dict:
+    return {
+        "mode": row.mode,
+        "prompts": row.prompts,
+        "dice": _number(row.mean.dice),
+        "dice_sd": _number(row.dice_sd),
+        "iou": _number(row.mean.iou),
+        "auc": _number(row.mean.auc),
+        "cldice": _number(row.mean.cldice),
+        "seconds_per_image": _number(row.seconds_per_image),
+        "trials": [_describe_trial(trial, names) for trial in row.trials],
+    }
+
+
+def _describe_trial(trial: Trial, names: Sequence[str]) -> dict:
+    return {
+        "name": trial.candidate.name,
+        "threshold": _number(trial.validated.threshold),
+        "validation_dice": _number(trial.validated.dice),
+        **_describe_metrics(trial.mean),
+        "images": {
+            name: _describe_metrics(metrics)
+            for name, metrics in zip(names, trial.images, strict=True)
+        },
+    }
+
+
+def _describe_metrics(metrics: Metrics) -> dict:
+    return {name: _number(value) for name, value in asdict(metrics).items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
+
+
+def _shown(rows: Sequence[RowScores]) -> list[tuple[str, Trial]]:
+    """Return what the pictures show: the one-shot trial that validation prefers, and the key's."""
+    trials = {row.mode: row.trials for row in rows}
+    shots = trials.get("one-shot") or trials.get("one-shot-best") or ()
+    shown = []
+    if shots:
+        label = "one-shot, best example" if "one-shot-best" in trials else "one-shot"
+        best = max(shots, key=lambda trial: or_zero(trial.validated.dice))
+        shown.append((label, best))
+    if "tuned" in trials:
+        shown.append(("tuned", trials["tuned"][0]))
+    return shown or [(rows[0].mode, rows[0].trials[0])]
+
+
+def _write_pictures(folder: Path, comparison: Comparison) -> list[page.Picture]:
+    (folder / PICTURES).mkdir()
+    shown = _shown(comparison.rows)
+    pictures = []
+    for index, sample in enumerate(comparison.samples):
+        truth, view = sample.class_map, sample.field_of_view
+        panels = [(sample.name, sample.image)]
+        panels.append(("truth", colour_answer(truth, truth, view, comparison.palette)))
+        caption = [sample.name]
+        for label, trial in shown:
+            title = f"{label}: Dice {page.format_score(trial.images[index].dice)}"
+            answer = trial.class_map(index, truth.shape)
+            panels.append((title, colour_answer(answer, truth, view, comparison.palette)))
+            caption.append(title)
+        name = re.sub(r"[^\w.-]+", "_", sample.name)
+        path = f"{PICTURES}/{index + 1:03d}_{name}.png"
+        save_picture(folder / path, panels)
+        pictures.append(page.Picture(path, "; ".join(caption)))
+    return pictures
+
+
+def _css(colour: tuple[int, int, int]) -> str:
+    return "rgb({} {} {})".format(*colour)

@@ -1,0 +1,67 @@
+"""The rows that a comparison can have, by name.
+
+A new row is a function from a `Bench` to candidates, in its own file, and one line in `ROWS`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from prompttune.evaluation.baselines import AllForeground, NearestColour
+from prompttune.evaluation.comparison import (
+    Bench,
+    Candidate,
+    Row,
+    best_by_validation,
+    example_map,
+)
+
+
+def one_shot(bench: Bench) -> list[Candidate]:
+    """Each drawn training example as a prompt of its own."""
+    return [
+        bench.prompted(f"one-shot: {sample.name}", bench.from_examples([sample]))
+        for sample in bench.drawn[: bench.examples]
+    ]
+
+
+def feature(bench: Bench) -> list[Candidate]:
+    """The feature ensemble of several training examples (SegGPT, arXiv 2304.03284, section 3.3)."""
+    samples = bench.drawn[: bench.ensemble]
+    return [bench.prompted(f"feature: {len(samples)} examples", bench.from_examples(samples))]
+
+
+def tuned(bench: Bench) -> list[Candidate]:
+    """The key."""
+    return [bench.prompted(f"tuned: {bench.key.name}", bench.key)]
+
+
+def all_foreground(bench: Bench) -> list[Candidate]:
+    """Everything is foreground: what a metric gives for nothing."""
+    baseline = AllForeground([example_map(each) for each in bench.drawn], len(bench.classes))
+    return [_unprompted("all-foreground", 0, baseline.scores)]
+
+
+def nearest_colour(bench: Bench) -> list[Candidate]:
+    """The colours of each one-shot example, the whole of its image."""
+    candidates = []
+    for sample in bench.drawn[: bench.examples]:
+        baseline = NearestColour(
+            sample.image, sample.class_map, sample.field_of_view, len(bench.classes)
+        )
+        candidates.append(_unprompted(f"nearest-colour: {sample.name}", 1, baseline.scores))
+    return candidates
+
+
+def _unprompted(name: str, prompts: int, scores: Callable[[np.ndarray], np.ndarray]) -> Candidate:
+    return Candidate(name, prompts, lambda _, image: scores(image))
+
+
+ROWS: dict[str, Row] = {
+    "one-shot": Row(one_shot),
+    "one-shot-best": Row(one_shot, choose=best_by_validation),
+    "feature": Row(feature),
+    "tuned": Row(tuned),
+    "all-foreground": Row(all_foreground),
+    "nearest-colour": Row(nearest_colour),
+}

@@ -1,0 +1,144 @@
+"""Tune a prompt for one task, keep it as a key, and show what it gained.
+
+python -m prompttune.fit --task retina [--data DIR]
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from prompttune.errors import InputError, run
+from prompttune.recipes import Recipe, recipe_values, task_names
+
+if TYPE_CHECKING:
+    from prompttune.data.task import TaskData
+    from prompttune.tuning.finish import Finished
+
+PROG = "prompttune.fit"
+
+
+def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
+    """Parse a command line: the task's recipe, overridden by what the line names."""
+    parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--backbone", default="seggpt-tiny", help="name or weights file")
+    add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
+    add("--name", help="of the key (default: the task, with -generated where there is no --data)")
+    add("--output", type=Path, help="folder of the run (default: runs/NAME)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
+    add("--logger", choices=("csv", "wandb"), default="csv")
+    add("--workers", type=int, default=0, help="processes that cut crops")
+    add("--resume", action="store_true", help="go on with the run in --output")
+    add("--overwrite", action="store_true", help="start anew where a run or key of this name exists")
+    parser.add_class_arguments(Recipe)
+    if task := _task_of(argv):
+        parser.set_defaults(recipe_values(task))
+    args = parser.parse_args(list(argv))
+    return args, Recipe(**{field.name: args[field.name] for field in fields(Recipe)})
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Report a bad argument like any other bad input, in one line."""
+        raise InputError(f"{message} (see --help)") from ex
+
+
+def _task_of(argv: Sequence[str]) -> str | None:
+    """Find the task before all else, since its recipe gives the other defaults."""
+    for position, word in enumerate(argv):
+        if word == "--task" and position + 1 < len(argv):
+            return argv[position + 1]
+        if word.startswith("--task="):
+            return word.removeprefix("--task=")
+    if "--help" in argv or "-h" in argv:
+        return None
+    raise InputError(f"--task is needed, one of: {', '.join(task_names())}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; raises `InputError` for bad input."""
+    argv = sys.argv[1:] if argv is None else argv
+    args, recipe = parse(argv)
+    name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
+    output = args.output or Path("runs") / name
+
+    from prompttune.data.task import task_data
+    from prompttune.segmenter import Segmenter, choose_bf16
+    from prompttune.tuning.finish import finish
+    from prompttune.tuning.run import Machine, discard, tune
+    from prompttune.zoo.key import check_savable
+    from prompttune.zoo.store import save_folder
+
+    zoo = save_folder(args.prompts_zoo)
+    overwrite = args.overwrite or args.resume
+    check_savable(name, zoo, overwrite)
+    segmenter = Segmenter(args.backbone, device=args.device)
+    data = task_data(recipe, args.data)
+    _announce(recipe, data)
+    if args.overwrite and not args.resume:
+        discard(output)
+    bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
+    machine = Machine(segmenter.device, bf16, args.logger, args.workers)
+    tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
+    command = shlex.join(["python", "-m", PROG, *argv])
+    with _scoring_bar() as on_start:
+        finished = finish(tuned, recipe, segmenter, data, name, zoo, output, command, overwrite, on_start)
+    _print_result(finished, name, data)
+    return 0
+
+
+def _announce(recipe: Recipe, data: "TaskData") -> None:
+    if data.generated:
+        print(f"No --data: tuning on {data.name}, not on real ones. The key will not suit real images well.")
+    if recipe.init == "example" and not data.generated:
+        print("init 'example': the key will contain a crop of a training image. Do not share it "
+              "unless you may share that image.")  # fmt: skip
+
+
+class _scoring_bar:  # noqa: N801 (used as a function)
+    """A progress bar that learns its length when the predictions begin."""
+
+    def __enter__(self) -> Callable[[int], Callable[[], None]]:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True))
+        self._bar.start()
+        return self._begin
+
+    def _begin(self, total: int) -> Callable[[], None]:
+        task = self._bar.add_task("Scoring", total=total)
+        return lambda: self._bar.advance(task)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{data.name} ({finished.part})")
+    for head in ("prompt", "Dice", "IoU"):
+        table.add_column(head, justify="left" if head == "prompt" else "right")
+    labels = {"one-shot": "one example (mean)", "tuned": "tuned key"}
+    for row in finished.rows:
+        table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
+    console = Console()
+    console.print(table)
+    gain = finished.rows[1].mean.dice - finished.rows[0].mean.dice
+    if not gain > 0:
+        console.print("Warning: the tuned key is no better than one example; see the README on what to try.")
+    console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
+    console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    run(main, PROG)

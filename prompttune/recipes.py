@@ -1,0 +1,119 @@
+"""Recipes: one YAML a task in `recipes/`, every value of which a command line can override."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from prompttune.errors import InputError, suggest
+from prompttune.shipped import shipped_folder
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What tuning does for one task. Lengths are canvas pixels, colours and rates in pixel space."""
+
+    task: str
+    """Name of the task."""
+    classes: tuple[str, ...] = ("foreground",)
+    """Foreground classes; class map value i is the i-th."""
+    mask_values: dict[int, int] | None = None
+    """From a mask file's value to its class index, where the files' own rule does not fit."""
+    scale: float = 1.0
+    """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
+    generator: Literal["fundus"] | None = None
+    """What makes images where no data is given, and the starting prompt with `init: generated`."""
+    init: Literal["generated", "noise", "example"] = "noise"
+    """Where the prompt starts. `example` keeps a crop of a training image in the key."""
+    prompts: int = 1
+    """Number of learned prompts in the key (a feature ensemble if more than one)."""
+    learn: Literal["both", "image", "colours"] = "both"
+    """Which half of the prompt is learned."""
+    bounded: bool = True
+    """Keep learned pixels in [0, 1], so that the key is a picture."""
+    max_steps: int = 400
+    """Optimiser steps."""
+    batch: int = 8
+    """Query crops a step."""
+    lr: float = 0.02
+    """Peak learning rate of Adam, pixel space."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
+    ema: float = 0.9
+    """Decay of the averaged prompt, which is what is validated and kept."""
+    dice_weight: float = 1.0
+    """Weight of the Dice term on the decoded soft mask."""
+    colour_weight: float = 0.2
+    """Weight of the paper's smooth-L1 on the colours."""
+    beta: float = 1.0
+    """Of that smooth-L1, in ImageNet-normalised units (the paper's is 0.01)."""
+    val_every: int = 50
+    """Steps between validations."""
+    val_crops: int = 48
+    """Crops of the validation images that choose the best prompt."""
+    val_fraction: float = 0.2
+    """Share of the training images that is held out for validation."""
+    overlap: float = 0.25
+    """Of neighbouring tiles at prediction."""
+    seed: int = 0
+    """Of the split, the crops and the starting prompt."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        for name in ("scale", "lr"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"recipe: {name} must be above 0, not {getattr(self, name)}")
+        for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
+            if getattr(self, name) < 1:
+                raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
+        for name in ("overlap", "val_fraction", "ema", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"recipe: {name} must lie in 0..1, 1 excluded, not {getattr(self, name)}")
+        if self.init == "generated" and self.generator is None:
+            raise InputError("recipe: init 'generated' needs a generator; use init 'noise' or 'example'")
+        if self.dice_weight < 0 or self.colour_weight < 0 or self.dice_weight + self.colour_weight == 0:
+            raise InputError("recipe: dice_weight and colour_weight must not be negative, nor both 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-able values."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the tasks that have a recipe."""
+    return tuple(sorted(p.stem for p in _folder().glob("*.yaml") if not p.stem.startswith("pretrain")))
+
+
+def recipe_values(task: str) -> dict[str, Any]:
+    """Read a task's YAML.
+
+    Raises:
+        InputError: Unknown task, or a file that is no mapping of recipe fields.
+    """
+    if task not in task_names():
+        raise InputError(f"unknown task '{task}'.{suggest(task, task_names())}")
+    path = _folder() / f"{task}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({error})") from error
+    known = {one.name for one in fields(Recipe)}
+    if not isinstance(values, dict) or (unknown := sorted(set(values) - known)):
+        what = f"unknown fields {unknown}" if isinstance(values, dict) else "not a mapping"
+        raise InputError(f"{path}: {what}; a recipe has {', '.join(sorted(known))}")
+    return {"task": task} | values
+
+
+def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return a task's recipe, with some fields replaced.
+
+    Raises:
+        InputError: As `recipe_values`, or a value that makes no sense.
+    """
+    return Recipe(**(recipe_values(task) | dict(overrides or {})))
+
+
+def _folder() -> Path:
+    return shipped_folder("recipes")

@@ -1,0 +1,26 @@
+"""Where recipes and keys lie: beside the code in a checkout, inside the package in a wheel, and the user's own."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def shipped_folder(name: str) -> Path:
+    """Return the folder `recipes` or `prompts_zoo` that came with this installation.
+
+    A wheel carries both inside the package (see pyproject.toml); a checkout has them beside it.
+    """
+    package = Path(__file__).parent
+    inside = package / "_shipped" / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def user_folder() -> Path:
+    """Return the folder for what the user makes: `$PROMPTTUNE_HOME`, or the platform's data folder."""
+    if home := os.environ.get("PROMPTTUNE_HOME"):
+        return Path(home).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "prompttune"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "prompttune"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "prompttune"

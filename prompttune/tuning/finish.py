@@ -1,0 +1,114 @@
+"""From a learned prompt to a key: threshold, scores, pictures, card."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from prompttune.data.task import TaskData
+from prompttune.evaluation.comparison import Bench, RowScores, compare, count_predictions
+from prompttune.evaluation.report import Comparison, describe, staged, write_report
+from prompttune.evaluation.rows import ROWS
+from prompttune.prompt import Prompt
+from prompttune.recipes import Recipe
+from prompttune.segmenter import Segmenter
+from prompttune.tuning.run import Tuned
+from prompttune.zoo.card import Card, Data, Initialisation, ScoreRow, Scores
+from prompttune.zoo.key import save_key
+
+KEY_DTYPE = torch.float16  # half the size; what is scored is what is kept
+EXAMPLES, VALIDATION, SCORED = 3, 3, 6
+"""One-shot examples, and images at most, of the short table: a minute on a laptop, not an hour."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run leaves behind."""
+
+    key: Path
+    report: Path
+    rows: list[RowScores]
+    part: str
+    """Which images were scored."""
+
+
+def finish(
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    name: str,
+    zoo: Path,
+    output: Path,
+    command: str,
+    overwrite: bool,
+    on_start: Callable[[int], Callable[[], None]],
+) -> Finished:
+    """Choose the threshold, score the prompt beside single examples, and write the key.
+
+    Thresholds are chosen on validation images; the test images are only scored.
+
+    Args:
+        on_start: Called with the number of predictions to come; what it returns, after each.
+    """
+    prompt = replace(tuned.prompt, name=name, **_as_kept(tuned))
+    split = "test" if data.test else "val"
+    bench = Bench(
+        segmenter=segmenter, key=prompt, canvas=segmenter.network.config.canvas, train=data.train,
+        validation=data.val[:VALIDATION], test=(data.test or data.val)[:SCORED], examples=EXAMPLES,
+        overlap=recipe.overlap, seed=recipe.seed,
+    )  # fmt: skip
+    rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
+    bench.on_image = on_start(count_predictions(bench, rows))
+    scored = compare(bench, rows)
+    (own,) = scored[1].trials
+    prompt = replace(prompt, threshold=own.validated.threshold)
+    comparison = Comparison(
+        task=recipe.task, backbone=segmenter.network.name, data=data.name, split=split,
+        palette=prompt.palette, rows=scored, samples=bench.test, notices=_notices(data),
+        details={"command": command},
+    )  # fmt: skip
+    part = f"{split}, {len(bench.test)} of {len(data.test or data.val)} images"
+    card = _card(prompt, recipe, segmenter, data, Scores(
+        data=data.name, split=part, command=command,
+        rows=tuple(ScoreRow(**_score_fields(row)) for row in describe(comparison)["rows"]),
+    ))  # fmt: skip
+    report = output / "report"
+    with staged(report) as stage:
+        write_report(stage, comparison)
+    key = save_key(prompt, card, zoo, overwrite=overwrite, dtype=KEY_DTYPE)
+    return Finished(key, report, scored, part)
+
+
+def _as_kept(tuned: Tuned) -> dict[str, tuple[torch.Tensor, ...]]:
+    prompt = tuned.prompt
+    return {
+        "images": tuple(image.to(KEY_DTYPE).float() for image in prompt.images),
+        "colours": tuple(colours.to(KEY_DTYPE).float() for colours in prompt.colours),
+    }
+
+
+def _score_fields(row: dict) -> dict:
+    return {name: row[name] for name in ScoreRow.model_fields}
+
+
+def _notices(data: TaskData) -> tuple[str, ...]:
+    return (f"These are {data.name}, not real ones.",) if data.generated else ()
+
+
+def _card(
+    prompt: Prompt, recipe: Recipe, segmenter: Segmenter, data: TaskData, scores: Scores
+) -> Card:
+    shows_real = recipe.init == "example" and not data.generated
+    return Card.of(
+        prompt,
+        task=recipe.task,
+        backbone=segmenter.network.name,
+        patch=segmenter.network.config.patch,
+        initialisation=Initialisation(kind=recipe.init, contains_real_image=shows_real),
+        recipe=recipe.to_dict(),
+        data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
+                  sha256=data.sha256(), generated=data.generated),
+        scores=(scores,),
+    )  # fmt: skip

@@ -1,0 +1,214 @@
+"""Save and load keys (docs/key-format.md): atomic, deterministic, checked when read."""
+
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from prompttune.errors import InputError
+from prompttune.palette import Palette
+from prompttune.pixels import MEAN, STD
+from prompttune.prompt import Prompt
+from prompttune.zoo.card import Card, write_json
+from prompttune.zoo.files import KEY_FILE, check_name, key_file, publish, staging, write_synced
+from prompttune.zoo.header import FORMAT, MAX_FILE, TENSORS, pack_header, read_card, shape_text
+from prompttune.zoo.previews import readme, write_previews
+
+_DTYPES = {torch.float32: "F32", torch.float16: "F16"}
+
+
+def check_savable(name: str, zoo: str | Path, overwrite: bool = False) -> None:
+    """Check, before any work is spent, that `save_key` could write this name there.
+
+    Raises:
+        InputError: not a name, taken and not to be overwritten, or a zoo that cannot be written.
+    """
+    check_name(name)
+    folder = Path(zoo) / name
+    if (folder / KEY_FILE).exists():
+        if not overwrite:
+            raise InputError(
+                f"{folder}: a key of this name is there already: "
+                "choose another name, or say that it may be overwritten."
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already and is not a key: choose another name.")
+    with staging(Path(zoo), name):
+        pass
+
+
+def save_key(
+    prompt: Prompt,
+    card: Card,
+    zoo: str | Path,
+    *,
+    overwrite: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write `zoo/<prompt.name>/` with the key, its previews and README; return that folder.
+
+    The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
+    float16). A new key appears whole, by one rename of its folder; where a key is overwritten its
+    file is replaced first, by one rename.
+
+    Raises:
+        InputError: a name that is not allowed or taken, a card that does not agree with the prompt,
+            values that are not finite, a full or read-only disk. All is then as it was.
+    """
+    check_savable(prompt.name, zoo, overwrite)
+    tensors = {"colours": _stack(prompt.colours, dtype), "images": _stack(prompt.images, dtype)}
+    _check_agreement(prompt, card, tensors)
+    folder = Path(zoo) / prompt.name
+    with staging(Path(zoo), prompt.name) as staged:
+        write_synced(staged / KEY_FILE, _pack(tensors, card))
+        # The previews show what a reader gets, and the key has passed a reader's checks.
+        write_previews(staged, *load_key(staged))
+        publish(staged, folder)
+    return folder
+
+
+def load_key(
+    path: str | Path, fingerprint: str | None = None, backbone: str = "the one in use"
+) -> tuple[Prompt, Card]:
+    """Read a key, given as its folder or file, with every check of the format, as float32.
+
+    `fingerprint` is that of the network it will be used with, `backbone` its name for the error.
+
+    Raises:
+        InputError: any break of the format, or another fingerprint.
+    """
+    path = key_file(path)
+    _, card = read_card(path)
+    _check_normalisation(card, path)
+    if fingerprint is not None and fingerprint != card.backbone.fingerprint:
+        raise InputError(
+            f"{path}: the key was tuned on backbone '{card.backbone.name}' (fingerprint "
+            f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
+            f"use '{card.backbone.name}', or tune a key for '{backbone}'."
+        )
+    tensors = _read_tensors(path)
+    prompt = Prompt(
+        images=tuple(tensors["images"].unbind(0)),
+        colours=tuple(tensors["colours"].unbind(0)),
+        palette=Palette(
+            classes=tuple(entry.name for entry in card.classes),
+            colours=tuple(entry.colour for entry in card.classes),
+        ),
+        scale=card.scale,
+        seg_type=card.seg_type,
+        threshold=card.threshold,
+        fingerprint=card.backbone.fingerprint,
+        name=card.name,
+    )
+    return prompt, card
+
+
+def write_card(path: str | Path, card: Card) -> None:
+    """Replace the card of a key, to add scores or notes: tensors stay byte for byte.
+
+    The README is made anew; `card` best comes from `load_card(path).with_scores(...)`.
+
+    Raises:
+        InputError: not a key, a card that describes other pixels, a full or read-only disk. The key
+            is then as it was.
+    """
+    path = key_file(path)
+    if path.name != KEY_FILE:
+        raise InputError(f"{path}: only a key in a zoo can be changed, and its file is {KEY_FILE}.")
+    header, old = read_card(path)
+    may_change = {"scores", "notes", "licence", "data", "recipe"}
+    for field in Card.model_fields.keys() - may_change:
+        if getattr(old, field) != getattr(card, field):
+            raise InputError(f"{path}: the new card is of another key: it differs in '{field}'.")
+    start = pack_header(header.metadata | {"card": write_json(card)}, header.tensors)
+    body = path.read_bytes()[header.end :]
+    with staging(path.parent.parent, card.name) as staged:
+        write_synced(staged / KEY_FILE, start + body)
+        write_synced(staged / "README.md", readme(card).encode())
+        publish(staged, path.parent)
+
+
+def _stack(planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+    if dtype not in _DTYPES:
+        raise InputError(f"a key holds float32 or float16, not {dtype}.")
+    if len({plane.shape for plane in planes}) != 1:
+        raise InputError("a key's images and colours must be all of one size, and at least one.")
+    return torch.stack([plane.detach().cpu() for plane in planes]).to(dtype).contiguous()
+
+
+def _check_agreement(prompt: Prompt, card: Card, tensors: dict[str, Tensor]) -> None:
+    shape = (card.prompts, 3, card.canvas, card.canvas)
+    for name, tensor in tensors.items():
+        if tuple(tensor.shape) != shape:
+            raise InputError(
+                f"key '{prompt.name}': its {name} are {shape_text(tuple(tensor.shape))}, "
+                f"but the card says {shape_text(shape)}."
+            )
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"key '{prompt.name}': its {name} have values that are not finite.")
+    palette = prompt.palette
+    pairs: dict[str, tuple[Any, Any]] = {
+        "name": (prompt.name, card.name),
+        "classes": (tuple(palette.classes), tuple(entry.name for entry in card.classes)),
+        "palette": (tuple(palette.colours), tuple(entry.colour for entry in card.classes)),
+        "scale": (prompt.scale, card.scale),
+        "seg_type": (prompt.seg_type, card.seg_type),
+        "threshold": (prompt.threshold, card.threshold),
+        "fingerprint": (prompt.fingerprint, card.backbone.fingerprint),
+    }
+    for field, (own, said) in pairs.items():
+        if own != said:
+            raise InputError(
+                f"key '{prompt.name}': its {field} is {own!r}, but the card says {said!r}."
+            )
+
+
+def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
+    entries: dict[str, dict[str, Any]] = {}
+    parts: list[bytes] = []
+    end = 0
+    for name in TENSORS:
+        tensor = tensors[name]
+        parts.append(tensor.numpy().tobytes())
+        start, end = end, end + len(parts[-1])
+        entries[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    start_of_file = pack_header({"card": write_json(card), "format": FORMAT}, entries)
+    if len(start_of_file) + end > MAX_FILE:
+        raise InputError(f"key '{card.name}' would be larger than {MAX_FILE} bytes.")
+    return b"".join([start_of_file, *parts])
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read `images` and `colours` as N x 3 x S x S float32; the header has been checked."""
+    try:
+        # From bytes, not mapped: a file that shrinks while it is used must not kill the process.
+        found = safetensors.torch.load(path.read_bytes())
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: truncated or damaged ({reason}). Copy or tune the key again."
+        ) from None
+    tensors = {name: found[name].float() for name in TENSORS}
+    for name, values in tensors.items():
+        if not torch.isfinite(values).all():
+            raise InputError(f"{path}: tensor '{name}' has values that are not finite.")
+    return tensors
+
+
+def _check_normalisation(card: Card, path: Path) -> None:
+    for name, theirs, ours in (
+        ("mean", card.normalisation.mean, MEAN),
+        ("std", card.normalisation.std, STD),
+    ):
+        if any(abs(a - b) > 1e-6 for a, b in zip(theirs, ours, strict=True)):
+            raise InputError(
+                f"{path}: card field 'normalisation.{name}' is {list(theirs)}, but networks here "
+                f"use {list(ours)}: this prompttune cannot use the key."
+            )

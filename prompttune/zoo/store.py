@@ -1,0 +1,142 @@
+"""Where keys lie, and finding them by name: the user's own first, then the shipped ones."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompttune.errors import InputError, suggest
+from prompttune.shipped import shipped_folder, user_folder
+from prompttune.zoo.card import Card
+from prompttune.zoo.files import DERIVED, KEY_FILE, check_name, is_name, key_file
+from prompttune.zoo.header import load_card
+
+if TYPE_CHECKING:
+    from prompttune.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key in a zoo: its name there, its folder, and its card, or else why that cannot be read."""
+
+    name: str
+    folder: Path
+    shipped: bool
+    card: Card | None
+    problem: str | None = None
+
+
+def save_folder(prompts_zoo: str | Path | None = None) -> Path:
+    """Return the zoo for new keys: the one given, or the user's own. It need not exist yet."""
+    return Path(prompts_zoo).expanduser() if prompts_zoo else user_folder() / "prompts_zoo"
+
+
+def zoo_folders(prompts_zoo: str | Path | None = None) -> list[Path]:
+    """Return the zoos to search, in order: the one given or the user's own, then the shipped one.
+
+    Raises:
+        InputError: the one given is not a folder.
+    """
+    own, shipped = save_folder(prompts_zoo), shipped_folder("prompts_zoo")
+    if prompts_zoo and not own.is_dir():
+        # Else a mistyped zoo would silently give the shipped key of that name.
+        raise InputError(f"{own}: there is no such folder of keys (--prompts_zoo).")
+    return [own] if own.resolve() == shipped.resolve() else [own, shipped]
+
+
+def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) -> Path:
+    """Return the folder of a key, given its name in a zoo, or its folder or file anywhere.
+
+    Text that can be a name is one before it is a path: `./retina` means the folder.
+
+    Raises:
+        InputError: there is no such key; the nearest name is suggested.
+    """
+    text = str(name_or_path)
+    zoos = zoo_folders(prompts_zoo)
+    if folder := _in_zoos(text, zoos):
+        return folder
+    if Path(text).exists() and not (is_name(text) and _is_no_key(Path(text))):
+        file = key_file(text)
+        return file.parent if file.name == KEY_FILE else file
+    raise _unknown(text, zoos)
+
+
+def load_prompt(name_or_folder: str | Path, prompts_zoo: str | Path | None = None) -> "Prompt":
+    """Load a key from the zoo (by name) or from anywhere (by its folder or file).
+
+    `prompts_zoo` is searched before the shipped keys, instead of the user's own folder.
+
+    Raises:
+        InputError: there is no such key, or it breaks the format (docs/key-format.md).
+    """
+    from prompttune.zoo.key import load_key
+
+    return load_key(find_key(name_or_folder, prompts_zoo))[0]
+
+
+def list_keys(prompts_zoo: str | Path | None = None) -> list[Entry]:
+    """List the keys by name; a key of the user's own hides a shipped one of the same name."""
+    found: dict[str, Entry] = {}
+    for zoo in zoo_folders(prompts_zoo):
+        for folder in _key_folders(zoo):
+            if folder.name not in found:
+                found[folder.name] = _entry(folder)
+    return [found[name] for name in sorted(found)]
+
+
+def remove_key(name: str, prompts_zoo: str | Path | None = None) -> Path:
+    """Remove a key of the user's own and return its folder; files that are not the key's stay.
+
+    Raises:
+        InputError: there is no such key, or it is a shipped one.
+    """
+    check_name(name)
+    zoos = zoo_folders(prompts_zoo)
+    folder = _in_zoos(name, zoos)
+    if folder is None:
+        raise _unknown(name, zoos)
+    if _is_shipped(folder):
+        raise InputError(
+            f"{folder}: came with prompttune and is not removed; only your own keys are."
+        )
+    if folder.is_symlink():
+        folder.unlink()
+        return folder
+    for file in (KEY_FILE, *DERIVED):  # the key first: without it the rest is not a key
+        (folder / file).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    return folder
+
+
+def _in_zoos(name: str, zoos: list[Path]) -> Path | None:
+    if not is_name(name):
+        return None
+    return next((zoo / name for zoo in zoos if (zoo / name / KEY_FILE).is_file()), None)
+
+
+def _is_no_key(path: Path) -> bool:
+    return path.is_dir() and not (path / KEY_FILE).is_file()
+
+
+def _unknown(name: str, zoos: list[Path]) -> InputError:
+    names = {folder.name for zoo in zoos for folder in _key_folders(zoo)}
+    looked = " and ".join(map(str, zoos))
+    return InputError(f"no key {name!a} in {looked}.{suggest(name, names)}")
+
+
+def _key_folders(zoo: Path) -> list[Path]:
+    folders = zoo.iterdir() if zoo.is_dir() else ()
+    return [f for f in folders if is_name(f.name) and (f / KEY_FILE).is_file()]
+
+
+def _is_shipped(folder: Path) -> bool:
+    return folder.resolve().is_relative_to(shipped_folder("prompts_zoo").resolve())
+
+
+def _entry(folder: Path) -> Entry:
+    try:
+        card, problem = load_card(folder), None
+    except InputError as error:
+        card, problem = None, str(error)
+    return Entry(folder.name, folder, _is_shipped(folder), card, problem)

@@ -1,0 +1,165 @@
+"""The network against transformers: forward, loss, gradients and the feature ensemble."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from seggpt_oracle import (
+    CONFIGS,
+    half_masked,
+    patch_masked,
+    random_canvas,
+    random_network,
+    relative_error,
+    transformers_model,
+)
+from torch import Tensor
+
+from prompttune.backbone import SegGPT, SegGPTConfig
+
+SEG_TYPES = {"semantic": 0, "instance": 1}
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request: pytest.FixtureRequest) -> SegGPTConfig:
+    return CONFIGS[request.param]
+
+
+def official(network: SegGPT, image: Tensor, target: Tensor, masked: Tensor, seg_type: str):
+    """Return transformers' output and loss for whole canvases."""
+    prompt_image, query = image.chunk(2, 2)
+    prompt_colours, query_colours = target.chunk(2, 2)
+    result = transformers_model(network)(
+        pixel_values=query,
+        prompt_pixel_values=prompt_image,
+        prompt_masks=prompt_colours,
+        labels=query_colours,
+        bool_masked_pos=masked,
+        embedding_type=seg_type,
+    )
+    return result.pred_masks, result.loss
+
+
+@pytest.mark.parametrize("seg_type", SEG_TYPES)
+@pytest.mark.parametrize("mask", [half_masked, patch_masked])
+@torch.no_grad()
+def test_forward_is_that_of_transformers(
+    config: SegGPTConfig, mask: Callable[[SegGPTConfig, int], Tensor], seg_type: str
+):
+    network = random_network(config)
+    image, target = random_canvas(config, 2)
+    masked = mask(config, 2)
+    expected, _ = official(network, image, target, masked, seg_type)
+
+    types = torch.full((2,), SEG_TYPES[seg_type])
+    whole = network(image, target, masked, types, query_only=False)
+    query = network(image, target, masked, types)
+
+    assert relative_error(whole, expected) < 1e-5
+    assert relative_error(query, expected[:, :, config.canvas :]) < 1e-5
+
+
+@torch.no_grad()
+def test_seg_type_is_chosen_for_each_row():
+    network = random_network(CONFIGS["merge-1"])
+    image, target = random_canvas(network.config, 2)
+    masked = half_masked(network.config, 2)
+    together = network(image, target, masked, torch.tensor([1, 0]))
+    for row, kind in enumerate((1, 0)):
+        one = slice(row, row + 1)
+        alone = network(image[one], target[one], masked[one], torch.tensor([kind]))
+        assert relative_error(together[one], alone) < 1e-5
+
+
+@torch.no_grad()
+def test_hidden_target_is_not_seen():
+    network = random_network(CONFIGS["merge-1"])
+    image, target = random_canvas(network.config, 1)
+    masked, seg_type = half_masked(network.config, 1), torch.zeros(1, dtype=torch.long)
+    other = target.clone()
+    other[:, :, network.config.canvas :] = torch.nan
+    expected = network(image, target, masked, seg_type)
+    assert torch.equal(network(image, other, masked, seg_type), expected)
+
+
+@pytest.mark.parametrize("mask", [half_masked, patch_masked])
+def test_loss_and_gradients_are_those_of_transformers(
+    config: SegGPTConfig, mask: Callable[[SegGPTConfig, int], Tensor]
+):
+    network = random_network(config)
+    masked = mask(config, 1)
+    image, target = (x.requires_grad_() for x in random_canvas(config, 1))
+    _, expected = official(network, image, target, masked, "semantic")
+    expected_gradients = torch.autograd.grad(expected, (image, target))
+
+    output = network(image, target, masked, torch.zeros(1, dtype=torch.long), query_only=False)
+    pixels = masked.view(1, 1, *config.grid).float()
+    pixels = pixels.repeat_interleave(config.patch, 2).repeat_interleave(config.patch, 3)
+    weight = pixels.expand_as(target)
+    difference = F.smooth_l1_loss(output, target, beta=0.01, reduction="none")
+    loss = (difference * weight).sum() / weight.sum()
+    gradients = torch.autograd.grad(loss, (image, target))
+
+    assert relative_error(loss, expected) < 1e-5
+    for gradient, wanted in zip(gradients, expected_gradients, strict=True):
+        assert relative_error(gradient, wanted) < 1e-5
+
+
+def ensemble_inputs(config: SegGPTConfig, queries: int, prompts: int) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(3)
+    size = (3, config.canvas, config.canvas)
+    counts = (queries, prompts, prompts)
+    return tuple(torch.randn(count, *size, generator=generator) for count in counts)
+
+
+def official_ensemble(network: SegGPT, query: Tensor, images: Tensor, colours: Tensor) -> Tensor:
+    """Return transformers' answer for one query, 1 x 3 x S x S."""
+    result = transformers_model(network)(
+        pixel_values=query.expand(len(images), -1, -1, -1),
+        prompt_pixel_values=images,
+        prompt_masks=colours,
+        embedding_type="semantic",
+        feature_ensemble=True,
+    )
+    return result.pred_masks[:1, :, network.config.canvas :]
+
+
+@pytest.mark.parametrize("prompts", [1, 2, 3, 8])
+@torch.no_grad()
+def test_feature_ensemble_is_the_official_one(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    queries, images, colours = ensemble_inputs(config, 1, prompts)
+    expected = official_ensemble(network, queries, images, colours)
+    assert relative_error(network.ensemble(queries, images, colours), expected) < 1e-5
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_gradients_of_the_ensemble_are_the_official_ones(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    inputs = [x.requires_grad_() for x in ensemble_inputs(config, 1, prompts)]
+    weight = torch.randn(inputs[0].shape, generator=torch.Generator().manual_seed(4))
+    expected = torch.autograd.grad((official_ensemble(network, *inputs) * weight).sum(), inputs)
+    gradients = torch.autograd.grad((network.ensemble(*inputs) * weight).sum(), inputs)
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        assert relative_error(gradient, wanted) < 1e-5
+
+
+@pytest.mark.parametrize("prompts", [1, 2, 3])
+@torch.no_grad()
+def test_queries_of_a_batch_do_not_see_each_other(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    queries, images, colours = ensemble_inputs(config, 3, prompts)
+    together = network.ensemble(queries, images, colours, seg_type=1)
+    alone = [network.ensemble(query[None], images, colours, seg_type=1) for query in queries]
+    assert relative_error(together, torch.cat(alone)) < 1e-5
+
+
+@torch.no_grad()
+def test_ensemble_of_one_prompt_is_the_half_masked_forward(config: SegGPTConfig):
+    network = random_network(config)
+    image, target = random_canvas(config, 1)
+    expected = network(image, target, half_masked(config, 1), torch.ones(1, dtype=torch.long))
+    above, query = image.chunk(2, 2)
+    answer = network.ensemble(query, above, target.chunk(2, 2)[0], seg_type=1)
+    assert relative_error(answer, expected) < 1e-5

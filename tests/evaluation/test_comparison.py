@@ -1,0 +1,189 @@
+import math
+import statistics
+
+import numpy as np
+import pytest
+
+from prompttune.errors import InputError
+from prompttune.evaluation.comparison import Bench, compare, count_predictions
+from prompttune.evaluation.rows import ROWS
+
+PIXELS = 100
+
+
+def dice_of(missed: int) -> float:
+    """Dice where `missed` of 100 foreground pixels are not found and nothing is false."""
+    return 2 * (PIXELS - missed) / (2 * PIXELS - missed)
+
+
+def make_bench(fakes, segmenter, test=3, **changes) -> Bench:
+    settings = {
+        "train": [fakes.make_sample(fakes.TRAIN, number) for number in range(10, 20)],
+        "validation": [fakes.make_sample(fakes.VALIDATION, number) for number in range(2)],
+        "test": [fakes.make_sample(fakes.TEST, number) for number in range(test)],
+        "overlap": 0.4,
+    }
+    return Bench(segmenter, fakes.make_key(), fakes.CANVAS, **(settings | changes))
+
+
+def scored(bench: Bench, *names: str) -> dict:
+    rows = compare(bench, {name: ROWS[name] for name in names})
+    return {row.mode: row for row in rows}
+
+
+def missed(numbers, part) -> int:
+    """An example misses its number of pixels, an ensemble 6, the key 2."""
+    if numbers is None:
+        return 2
+    return numbers[0] if len(numbers) == 1 else 6
+
+
+def test_one_shot_is_mean_and_standard_deviation_over_five_examples(fakes):
+    bench = make_bench(fakes, fakes.FakeSegmenter(missed))
+    row = scored(bench, "one-shot")["one-shot"]
+    numbers = [int(sample.name.split("-")[1]) for sample in bench.drawn[:5]]
+    expected = [dice_of(number) for number in numbers]
+
+    assert len(set(numbers)) == 5
+    assert [trial.mean.dice for trial in row.trials] == pytest.approx(expected)
+    assert row.mean.dice == pytest.approx(statistics.mean(expected))
+    assert row.dice_sd == pytest.approx(statistics.stdev(expected))
+    assert row.mean.iou == pytest.approx(statistics.mean(1 - number / PIXELS for number in numbers))
+    assert row.prompts == 1
+
+
+def test_the_other_prompted_rows(fakes):
+    rows = scored(make_bench(fakes, fakes.FakeSegmenter(missed)), "feature", "tuned")
+    assert rows["feature"].mean.dice == pytest.approx(dice_of(6))
+    assert rows["feature"].prompts == 8
+    assert rows["tuned"].mean.dice == pytest.approx(dice_of(2))
+    assert rows["tuned"].prompts == 1
+    assert math.isnan(rows["tuned"].dice_sd)
+
+
+def test_trivial_rows(fakes):
+    rows = scored(
+        make_bench(fakes, fakes.FakeSegmenter(missed)), "all-foreground", "nearest-colour"
+    )
+    share = PIXELS / fakes.SIDE**2
+    assert rows["all-foreground"].mean.dice == pytest.approx(2 * share / (1 + share))
+    assert rows["all-foreground"].mean.auc == 0.5
+    assert rows["all-foreground"].prompts == 0
+    assert rows["nearest-colour"].mean.dice == 1  # red tells all in these images
+    assert len(rows["nearest-colour"].trials) == 5
+
+
+def test_the_best_example_is_chosen_by_validation_and_not_by_test(fakes):
+    def turned_round(numbers, part):
+        return numbers[0] if part == fakes.VALIDATION else 40 - numbers[0]
+
+    bench = make_bench(fakes, fakes.FakeSegmenter(turned_round))
+    rows = scored(bench, "one-shot", "one-shot-best")
+    best = min(int(sample.name.split("-")[1]) for sample in bench.drawn[:5])
+
+    assert rows["one-shot-best"].mean.dice == pytest.approx(dice_of(40 - best))
+    assert rows["one-shot-best"].mean.dice == min(t.mean.dice for t in rows["one-shot"].trials)
+
+
+def test_only_the_chosen_example_sees_test_images(fakes):
+    segmenter = fakes.FakeSegmenter(missed)
+    bench = make_bench(fakes, segmenter)
+    scored(bench, "one-shot-best")
+    parts = [part for _, part, _, _ in segmenter.calls]
+    seen = {numbers for numbers, part, _, _ in segmenter.calls if part == fakes.TEST}
+
+    assert parts == [fakes.VALIDATION] * 10 + [fakes.TEST] * 3
+    assert seen == {(min(int(sample.name.split("-")[1]) for sample in bench.drawn[:5]),)}
+
+
+@pytest.mark.parametrize(("high", "low"), [(0.2, 0.1), (0.02, 0.01), (0.95, 0.9)])
+def test_every_candidate_gets_the_threshold_that_validation_likes(fakes, high, low):
+    bench = make_bench(fakes, fakes.FakeSegmenter(lambda *_: 0, high, low))
+    for row in scored(bench, "one-shot", "feature", "tuned").values():
+        for trial in row.trials:
+            assert low <= trial.validated.threshold < high
+            assert trial.mean.dice == 1
+
+
+def test_thresholds_come_from_validation_images_alone(fakes):
+    class Brighter(fakes.FakeSegmenter):
+        """On test images all scores lie above those of the validation images."""
+
+        def predict(self, images, prompt, overlap=0.25):
+            result = super().predict(images, prompt, overlap)
+            result.scores += 0.5 * (images[0, 0, 2] == fakes.TEST)
+            return result
+
+    rows = scored(
+        make_bench(fakes, Brighter(lambda *_: 0, 0.3, 0.2)), "one-shot", "feature", "tuned"
+    )
+    share = PIXELS / fakes.SIDE**2
+    for row in rows.values():
+        assert row.mean.dice == pytest.approx(2 * share / (1 + share))
+        assert row.mean.auc == 1
+
+
+def test_all_rows_together_predict_each_image_once_a_prompt_and_with_one_overlap(fakes):
+    segmenter = fakes.FakeSegmenter(missed)
+    bench = make_bench(fakes, segmenter)
+    counted = []
+    bench.on_image = lambda: counted.append(1)
+    expected = count_predictions(bench, ROWS)
+    scored(bench, *ROWS)
+
+    assert len(segmenter.calls) == len(set(segmenter.calls)) == (5 + 1 + 1) * (2 + 3)
+    assert {overlap for *_, overlap in segmenter.calls} == {0.4}
+    assert len(counted) == expected
+
+
+@pytest.mark.parametrize("names", [["one-shot-best"], ["one-shot-best", "one-shot"], ["tuned"]])
+def test_predictions_are_counted_for_some_rows(fakes, names):
+    segmenter = fakes.FakeSegmenter(missed)
+    bench = make_bench(fakes, segmenter)
+    expected = count_predictions(bench, {name: ROWS[name] for name in names})
+    scored(bench, *names)
+    assert len(segmenter.calls) == expected
+
+
+def test_examples_are_cut_at_the_scale_of_the_key(fakes):
+    segmenter = fakes.FakeSegmenter(missed)
+    scored(make_bench(fakes, segmenter), "one-shot", "feature", "tuned")
+    for prompt in segmenter.prompts:
+        assert prompt.scale == 1.0
+        assert {image.shape for image in prompt.images} == {(3, fakes.CANVAS, fakes.CANVAS)} or (
+            prompt.name == "key"
+        )
+
+
+def test_examples_are_drawn_by_seed_and_show_a_class(fakes):
+    train = [fakes.make_sample(fakes.TRAIN, number, size=number % 2) for number in range(20)]
+    names = []
+    for seed in (0, 0, 1):
+        bench = make_bench(fakes, fakes.FakeSegmenter(missed), train=train, seed=seed)
+        names.append([sample.name for sample in bench.drawn])
+    assert names[0] == names[1] != names[2]
+    assert all(int(name.split("-")[1]) % 2 for name in names[0] + names[2])
+
+
+def test_fewer_training_images_than_asked_for_are_all_used(fakes):
+    train = [fakes.make_sample(fakes.TRAIN, number) for number in (3, 4)]
+    rows = scored(
+        make_bench(fakes, fakes.FakeSegmenter(missed), train=train), "one-shot", "feature"
+    )
+    assert len(rows["one-shot"].trials) == 2
+    assert rows["feature"].prompts == 2
+
+
+def test_masks_without_any_class_cannot_be_examples(fakes):
+    train = [fakes.make_sample(fakes.TRAIN, number, size=0) for number in range(3)]
+    bench = make_bench(fakes, fakes.FakeSegmenter(missed), train=train)
+    with pytest.raises(InputError, match="show no class"):
+        scored(bench, "one-shot")
+
+
+def test_class_maps_are_kept_as_decided(fakes):
+    bench = make_bench(fakes, fakes.FakeSegmenter(missed))
+    trial = scored(bench, "tuned")["tuned"].trials[0]
+    expected = bench.test[1].class_map.copy()
+    expected.ravel()[np.flatnonzero(expected)[:2]] = 0
+    assert (trial.class_map(1, expected.shape) == expected).all()

@@ -1,0 +1,226 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prompttune.data.layouts import LoadedSample
+from prompttune.errors import InputError
+from prompttune.evaluation.comparison import Bench, compare
+from prompttune.evaluation.pictures import FALSE, HIT, MISSED, NOT_COUNTED, colour_answer
+from prompttune.evaluation.report import Comparison, describe, headline, staged, write_report
+from prompttune.evaluation.rows import ROWS
+from prompttune.palette import Palette
+
+FIELDS = ["mode", "prompts", "dice", "dice_sd", "iou", "auc", "cldice", "seconds_per_image"]
+
+
+@pytest.fixture
+def comparison(fakes) -> Comparison:
+    """A comparison in which a name needs escaping and an image's AUC is not defined."""
+    hard = fakes.make_sample(fakes.TEST, 1)
+    test = [
+        fakes.make_sample(fakes.TEST, 0, size=0),
+        LoadedSample('<b>a "name"/..&', hard.image, hard.class_map, hard.class_map < 9),
+    ]
+    segmenter = fakes.FakeSegmenter(lambda numbers, part: 40 if numbers else 5)
+    bench = Bench(
+        segmenter,
+        fakes.make_key(),
+        fakes.CANVAS,
+        train=[fakes.make_sample(fakes.TRAIN, number) for number in range(10, 16)],
+        validation=[fakes.make_sample(fakes.VALIDATION, 0)],
+        test=test,
+    )
+    return Comparison(
+        task="retina",
+        backbone="fake",
+        data="folder",
+        split="test",
+        palette=bench.key.palette,
+        rows=compare(bench, ROWS),
+        samples=test,
+        notices=("These images are <generated>.",),
+        details={"command": "python -m prompttune.compare --task retina"},
+    )
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+
+def test_json_has_the_fields_that_readers_rely_on(comparison, tmp_path):
+    write_report(tmp_path, comparison)
+    content = json.loads((tmp_path / "comparison.json").read_text())
+
+    assert list(content)[:5] == ["task", "backbone", "data", "split", "rows"]
+    assert [row["mode"] for row in content["rows"]] == list(ROWS)
+    for row in content["rows"]:
+        assert list(row)[: len(FIELDS)] == FIELDS
+        assert 0 <= row["dice"] <= 1
+        assert row["seconds_per_image"] >= 0
+    by_mode = {row["mode"]: row for row in content["rows"]}
+    assert by_mode["tuned"]["dice_sd"] is None
+    assert by_mode["one-shot"]["dice_sd"] == 0
+    assert len(by_mode["one-shot"]["trials"]) == 5
+    images = by_mode["tuned"]["trials"][0]["images"]
+    assert list(images) == [sample.name for sample in comparison.samples]
+    assert images["52-0"]["auc"] is None
+    assert images["52-0"]["dice"] == 1
+
+
+def test_values_are_means_over_images(comparison):
+    tuned = next(row for row in describe(comparison)["rows"] if row["mode"] == "tuned")
+    # An empty image answered with nothing, and one with 5 of 100 pixels missed.
+    assert tuned["dice"] == pytest.approx((1 + 190 / 195) / 2, abs=1e-6)
+    assert tuned["iou"] == pytest.approx((1 + 0.95) / 2, abs=1e-6)
+
+
+def test_the_page_needs_no_network_and_its_links_exist(comparison, tmp_path):
+    write_report(tmp_path, comparison)
+    html = (tmp_path / "index.html").read_text()
+    links = Links()
+    links.feed(html)
+
+    assert not re.search(r"https?:|//|url\(|@import|<script|<link", html)
+    assert links.tags.count("img") == 2
+    for link in links.found:
+        assert (tmp_path / unquote(link)).is_file()
+    assert "<b>" not in html
+    assert "&lt;b&gt;a" in html
+    assert "These images are &lt;generated&gt;." in html
+    assert "python -m prompttune.compare --task retina" in html
+
+
+def test_the_headline_says_the_gain(comparison):
+    dice = {row.mode: row.mean.dice for row in comparison.rows}
+    text = headline(comparison.rows)
+    assert f"{dice['tuned']:.3f}" in text
+    assert f"{dice['tuned'] - dice['one-shot']:.3f} above the mean of 5 examples" in text
+    assert headline([row for row in comparison.rows if row.mode != "tuned"]) == ""
+
+
+def test_one_picture_an_image_shows_four_panels(comparison, tmp_path):
+    write_report(tmp_path, comparison)
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert len(pictures) == 2
+    for path in pictures:
+        with Image.open(path) as picture:
+            panel = (picture.width - 6) // 4
+            assert picture.format == "PNG"
+            assert panel >= 320
+            centres = [
+                picture.getpixel((6 + panel * i + 15, picture.height - 20)) for i in range(4)
+            ]
+        assert centres[1:] == [(0, 0, 0)] * 3
+        assert centres[0] != (0, 0, 0)
+
+
+def test_a_comparison_of_other_rows_has_pictures_too(comparison, tmp_path):
+    rows = [row for row in comparison.rows if row.mode == "nearest-colour"]
+    write_report(
+        tmp_path, Comparison("t", "b", "d", "test", comparison.palette, rows, comparison.samples)
+    )
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+# --- colours ---
+
+
+def test_hits_misses_and_false_pixels_have_their_colours():
+    truth = np.array([[1, 1, 0, 0, 255, 1]], np.uint8)
+    predicted = np.array([[1, 0, 1, 0, 1, 1]], np.uint8)
+    view = np.array([[True] * 5 + [False]])
+    painted = colour_answer(predicted, truth, view, Palette.of(["vessel"]))
+    assert [tuple(pixel) for pixel in painted[0]] == [
+        HIT, MISSED, FALSE, (0, 0, 0), NOT_COUNTED, NOT_COUNTED,
+    ]  # fmt: skip
+
+
+def test_several_classes_keep_the_colours_of_the_palette():
+    palette = Palette.of(["a", "b"])
+    predicted = np.array([[0, 1, 2, 2]], np.uint8)
+    painted = colour_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
+    assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colours, NOT_COUNTED]
+
+
+# --- where it is written ---
+
+
+def write_earlier(folder: Path) -> None:
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "old.png").write_text("old")
+    (folder / "comparison.json").write_text('{"rows": []}')
+    (folder / "notes.txt").write_text("mine")
+
+
+def write_new(folder: Path) -> None:
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "new.png").write_text("new")
+    (folder / "comparison.json").write_text('{"rows": [1]}')
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_a_new_folder_is_made(tmp_path):
+    with staged(tmp_path / "a" / "out") as stage:
+        write_new(stage)
+    assert names(tmp_path / "a" / "out") == {"pictures", "pictures/new.png", "comparison.json"}
+
+
+def test_an_earlier_comparison_is_replaced_and_other_files_stay(tmp_path):
+    write_earlier(tmp_path)
+    with staged(tmp_path) as stage:
+        write_new(stage)
+    assert names(tmp_path) == {"pictures", "pictures/new.png", "comparison.json", "notes.txt"}
+    assert json.loads((tmp_path / "comparison.json").read_text()) == {"rows": [1]}
+
+
+def fail_within(output: Path) -> None:
+    with staged(output) as stage:
+        write_new(stage)
+        raise OSError("No space left on device")
+
+
+def test_a_failure_leaves_everything_as_it_was(tmp_path):
+    write_earlier(tmp_path / "earlier")
+    before = names(tmp_path)
+    for output in (tmp_path / "earlier", tmp_path / "new"):
+        with pytest.raises(OSError, match="No space"):
+            fail_within(output)
+    assert names(tmp_path) == before
+    assert (tmp_path / "earlier" / "comparison.json").read_text() == '{"rows": []}'
+
+
+def test_what_a_killed_run_left_does_not_stand_in_the_way(tmp_path):
+    (tmp_path / ".unfinished").mkdir()
+    (tmp_path / ".unfinished" / "rest.png").write_text("half")
+    with staged(tmp_path) as stage:
+        write_new(stage)
+    assert names(tmp_path) == {"pictures", "pictures/new.png", "comparison.json"}
+
+
+@pytest.mark.parametrize("content", [None, "no json", "[]", '{"task": 1}'])
+def test_a_folder_with_something_else_is_refused(tmp_path, content):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    if content is not None:
+        (tmp_path / "comparison.json").write_text(content)
+    before = names(tmp_path)
+    with pytest.raises(InputError, match="not empty"), staged(tmp_path):
+        pass
+    with pytest.raises(InputError, match="is a file"), staged(tmp_path / "thesis.tex"):
+        pass
+    assert names(tmp_path) == before
