@@ -10,9 +10,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, run, suggest
+from prompttune.errors import InputError, OneLineErrors, run, suggest
 
 if TYPE_CHECKING:
     from prompttune.data.task import TaskData
@@ -30,10 +30,8 @@ ON_VALIDATION = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Report a bad argument like any other bad input, in one line."""
-        raise InputError(f"{message} (see --help)")
+class _Parser(OneLineErrors, argparse.ArgumentParser):
+    """A parser whose errors are `InputError`."""
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -3,14 +3,15 @@
 import difflib
 import sys
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; its text is one line that says what, where and the remedy."""
+    """Something the user gave cannot be used: one line that says what, where and the remedy."""
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """Return `" Did you mean 'x'?"` for the nearest option, else all options, as an addition to an error line."""
+    """Return what to add to an error line: the nearest option, else all of them."""
     options = sorted(options)
     nearest = difflib.get_close_matches(name, options, n=1)
     if nearest:
@@ -18,8 +19,16 @@ def suggest(name: str, options: Iterable[str]) -> str:
     return f" There are: {', '.join(options)}." if options else ""
 
 
+class OneLineErrors:
+    """Mixed into an argument parser: a bad argument is reported like any other bad input."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise `InputError` where argparse would print its usage and exit."""
+        raise InputError(f"{message} (see --help)") from ex
+
+
 def run(main: Callable[[], int | None], prog: str) -> None:
-    """Run a command: bad input and a full or read-only disk end in one line on stderr and exit code 2."""
+    """Run a command: bad input and a full or read-only disk end in one line and exit code 2."""
     try:
         code = main()
     except InputError as error:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.errors import InputError, run
+from prompttune.errors import InputError, OneLineErrors, run
 from prompttune.recipes import Recipe, recipe_values, task_names
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
-    add("--overwrite", action="store_true", help="start anew where a run or key of this name exists")
+    add("--overwrite", action="store_true", help="start anew where this run or key exists")
     parser.add_class_arguments(Recipe)
     if task := _task_of(argv):
         parser.set_defaults(recipe_values(task))
@@ -44,10 +44,8 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     return args, Recipe(**{field.name: args[field.name] for field in fields(Recipe)})
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Report a bad argument like any other bad input, in one line."""
-        raise InputError(f"{message} (see --help)") from ex
+class _Parser(OneLineErrors, ArgumentParser):
+    """A parser whose errors are `InputError`."""
 
 
 def _task_of(argv: Sequence[str]) -> str | None:
@@ -85,24 +83,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.overwrite and not args.resume:
         discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
-    machine = Machine(segmenter.device, bf16, args.logger, args.workers)
+    machine = Machine(segmenter.device.type, bf16, args.logger, args.workers)
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
     command = shlex.join(["python", "-m", PROG, *argv])
     with _scoring_bar() as on_start:
-        finished = finish(tuned, recipe, segmenter, data, name, zoo, output, command, overwrite, on_start)
+        finished = finish(
+            tuned, recipe, segmenter, data, name, zoo, output, command, overwrite, on_start
+        )
     _print_result(finished, name, data)
     return 0
 
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:
     if data.generated:
-        print(f"No --data: tuning on {data.name}, not on real ones. The key will not suit real images well.")
+        print(f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key.")
     if recipe.init == "example" and not data.generated:
         print("init 'example': the key will contain a crop of a training image. Do not share it "
               "unless you may share that image.")  # fmt: skip
 
 
-class _scoring_bar:  # noqa: N801 (used as a function)
+class _scoring_bar:
     """A progress bar that learns its length when the predictions begin."""
 
     def __enter__(self) -> Callable[[int], Callable[[], None]]:
@@ -135,7 +135,9 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     console.print(table)
     gain = finished.rows[1].mean.dice - finished.rows[0].mean.dice
     if not gain > 0:
-        console.print("Warning: the tuned key is no better than one example; see the README on what to try.")
+        console.print(
+            "Warning: the tuned key is no better than one example; see the README on what to try."
+        )
     console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
     console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)
 

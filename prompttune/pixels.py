@@ -9,22 +9,24 @@ STD = (0.229, 0.224, 0.225)
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """Map `... x 3 x H x W` from pixel space to ImageNet-normalised space (one unit there is 4.4 here)."""
+    """Map `... x 3 x H x W` from pixel space to normalised space, where 1 is about .23 of here."""
     return (pixels - _plane(MEAN, pixels)) / _plane(STD, pixels)
 
 
 def denormalise(values: Tensor) -> Tensor:
-    """Map `... x 3 x H x W` from ImageNet-normalised space back to pixel space, without clipping."""
+    """Map `... x 3 x H x W` from normalised space back to pixel space, without clipping."""
     return values * _plane(STD, values) + _plane(MEAN, values)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:
     """Turn an `H x W x 3 uint8` image into `3 x H x W float32` in [0, 1]."""
-    return torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1).float() / 255
+    return (
+        torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1).float() / 255
+    )
 
 
 def to_uint8(pixels: Tensor) -> np.ndarray:
-    """Turn `3 x H x W` in pixel space into an `H x W x 3 uint8` image, clipping what leaves [0, 1]."""
+    """Turn `3 x H x W` in pixel space into `H x W x 3 uint8`, clipping what leaves [0, 1]."""
     clipped = pixels.detach().float().clamp(0, 1) * 255
     return clipped.round().byte().permute(1, 2, 0).cpu().numpy()
 

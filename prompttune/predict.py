@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, run
+from prompttune.errors import InputError, OneLineErrors, run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +39,8 @@ WHITE_SHOWN_AS = (0, 229, 255)
 """A single class is white, which vanishes on bright photos: overlays show it in this cyan."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see --help")
+class _Parser(OneLineErrors, argparse.ArgumentParser):
+    """A parser whose errors are `InputError`."""
 
 
 def parser() -> argparse.ArgumentParser:

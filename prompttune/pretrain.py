@@ -1,64 +1,77 @@
-"""`python -m prompttune.pretrain`: train a backbone by in-context colouring."""
+"""Train a backbone by in-context colouring.
+
+python -m prompttune.pretrain --recipe recipes/pretrain-tiny.yaml [--data DIR]
+"""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser, Namespace
+import yaml
+from jsonargparse import ArgumentParser
 
-from prompttune.errors import InputError, run
+from prompttune.errors import InputError, OneLineErrors, run
 
-PROG = "python -m prompttune.pretrain"
+if TYPE_CHECKING:
+    from prompttune.pretraining.run import PretrainRecipe
+
+PROG = "prompttune.pretrain"
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog=PROG, description=__doc__)
-    parser.add_argument("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny.yaml")
-    parser.add_argument("--data", type=Path, help="folder of sets with images/ and masks/; none: generated only")
-    parser.add_argument("--output", type=Path, default=Path("runs/pretrain"), help="where the run is kept")
-    parser.add_argument("--max_steps", type=int, help="instead of the recipe's")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads of the network")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --output")
+    parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
+    add = parser.add_argument
+    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny.yaml")
+    add("--data", type=Path, help="folder of sets with images/ and masks/; none: generated only")
+    add("--output", type=Path, default=Path("runs/pretrain"), help="where the run is kept")
+    add("--init", type=Path, help="weights to start from, instead of the recipe's")
+    add("--max_steps", type=int, help="instead of the recipe's")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--threads", type=int, help="CPU threads of the network")
+    add("--resume", action="store_true", help="go on with the run in --output")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command."""
-    arguments = _parser().parse_args(argv)
-    if arguments.threads:
-        import torch
+class _Parser(OneLineErrors, ArgumentParser):
+    """A parser whose errors are `InputError`."""
 
-        torch.set_num_threads(arguments.threads)
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; raises `InputError` for bad input."""
+    args = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    import torch
+
     from prompttune.pretraining.run import pretrain
 
-    recipe = _read_recipe(arguments)
-    result = pretrain(recipe, arguments.data, arguments.output, arguments.resume, arguments.device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    given = {name: args[name] for name in ("init", "max_steps") if args[name] is not None}
+    recipe = read_recipe(args.recipe, **given)
+    result = pretrain(recipe, args.data, args.output, args.resume, args.device)
     print(f"weights: {result}")
     return 0
 
 
-def _read_recipe(arguments: Namespace) -> Any:
+def read_recipe(path: Path, **overrides: Any) -> "PretrainRecipe":
+    """Read a recipe's YAML.
+
+    Raises:
+        InputError: No such file, or values that make no recipe.
+    """
     from prompttune.pretraining.run import PretrainRecipe
 
-    if not arguments.recipe.is_file():
-        raise InputError(f"{arguments.recipe}: no such recipe")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(PretrainRecipe, "recipe")
+    if not path.is_file():
+        raise InputError(f"{path}: no such recipe")
+    parser = _Parser()
+    parser.add_class_arguments(PretrainRecipe)
     try:
-        values = parser.parse_string("recipe:\n" + _indent(arguments.recipe.read_text(encoding="utf-8")))
-        if arguments.max_steps is not None:
-            values.recipe.max_steps = arguments.max_steps
-        return parser.instantiate_classes(values).recipe
-    except InputError:
-        raise
-    except Exception as error:  # jsonargparse raises several kinds, all of them about the recipe
-        raise InputError(f"{arguments.recipe}: {error}") from error
-
-
-def _indent(text: str) -> str:
-    return "".join(f"  {line}\n" for line in text.splitlines())
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parsed = parser.parse_object({**values, **overrides})
+        return PretrainRecipe(**vars(parser.instantiate(parsed)))
+    except (InputError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"recipe {path}: {error}") from error
 
 
 if __name__ == "__main__":
-    run(lambda: main(sys.argv[1:]), PROG)
+    run(main, PROG)

@@ -13,7 +13,7 @@ from prompttune.shipped import shipped_folder
 
 @dataclass(frozen=True)
 class Recipe:
-    """What tuning does for one task. Lengths are canvas pixels, colours and rates in pixel space."""
+    """What tuning does for one task. Lengths are canvas pixels; colours and rates, pixel space."""
 
     task: str
     """Name of the task."""
@@ -41,8 +41,6 @@ class Recipe:
     """Peak learning rate of Adam, pixel space."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
-    ema: float = 0.9
-    """Decay of the averaged prompt, which is what is validated and kept."""
     dice_weight: float = 1.0
     """Weight of the Dice term on the decoded soft mask."""
     colour_weight: float = 0.2
@@ -68,13 +66,20 @@ class Recipe:
         for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("overlap", "val_fraction", "ema", "warmup"):
+        for name in ("overlap", "warmup"):
             if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must lie in 0..1, 1 excluded, not {getattr(self, name)}")
+                raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
+        if not 0 < self.val_fraction < 1:
+            raise InputError(f"recipe: val_fraction must be in 0..1, not {self.val_fraction}")
+        if self.seed < 0:
+            raise InputError(f"recipe: seed must not be negative, is {self.seed}")
         if self.init == "generated" and self.generator is None:
-            raise InputError("recipe: init 'generated' needs a generator; use init 'noise' or 'example'")
-        if self.dice_weight < 0 or self.colour_weight < 0 or self.dice_weight + self.colour_weight == 0:
-            raise InputError("recipe: dice_weight and colour_weight must not be negative, nor both 0")
+            raise InputError(
+                "recipe: init 'generated' needs a generator; use init 'noise' or 'example'"
+            )
+        weights = self.dice_weight, self.colour_weight
+        if min(weights) < 0 or sum(weights) == 0:
+            raise InputError(f"recipe: dice_weight, colour_weight = {weights}; one must be above 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
@@ -83,7 +88,9 @@ class Recipe:
 
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have a recipe."""
-    return tuple(sorted(p.stem for p in _folder().glob("*.yaml") if not p.stem.startswith("pretrain")))
+    return tuple(
+        sorted(p.stem for p in _folder().glob("*.yaml") if not p.stem.startswith("pretrain"))
+    )
 
 
 def recipe_values(task: str) -> dict[str, Any]:

@@ -213,8 +213,8 @@ def choose_device(name: str) -> torch.device:
 def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> bool:
     """Say whether to compute in bfloat16: asked for, or "auto" on CUDA that has it.
 
-    With `on_cpu` "auto" takes it on processors too that report bfloat16 products (tuning does; masks
-    are the same on all machines without it).
+    With `on_cpu` "auto" takes it on processors too that report bfloat16 products: tuning does,
+    prediction does not, so that masks are the same on all machines.
 
     Raises:
         InputError: an unknown precision.
@@ -226,6 +226,5 @@ def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> b
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # torch 2.11 cannot be asked yet; fp32 is right everywhere.
-    ask = getattr(torch.cpu, "get_capabilities", dict)
-    reports = ask()
+    reports: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return on_cpu and bool(reports.get("avx512_bf16") or reports.get("amx_bf16"))

@@ -1,4 +1,4 @@
-"""Where recipes and keys lie: beside the code in a checkout, inside the package in a wheel, and the user's own."""
+"""Where recipes and keys lie: beside the code, inside an installed wheel, and the user's own."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ def shipped_folder(name: str) -> Path:
 
 
 def user_folder() -> Path:
-    """Return the folder for what the user makes: `$PROMPTTUNE_HOME`, or the platform's data folder."""
+    """Return the folder for what users make: `$PROMPTTUNE_HOME`, or the platform's data folder."""
     if home := os.environ.get("PROMPTTUNE_HOME"):
         return Path(home).expanduser()
     if sys.platform == "win32":

@@ -1,20 +1,31 @@
 """SegGPT: a Vision Transformer that colours a query as its prompt is coloured.
 
 Re-implemented from the public description and behaviour of baaivision/Painter
-(`SegGPT/SegGPT_inference/models_seggpt.py`; paper arXiv 2304.03284). Parameters bear the official names.
+(`SegGPT/SegGPT_inference/models_seggpt.py`; paper arXiv 2304.03284). Parameters bear the official
+names.
 
 One layout serves a single prompt and the feature ensemble alike: a row of tokens is
-`[prompt 1 | ... | prompt N | query]`, T = side * side tokens each. The query stands there once, because
-the ensemble averages its attention over the prompts before the residual sum (paper, section 3.3), so it
-is the same beside every prompt.
+`[prompt 1 | ... | prompt N | query]`, T = side * side tokens each. The query stands there once,
+because the ensemble averages its attention over the prompts before the residual sum (paper, section
+3.3), so it is the same beside every prompt.
+
+Nothing is computed that the answer does not show. Inference and tuning decode the query half alone,
+so the last block computes that half and its border, the row of patches above it. And the target
+stream, in which the query is nothing but mask tokens, depends on the prompt alone: `encode_prompt`
+computes it once for all queries.
 """
+
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from prompttune.backbone.attention import attend
 from prompttune.backbone.config import SegGPTConfig
+from prompttune.errors import InputError
 
 
 class Attention(nn.Module):
@@ -30,14 +41,19 @@ class Attention(nn.Module):
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * self.grid[0] - 1, head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * self.grid[1] - 1, head_dim))
 
-    def forward(self, tokens: Tensor, prompts: int) -> Tensor:
-        """Map `B x (prompts + 1) T x dim` to the same shape; the query's part is averaged over prompts."""
+    def forward(self, tokens: Tensor, prompts: int, tail: int | None = None) -> Tensor:
+        """Map `B x (prompts + 1) T x dim` to the same; the query's part is averaged over prompts.
+
+        With `tail`, only the last tokens of `[prompt 1 | query]` come back, `B x tail x dim`.
+        """
         qkv = self.qkv(tokens)
-        canvases = _beside_each_prompt(qkv, prompts) if prompts > 1 else qkv
-        q, k, v = canvases.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = attend(q, k, v, self.rel_pos_h.to(q.dtype), self.rel_pos_w.to(q.dtype), self.grid)
-        mixed = mixed.transpose(1, 2).flatten(2)
-        return self.proj(_average_query(mixed, prompts) if prompts > 1 else mixed)
+        if prompts > 1:
+            qkv = _beside_each_prompt(qkv, prompts)
+        mixed = attend(qkv, self.rel_pos_h, self.rel_pos_w, self.heads, self.grid, tail)
+        if prompts > 1:
+            query_tokens = tokens.shape[1] // (prompts + 1)
+            mixed = _average_query(mixed, prompts, query_tokens, first_only=tail is not None)
+        return self.proj(mixed)
 
 
 def _beside_each_prompt(tokens: Tensor, prompts: int) -> Tensor:
@@ -47,10 +63,22 @@ def _beside_each_prompt(tokens: Tensor, prompts: int) -> Tensor:
     return torch.cat((parts[:, :-1], query), 2).flatten(0, 1)
 
 
-def _average_query(canvases: Tensor, prompts: int) -> Tensor:
+def _average_query(canvases: Tensor, prompts: int, query_tokens: int, first_only: bool) -> Tensor:
     """Undo `_beside_each_prompt`, averaging the N answers of the query."""
-    prompt, query = canvases.unflatten(0, (-1, prompts)).chunk(2, dim=2)
-    return torch.cat((prompt.flatten(1, 2), query.mean(1)), 1)
+    canvases = canvases.unflatten(0, (-1, prompts))
+    above, query = canvases[:, :, :-query_tokens], canvases[:, :, -query_tokens:]
+    above = above[:, 0] if first_only else above.flatten(1, 2)
+    return torch.cat((above, query.mean(1)), 1)
+
+
+def _first_canvas(tokens: Tensor, prompts: int, tail: int) -> Tensor:
+    """Return the last `tail` tokens of `[prompt 1 | query]`; they stay if they are all there is."""
+    if tokens.shape[1] == tail:
+        return tokens
+    part = tokens.shape[1] // (prompts + 1)
+    if prompts == 1:
+        return tokens[:, -tail:]
+    return torch.cat((tokens[:, 2 * part - tail : part], tokens[:, -part:]), 1)
 
 
 class Mlp(nn.Module):
@@ -76,9 +104,12 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(config.dim, eps=1e-6)
         self.mlp = Mlp(config.dim, int(config.dim * config.mlp_ratio))
 
-    def forward(self, tokens: Tensor, prompts: int) -> Tensor:
-        """Map `B x (prompts + 1) T x dim` to the same shape."""
-        tokens = tokens + self.attn(self.norm1(tokens), prompts)
+    def forward(self, tokens: Tensor, prompts: int, tail: int | None = None) -> Tensor:
+        """Map `B x (prompts + 1) T x dim` to the same shape, or with `tail` to `B x tail x dim`."""
+        attended = self.attn(self.norm1(tokens), prompts, tail)
+        if tail is not None:
+            tokens = _first_canvas(tokens, prompts, tail)
+        tokens = tokens + attended
         return tokens + self.mlp(self.norm2(tokens))
 
 
@@ -104,16 +135,31 @@ class LayerNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise every pixel over its channels."""
-        channels_last = x.permute(0, 2, 3, 1)
-        return F.layer_norm(channels_last, self.weight.shape, self.weight, self.bias, 1e-6).permute(
-            0, 3, 1, 2
-        )
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-6)
+        return x.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPrompt:
+    """What `SegGPT.encode_prompt` knows of a prompt before it sees a query."""
+
+    images: Tensor
+    """Tokens of the N images as the first block takes them, `1 x N T x dim`."""
+    target_stream: Tensor
+    """The target stream of prompts and query after `merge_block`, `1 x (N + 1) T x dim`."""
+    prompts: int
+    """N."""
+    seg_type: int
+    """0 semantic, 1 instance."""
 
 
 class SegGPT(nn.Module):
     """The whole network. All images and colours are in ImageNet-normalised space.
 
     `name` and `fingerprint` say which weights it holds (see `prompttune.backbone.weights`).
+    `memory` is a switch for gradients: "fast", or "saving", which keeps the input of every block
+    alone and computes the block again in the backward pass.
     """
 
     def __init__(self, config: SegGPTConfig) -> None:
@@ -121,6 +167,7 @@ class SegGPT(nn.Module):
         self.config = config
         self.name = "untrained"
         self.fingerprint = ""
+        self.memory: Literal["fast", "saving"] = "fast"
         dim = config.dim
         self.patch_embed = PatchEmbed(config)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, 1, dim))
@@ -129,9 +176,7 @@ class SegGPT(nn.Module):
         self.type_token_cls = nn.Parameter(torch.zeros(1, 1, 1, dim))
         self.type_token_ins = nn.Parameter(torch.zeros(1, 1, 1, dim))
         stored = config.pretrain_canvas // config.patch
-        self.pos_embed = nn.Parameter(
-            torch.zeros(1, stored**2 + 1, dim)
-        )  # the first is a class token's, unused
+        self.pos_embed = nn.Parameter(torch.zeros(1, stored**2 + 1, dim))  # the first is unused
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.decoder_embed = nn.Linear(len(config.taps) * dim, config.patch**2 * config.decoder_dim)
@@ -141,6 +186,7 @@ class SegGPT(nn.Module):
             nn.GELU(),
             nn.Conv2d(config.decoder_dim, 3, 1),
         )
+        self._frozen_positions: tuple[Tensor, int, Tensor] | None = None
 
     def forward(
         self,
@@ -168,75 +214,115 @@ class SegGPT(nn.Module):
         targets = self.patch_embed(target)
         targets = torch.where(masked[..., None], self.mask_token[0].to(targets.dtype), targets)
         targets = targets + self.segment_token_y[0] + position + types
-        return self._decode(self._features(images, targets, prompts=1), query_only)
+        images, targets = self._until_merge(torch.cat((images, targets)), prompts=1).chunk(2)
+        return self._colour((images + targets) * 0.5, prompts=1, query_only=query_only)
 
     def ensemble(
-        self, queries: Tensor, images: Tensor, colours: Tensor, seg_type: int = 0
+        self,
+        queries: Tensor,
+        images: Tensor | EncodedPrompt,
+        colours: Tensor | None = None,
+        seg_type: int = 0,
     ) -> Tensor:
         """Colour B queries by N prompts at once: the feature ensemble (N = 1: one-shot, or a key).
 
         Args:
             queries: B x 3 x S x S.
-            images: N x 3 x S x S, the prompts' images; `colours` likewise, their colours.
+            images: N x 3 x S x S, the prompts' images; or what `encode_prompt` made of a prompt,
+                which then is all that is needed.
+            colours: N x 3 x S x S, the prompts' colours.
             seg_type: 0 semantic, 1 instance.
 
         Returns:
             The queries' colours, B x 3 x S x S. Equals B separate calls.
         """
-        batch, prompts = len(queries), len(images)
-        types = self._type_token(torch.tensor([seg_type], device=queries.device))
+        prompt = images
+        if not isinstance(prompt, EncodedPrompt):
+            if colours is None:
+                raise InputError("ensemble: images of a prompt need their colours")
+            prompt = self.encode_prompt(prompt, colours, seg_type)
+        below = self._positions()[:, -self.config.tokens // 2 :]
+        types = self._type_token(torch.tensor([prompt.seg_type], device=queries.device))
+        query = self.patch_embed(queries) + self.segment_token_x[0] + below + types
+        row = torch.cat((prompt.images.expand(len(queries), -1, -1), query), 1)
+        merged = (self._until_merge(row, prompt.prompts) + prompt.target_stream) * 0.5
+        return self._colour(merged, prompt.prompts, query_only=True)
+
+    def encode_prompt(self, images: Tensor, colours: Tensor, seg_type: int = 0) -> EncodedPrompt:
+        """Compute of a prompt all that no query changes, for `ensemble`: its whole target stream.
+
+        Exact: the query's target is hidden until the streams merge. Differentiable.
+
+        Args:
+            images: N x 3 x S x S, `colours` likewise.
+            seg_type: 0 semantic, 1 instance.
+        """
+        types = self._type_token(torch.tensor([seg_type], device=images.device))
         above, below = self._positions().chunk(2, dim=1)
-        token_x, token_y = self.segment_token_x[0], self.segment_token_y[0]
-        prompt_x = self.patch_embed(images) + token_x + above + types
-        prompt_y = self.patch_embed(colours) + token_y + above + types
-        query_x = self.patch_embed(queries) + token_x + below + types
-        query_y = (self.mask_token[0] + token_y + below + types).to(query_x.dtype)
-        every_x = prompt_x.flatten(0, 1).expand(batch, -1, -1)
-        every_y = prompt_y.flatten(0, 1).expand(batch, -1, -1)
-        images_row = torch.cat((every_x, query_x), 1)
-        targets_row = torch.cat((every_y, query_y.expand(batch, -1, -1)), 1)
-        return self._decode(self._features(images_row, targets_row, prompts), query_only=True)
+        above_x = self.patch_embed(images) + self.segment_token_x[0] + above + types
+        above_y = self.patch_embed(colours) + self.segment_token_y[0] + above + types
+        below_y = (self.mask_token[0] + self.segment_token_y[0] + below + types).to(above_y.dtype)
+        row = torch.cat((above_y.flatten(0, 1)[None], below_y), 1)
+        target_stream = self._until_merge(row, len(images))
+        return EncodedPrompt(above_x.flatten(0, 1)[None], target_stream, len(images), seg_type)
 
-    def _features(self, images: Tensor, targets: Tensor, prompts: int) -> Tensor:
-        """Run the blocks; return the taps of prompt 1 and the query, `B x 2T x (taps * dim)`."""
-        tokens = torch.cat((images, targets))
-        taps = []
-        for index, block in enumerate(self.blocks):
-            tokens = block(tokens, prompts)
-            if index == self.config.merge_block:
-                image_stream, target_stream = tokens.chunk(2)
-                tokens = (image_stream + target_stream) * 0.5
-            if index in self.config.taps:
-                taps.append(self.norm(self._first_canvas(tokens, prompts)))
-        return torch.cat(taps, -1)
+    def _until_merge(self, tokens: Tensor, prompts: int) -> Tensor:
+        """Run the blocks in which image stream and target stream are apart."""
+        for block in self.blocks[: self.config.merge_block + 1]:
+            tokens = self._run(block, tokens, prompts)
+        return tokens
 
-    def _first_canvas(self, tokens: Tensor, prompts: int) -> Tensor:
-        # The official ensemble decodes the canvas of prompt 1, whose last row borders on the query.
-        if prompts == 1:
-            return tokens
-        parts = tokens.unflatten(1, (prompts + 1, -1))
-        return torch.cat((parts[:, 0], parts[:, -1]), 1)
+    def _colour(self, tokens: Tensor, prompts: int, query_only: bool) -> Tensor:
+        """Turn the merged streams, `B x (N + 1) T x dim`, into colours.
+
+        The official ensemble decodes the canvas of prompt 1, so its end borders on the query.
+        """
+        config = self.config
+        tail = config.tokens // 2 + config.grid[1] if query_only else config.tokens
+        last = config.taps[-1]
+        features = []
+        for index in range(config.merge_block, last + 1):
+            if index > config.merge_block:
+                only = tail if index == last else None
+                tokens = self._run(self.blocks[index], tokens, prompts, only)
+            if index in config.taps:
+                features.append(self.norm(_first_canvas(tokens, prompts, tail)))
+        return self._decode(torch.cat(features, -1), query_only)
+
+    def _run(
+        self, block: nn.Module, tokens: Tensor, prompts: int, tail: int | None = None
+    ) -> Tensor:
+        if self.memory == "saving" and torch.is_grad_enabled():
+            return checkpoint(
+                block, tokens, prompts, tail, use_reentrant=False, preserve_rng_state=False
+            )
+        return block(tokens, prompts, tail)
 
     def _decode(self, features: Tensor, query_only: bool) -> Tensor:
-        """Turn features `B x 2T x (taps * dim)` into colours."""
-        config = self.config
-        rows, columns = config.grid
-        if (
-            query_only
-        ):  # one row of patches above the query: what the 3x3 convolution sees at the border
-            rows = config.side + 1
-            features = features[:, -rows * columns :]
+        """Turn features of whole rows of patches, `B x tail x (taps * dim)`, into colours."""
+        patch, columns = self.config.patch, self.config.grid[1]
         pixels = self.decoder_embed(features)
-        pixels = pixels.unflatten(1, (rows, columns)).unflatten(
-            -1, (config.patch, config.patch, -1)
-        )
-        pixels = pixels.permute(0, 5, 1, 3, 2, 4).flatten(2, 3).flatten(3, 4)
-        if query_only:
-            return self.decoder_pred(pixels[:, :, config.patch - 1 :])[:, :, 1:]
+        pixels = pixels.unflatten(-1, (patch, patch, -1)).unflatten(1, (-1, columns))
+        pixels = pixels.transpose(2, 3).flatten(3, 4).flatten(1, 2)  # B x H x W x channels
+        pixels = pixels.permute(0, 3, 1, 2)
+        if query_only:  # of the row above, the 3x3 convolution sees one line of pixels
+            return self.decoder_pred(pixels[:, :, patch - 1 :])[:, :, 1:]
         return self.decoder_pred(pixels)
 
     def _positions(self) -> Tensor:
-        """Return the absolute positions of the canvas, `1 x tokens x dim` (bicubic, as the official code)."""
+        """Return the absolute positions of the canvas, `1 x tokens x dim`; kept while frozen."""
+        source = self.pos_embed
+        if source.requires_grad or source.is_inference():
+            return self._resized_positions()
+        kept = self._frozen_positions
+        if kept is None or kept[0].data_ptr() != source.data_ptr() or kept[1] != source._version:
+            with torch.inference_mode(False), torch.no_grad():
+                kept = (source.detach(), source._version, self._resized_positions())
+            self._frozen_positions = kept
+        return kept[2]
+
+    def _resized_positions(self) -> Tensor:
+        """Resize the stored positions to the canvas (bicubic, as the official code)."""
         stored = self.config.pretrain_canvas // self.config.patch
         grid = self.pos_embed[:, 1:].unflatten(1, (stored, stored)).permute(0, 3, 1, 2)
         if self.config.grid != (stored, stored):

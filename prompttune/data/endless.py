@@ -9,8 +9,8 @@ from torch.utils.data import Sampler
 class EndlessSampler(Sampler[int]):
     """Yields start, start + 1, ... for data sets whose item i depends on (seed, i) alone.
 
-    It has no length on purpose: the trainer's step count ends the run, and a resumed run begins at the
-    index that the killed one would have used next.
+    It has no length on purpose: the trainer's step count ends the run, and a resumed run begins at
+    the index that the killed one would have used next.
     """
 
     def __init__(self, start: int = 0) -> None:

@@ -84,5 +84,6 @@ def _generated(recipe: Recipe) -> TaskData:
     train = range(recipe.seed, recipe.seed + GENERATED_TRAIN)
     val = range(train.stop, train.stop + GENERATED_VAL)
     test = range(FIRST_TEST_SEED, FIRST_TEST_SEED + GENERATED_TEST)
-    parts = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
-    return TaskData(*parts, f"generated {recipe.generator} images", "generated", generated=True)
+    images = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
+    name = f"generated {recipe.generator} images"
+    return TaskData(images[0], images[1], images[2], name, "generated", generated=True)

@@ -146,11 +146,11 @@ def _grow(
         vessel.radii.append(radius)
         if length < next_fork:
             continue
-        thick, thin = _murray(radius, _share(rng, radius))
-        if thin < THINNEST:
-            end = length + rng.uniform(0.05, 0.3)
-            next_fork = math.inf
+        least_share = (THINNEST / radius) ** 3
+        if least_share > 0.5:  # it cannot fork any more
+            next_fork, end = math.inf, length + rng.uniform(0.0, 0.25)
             continue
+        thick, thin = _murray(radius, max(least_share, _share(rng, radius)))
         side = -side if rng.random() < 0.7 else side
         branch = Vessel(vessel.artery, vessel, len(vessel.points) - 1, [(x, y)], [thin])
         branches.append((branch, angle + side * _fork_angle(radius, thin, thick)))
@@ -199,7 +199,7 @@ def _blocked(
 
 
 def _fork_distance(rng: np.random.Generator) -> float:
-    return rng.uniform(0.09, 0.3)
+    return rng.uniform(0.1, 0.32)
 
 
 def _share(rng: np.random.Generator, radius: float) -> float:

@@ -12,7 +12,8 @@ def initialise(network: SegGPT, seed: int) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight.flatten(1), generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     for name, parameter in network.named_parameters():
         if "token" in name or name == "pos_embed":
             nn.init.normal_(parameter, std=0.02, generator=generator)

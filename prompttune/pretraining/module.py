@@ -1,12 +1,14 @@
 """The Lightning module of in-context colouring."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -19,7 +21,7 @@ class OptimiserConfig:
     """How the network is trained."""
 
     lr: float = 1.5e-3
-    """Peak learning rate, of Muon (2-D weights of the blocks and the decoder) and of AdamW (the rest)."""
+    """Peak learning rate, of Muon (2-D weights) and of AdamW (the rest)."""
     weight_decay: float = 0.05
     """Decoupled weight decay, of 2-D weights alone."""
     warmup: float = 0.02
@@ -29,7 +31,7 @@ class OptimiserConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     beta: float = 1.0
-    """Of smooth-L1, in normalised units. Small (the paper's .01) seeks the median: thin things vanish."""
+    """Of smooth-L1, normalised units. A small one (the paper's .01) makes thin things vanish."""
 
 
 def colouring_loss(output: Tensor, target: Tensor, weight: Tensor, beta: float) -> Tensor:
@@ -39,7 +41,9 @@ def colouring_loss(output: Tensor, target: Tensor, weight: Tensor, beta: float) 
         output: B x 3 x H x W; `target` likewise, normalised space.
         weight: B x 1 x H x W, 0 where nothing is asked.
     """
-    per_pixel = F.smooth_l1_loss(output.float(), target, beta=beta, reduction="none").mean(1, keepdim=True)
+    per_pixel = F.smooth_l1_loss(output.float(), target, beta=beta, reduction="none").mean(
+        1, keepdim=True
+    )
     return (per_pixel * weight).sum() / weight.sum().clamp_min(1)
 
 
@@ -59,7 +63,7 @@ class InContextColouring(pl.LightningModule):
         seg_type = torch.zeros(len(image), dtype=torch.long, device=image.device)
         output = self.network(image, target, batch["masked"], seg_type, query_only=False)
         loss = colouring_loss(output, target, batch["weight"], self.config.beta)
-        muon, adamw = self.optimizers()  # type: ignore[misc]
+        muon, adamw = cast(list[LightningOptimizer], self.optimizers())
         adamw.zero_grad()
         muon.zero_grad()
         self.manual_backward(loss)
@@ -72,7 +76,8 @@ class InContextColouring(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
         """Give the matrices to Muon and everything else to AdamW."""
-        matrices, others = [], []
+        matrices: list[Parameter] = []
+        others: list[Parameter] = []
         for name, parameter in self.network.named_parameters():
             is_matrix = parameter.ndim == 2 and "rel_pos" not in name
             (matrices if is_matrix else others).append(parameter)

@@ -1,4 +1,4 @@
-"""Training samples: a prompt above a query, both coloured by one random map (paper, section 3.1)."""
+"""Training samples: a prompt above a query, coloured by one random map (paper, section 3.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,14 +40,16 @@ class Mix:
 class PairDataset(Dataset[dict[str, Tensor]]):
     """Endless pairs; sample i depends on `(seed, i)` alone, so a resumed run goes on exactly."""
 
-    def __init__(self, sets: Sequence[ImageSet], canvas: int, patch: int, mix: Mix, seed: int) -> None:
+    def __init__(
+        self, sets: Sequence[ImageSet], canvas: int, patch: int, mix: Mix, seed: int
+    ) -> None:
         self.sets = [one for one in sets if one.contexts]
         weights = np.array([one.config.weight for one in self.sets], float)
         self.weights = weights / weights.sum() if self.sets else weights
         self.canvas, self.patch, self.mix, self.seed = canvas, patch, mix, seed
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return image and target (3 x 2S x S, pixel space), masked (tokens), weight (1 x 2S x S)."""
+        """Return image, target (3 x 2S x S, pixel space), masked (tokens), weight (1 x 2S x S)."""
         rng = np.random.default_rng((self.seed, index))
         if not self.sets or rng.random() < self.mix.generated:
             task = Task.draw(rng, hard=rng.random() < self.mix.hard)
@@ -96,7 +98,9 @@ def _crop(rng: Generator, labelled: Labelled, labels: Labels, value: int, size: 
     extent = min(class_map.shape) * rng.uniform(0.35, 1.0)
     centre = anchors[rng.integers(len(anchors))] + rng.uniform(-0.35, 0.35, 2) * extent
     zoom, spin, mirror = size / extent, rng.normal(0, 0.3), rng.choice((-1, 1))
-    turn = zoom * np.array(((np.cos(spin) * mirror, -np.sin(spin)), (np.sin(spin) * mirror, np.cos(spin))))
+    turn = zoom * np.array(
+        ((np.cos(spin) * mirror, -np.sin(spin)), (np.sin(spin) * mirror, np.cos(spin)))
+    )
     affine = np.hstack((turn, (size / 2 - turn @ centre)[:, None]))
     image = labelled.images[0 if zoom > 0.6 else -1]
     from_image = affine.copy()
@@ -124,9 +128,11 @@ def _recolour(rng: Generator, views: list[View]) -> list[View]:
         gain, shift = rng.normal(1, 0.12, 3) * rng.normal(1, 0.1), rng.normal(0, 0.05, 3)
         light = light * gain.astype(np.float32) + shift.astype(np.float32)
         if rng.random() < 0.2:
-            light = cv2.GaussianBlur(light, (5, 5), rng.uniform(0.4, 1.2))
+            light = np.asarray(cv2.GaussianBlur(light, (5, 5), rng.uniform(0.4, 1.2)))
         if rng.random() < 0.3:
-            light = light + rng.uniform(0, 0.06) * rng.standard_normal(light.shape, dtype=np.float32)
+            light = light + rng.uniform(0, 0.06) * rng.standard_normal(
+                light.shape, dtype=np.float32
+            )
         changed.append((np.clip(light, 0, 1).astype(np.float32), classes))
     return changed
 
@@ -141,9 +147,10 @@ def random_colours(rng: Generator) -> np.ndarray:
     corners = rng.random() < 0.4
     if corners:
         cube = np.array([[i >> 2 & 1, i >> 1 & 1, i & 1] for i in range(1, 8)], np.float32)
-        table[1 : MAX_CLASSES + 1] = cube[rng.permutation(7)[:MAX_CLASSES]]
-        if rng.random() < 0.4:
-            table[1] = 1.0
+        order = rng.permutation(7)
+        if rng.random() < 0.4:  # white, the colour of most one-class prompts, first
+            order = np.array([6, *order[order != 6]])
+        table[1 : MAX_CLASSES + 1] = cube[order[:MAX_CLASSES]]
         return table
     chosen = [np.zeros(3)]
     while len(chosen) <= MAX_CLASSES:
@@ -155,7 +162,7 @@ def random_colours(rng: Generator) -> np.ndarray:
 
 
 def _choose_classes(rng: Generator, classes: np.ndarray) -> np.ndarray:
-    """Keep one to three of the classes that both images show, as 1, 2, 3; the others become background."""
+    """Keep one to three classes that both images show, as 1, 2, 3; the rest is background."""
     prompt, query = np.split(classes, 2)
     there = np.setdiff1d(np.intersect1d(prompt, query), (0, IGNORE))
     kept = rng.permutation(there)[: rng.integers(1, MAX_CLASSES + 1)]

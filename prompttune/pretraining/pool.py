@@ -12,7 +12,7 @@ from prompttune.errors import InputError
 
 IGNORE = 255
 SHORT_SIDES = (224, 112)
-"""Images are kept at these sizes: crops that shrink much are cut from the smaller, which aliases less."""
+"""Images are kept at both sizes: crops that shrink much are cut from the smaller, unaliased."""
 ANCHORS = 64
 """Pixels of a class that are remembered, for crops to be placed around."""
 
@@ -49,7 +49,9 @@ class Labels:
         anchors = {}
         for value in np.unique(flat).tolist():
             places = order[flat[order] == value][:ANCHORS]
-            anchors[value] = np.stack((places % class_map.shape[1], places // class_map.shape[1]), 1)
+            anchors[value] = np.stack(
+                (places % class_map.shape[1], places // class_map.shape[1]), 1
+            )
         return cls(class_map, anchors)
 
 
@@ -60,12 +62,12 @@ class Labelled:
     images: tuple[np.ndarray, ...]
     classes: Labels
     segments: Labels
-    """Labels without meaning, from colour and place: contexts for images as if they had no labels."""
+    """Labels without meaning, from colour and place: contexts for images without labels."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """All images of one set and, for every context (a class, or an object of a video), who shows it."""
+    """All images of one set and, for every context (a class, a video's object), who shows it."""
 
     config: SetConfig
     images: tuple[Labelled, ...]
@@ -85,7 +87,9 @@ def read_pool(folder: Path, sets: Sequence[SetConfig]) -> tuple[ImageSet, ...]:
 def _read_set(folder: Path, config: SetConfig) -> ImageSet:
     paths = sorted((folder / "images").glob("*"))
     if not paths:
-        raise InputError(f"{folder}: no images/ there; name a folder of sets with images/ and masks/ each")
+        raise InputError(
+            f"{folder}: no images/ there; name a folder of sets with images/ and masks/ each"
+        )
     images, shows = [], defaultdict(list)
     for index, path in enumerate(paths):
         labelled = _read_pair(path, folder / "masks" / f"{path.stem}.png", config)
@@ -95,18 +99,22 @@ def _read_set(folder: Path, config: SetConfig) -> ImageSet:
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             if value not in (0, IGNORE) and count >= 0.002 * counts.sum():
                 shows[group, value].append(index)
-    contexts = tuple((value, tuple(who)) for (_, value), who in sorted(shows.items()) if len(who) > 1)
+    contexts = tuple(
+        (value, tuple(who)) for (_, value), who in sorted(shows.items()) if len(who) > 1
+    )
     return ImageSet(config, tuple(images), contexts)
 
 
 def _read_pair(image_path: Path, mask_path: Path, config: SetConfig) -> Labelled:
     image = cv2.imread(str(image_path), cv2.IMREAD_COLOR_RGB)
     values = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED)
-    for path, array in ((image_path, image), (mask_path, values)):
-        if array is None:
-            raise InputError(f"{path}: missing or not a readable image")
+    if image is None or values is None:
+        path = image_path if image is None else mask_path
+        raise InputError(f"{path}: missing or not a readable image")
     if values.ndim != 2 or values.shape != image.shape[:2]:
-        raise InputError(f"{mask_path}: must be an index mask of the size of its image {image_path.name}")
+        raise InputError(
+            f"{mask_path}: must be an index mask of the size of its image {image_path.name}"
+        )
     images = tuple(_shrink(image, side, cv2.INTER_AREA) for side in SHORT_SIDES)
     values = _shrink(values, SHORT_SIDES[0], cv2.INTER_NEAREST)
     return Labelled(images, Labels.of(_class_map(values, config)), Labels.of(_segments(images[0])))
@@ -117,11 +125,13 @@ def _shrink(image: np.ndarray, short_side: int, interpolation: int) -> np.ndarra
     ratio = short_side / min(height, width)
     if ratio >= 1:
         return image
-    return cv2.resize(image, (round(width * ratio), round(height * ratio)), interpolation=interpolation)
+    return cv2.resize(
+        image, (round(width * ratio), round(height * ratio)), interpolation=interpolation
+    )
 
 
 def _class_map(values: np.ndarray, config: SetConfig) -> np.ndarray:
-    """Turn mask values into classes: background 0, value v otherwise v (v + 1 where 0 is a class)."""
+    """Turn mask values into classes: 0 background, v else (v + 1 where 0 is a class)."""
     shift = 1 if config.background is None else 0
     classes = np.where(values < IGNORE - 1, values + shift, IGNORE).astype(np.uint8)
     if config.background:
@@ -138,6 +148,7 @@ def _segments(image: np.ndarray, count: int = 8) -> np.ndarray:
     points = np.concatenate((lab, x[..., None], y[..., None]), -1).reshape(-1, 5)
     stop = (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0)
     cv2.setRNGSeed(0)
-    _, labels, _ = cv2.kmeans(points, count, None, stop, 1, cv2.KMEANS_PP_CENTERS)
-    segments = labels.reshape(56, 56).astype(np.uint8) + 1
+    start = np.zeros((len(points), 1), np.int32)  # ignored: k-means++ chooses the centres
+    _, labels, _ = cv2.kmeans(points, count, start, stop, 1, cv2.KMEANS_PP_CENTERS)
+    segments = np.asarray(labels).reshape(56, 56).astype(np.uint8) + 1
     return cv2.resize(segments, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)

@@ -1,6 +1,5 @@
 """One pre-training run: from a recipe to a weights file, resumable at any moment."""
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from prompttune.pretraining.initialise import initialise
 from prompttune.pretraining.module import InContextColouring, OptimiserConfig
 from prompttune.pretraining.pairs import Mix, PairDataset
 from prompttune.pretraining.pool import SetConfig, read_pool
-
-log = logging.getLogger(__name__)
+from prompttune.training import StepProgress, quiet
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,9 @@ class PretrainRecipe:
     """As Lightning names it."""
 
 
-def pretrain(recipe: PretrainRecipe, data: Path | None, output: Path, resume: bool, device: str) -> Path:
+def pretrain(
+    recipe: PretrainRecipe, data: Path | None, output: Path, resume: bool, device: str
+) -> Path:
     """Train; return the path of the averaged weights, `output/backbone.safetensors`.
 
     Without `data` all samples are generated.
@@ -62,32 +62,46 @@ def pretrain(recipe: PretrainRecipe, data: Path | None, output: Path, resume: bo
     """
     last = output / "last.ckpt"
     if last.exists() and not resume:
-        raise InputError(f"{output} holds a run already; add --resume to go on, or name another --output")
+        raise InputError(
+            f"{output} holds a run already; add --resume to go on, or name another --output"
+        )
     sets = read_pool(data, recipe.sets) if data else ()
     module = InContextColouring(_network(recipe), recipe.optimiser, recipe.max_steps)
-    ema = EMAWeightAveraging(decay=recipe.ema)
-    trainer = pl.Trainer(
+    samples = PairDataset(
+        sets, recipe.backbone.canvas, recipe.backbone.patch, recipe.mix, recipe.seed
+    )
+    resumes = last if last.exists() else None
+    start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
+    loader = DataLoader(
+        samples,
+        recipe.batch,
+        sampler=EndlessSampler(start * recipe.batch),
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        worker_init_fn=_one_thread,
+    )
+    with quiet():
+        _trainer(recipe, output, device).fit(module, loader, ckpt_path=resumes, weights_only=True)
+    result = output / "backbone.safetensors"
+    save_weights(module.network, result)  # the callback has put the averaged weights in place
+    return result
+
+
+def _trainer(recipe: PretrainRecipe, output: Path, device: str) -> pl.Trainer:
+    checkpoint = ModelCheckpoint(
+        output, filename="last", every_n_train_steps=recipe.save_every, enable_version_counter=False
+    )
+    return pl.Trainer(
         accelerator={"cpu": "cpu", "cuda": "gpu"}.get(device, "auto"),
         devices=1,
         max_steps=recipe.max_steps,
         precision=recipe.precision,  # type: ignore[arg-type]
         logger=CSVLogger(output, name=None, version="log"),
-        callbacks=[ema, ModelCheckpoint(output, filename="last", every_n_train_steps=recipe.save_every,
-                                        enable_version_counter=False)],
+        callbacks=[EMAWeightAveraging(decay=recipe.ema), checkpoint, StepProgress("Pre-training")],
         log_every_n_steps=20,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
-    resumes = last if last.exists() else None
-    start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    samples = PairDataset(sets, recipe.backbone.canvas, recipe.backbone.patch, recipe.mix, recipe.seed)
-    loader = DataLoader(
-        samples, recipe.batch, sampler=EndlessSampler(start * recipe.batch), num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0, worker_init_fn=_one_thread,
-    )
-    trainer.fit(module, loader, ckpt_path=resumes, weights_only=True)
-    result = output / "backbone.safetensors"
-    save_weights(module.network, result)  # the callback has put the averaged weights in place
-    return result
 
 
 def _network(recipe: PretrainRecipe) -> SegGPT:

@@ -1,8 +1,8 @@
 """Abstract shapes for generated training images: masks alone, no colours.
 
-Every family is a function `(rng, size, traits) -> size x size bool`. The traits (a few numbers in [0, 1])
-belong to a task and are shared by prompt and query; positions and details are drawn anew for each image.
-None of them imitates a data set that the project is scored on.
+Every family is a function `(rng, size, traits) -> size x size bool`. The traits (a few numbers in
+[0, 1]) belong to a task and are shared by prompt and query; positions and details are drawn anew
+for each image. None of them imitates a data set that the project is scored on.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Shape = Callable[[Generator, int, Traits], np.ndarray]
 
 
 def smooth_noise(rng: Generator, size: int, cells: int) -> np.ndarray:
-    """Return `size x size float32` noise of about unit variance with `cells` random values a side."""
+    """Return `size x size float32` noise of about unit variance, `cells` random values a side."""
     grid = rng.standard_normal((cells + 2, cells + 2)).astype(np.float32)
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 
@@ -38,7 +38,9 @@ def blobs(rng: Generator, size: int, traits: Traits) -> np.ndarray:
         stretch = 1 + traits[4] * rng.uniform(0, 1)
         spin = rng.uniform(0, 6.28)
         x, y = radius * wave * np.cos(angle) * stretch, radius * wave * np.sin(angle)
-        points = np.stack((x * np.cos(spin) - y * np.sin(spin), x * np.sin(spin) + y * np.cos(spin)), 1)
+        points = np.stack(
+            (x * np.cos(spin) - y * np.sin(spin), x * np.sin(spin) + y * np.cos(spin)), 1
+        )
         cv2.fillPoly(mask, [(points + rng.uniform(0, size, 2)).astype(np.int32)], 1)
     return mask > 0
 
@@ -74,12 +76,12 @@ def mosaic(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     count = 6 + int(traits[0] * 40)
     seeds = np.ones((size, size), np.uint8)
     seeds[tuple(rng.integers(0, size, (2, count)))] = 0
-    distance, tile = cv2.distanceTransformWithLabels(
-        seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, tile = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     if traits[1] < 0.5:
         return rng.random(tile.max() + 1)[tile] < 0.15 + 0.4 * traits[2]
-    edges = cv2.morphologyEx(tile.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    edges = (
+        cv2.morphologyEx(tile.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    )
     width = 1 + int(traits[2] * size * 0.05)
     return cv2.dilate(edges.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
 
@@ -104,7 +106,9 @@ def boxes(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     mask = np.zeros((size, size), np.uint8)
     for _ in range(1 + int(traits[0] * 8)):
         sides = size * (0.06 + 0.4 * traits[1:3]) * rng.uniform(0.7, 1.3, 2) * (1 - 0.5 * traits[0])
-        corners = cv2.boxPoints((rng.uniform(0, size, 2).tolist(), sides.tolist(), rng.uniform(0, 180)))
+        corners = cv2.boxPoints(
+            (rng.uniform(0, size, 2).tolist(), sides.tolist(), rng.uniform(0, 180))
+        )
         cv2.fillPoly(mask, [corners.astype(np.int32)], 1)
     return mask > 0
 
@@ -116,7 +120,9 @@ def letters(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     for _ in range(2 + int(traits[0] * 8)):
         text = chr(rng.integers(ord("A"), ord("Z") + 1))
         at = rng.integers(0, size, 2).tolist()
-        cv2.putText(mask, text, at, font, size / 96 * (0.7 + 1.8 * traits[2]), 1, 1 + int(traits[3] * 3))
+        cv2.putText(
+            mask, text, at, font, size / 96 * (0.7 + 1.8 * traits[2]), 1, 1 + int(traits[3] * 3)
+        )
     return mask > 0
 
 
@@ -127,5 +133,15 @@ def outlines(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     return cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, np.ones((width, width), np.uint8)) > 0
 
 
-FAMILIES: tuple[Shape, ...] = (regions, blobs, curves, curves, mosaic, stripes, boxes, letters, outlines)
+FAMILIES: tuple[Shape, ...] = (
+    regions,
+    blobs,
+    curves,
+    curves,
+    mosaic,
+    stripes,
+    boxes,
+    letters,
+    outlines,
+)
 TRAITS = 6

@@ -17,7 +17,7 @@ from prompttune.tuning.run import Tuned
 from prompttune.zoo.card import Card, Data, Initialisation, ScoreRow, Scores
 from prompttune.zoo.key import save_key
 
-KEY_DTYPE = torch.float16  # half the size; what is scored is what is kept
+KEY_DTYPE = torch.float16  # half the size
 EXAMPLES, VALIDATION, SCORED = 3, 3, 6
 """One-shot examples, and images at most, of the short table: a minute on a laptop, not an hour."""
 
@@ -52,7 +52,12 @@ def finish(
     Args:
         on_start: Called with the number of predictions to come; what it returns, after each.
     """
-    prompt = replace(tuned.prompt, name=name, **_as_kept(tuned))
+    prompt = replace(
+        tuned.prompt,
+        name=name,
+        images=_as_kept(tuned.prompt.images),
+        colours=_as_kept(tuned.prompt.colours),
+    )
     split = "test" if data.test else "val"
     bench = Bench(
         segmenter=segmenter, key=prompt, canvas=segmenter.network.config.canvas, train=data.train,
@@ -81,12 +86,9 @@ def finish(
     return Finished(key, report, scored, part)
 
 
-def _as_kept(tuned: Tuned) -> dict[str, tuple[torch.Tensor, ...]]:
-    prompt = tuned.prompt
-    return {
-        "images": tuple(image.to(KEY_DTYPE).float() for image in prompt.images),
-        "colours": tuple(colours.to(KEY_DTYPE).float() for colours in prompt.colours),
-    }
+def _as_kept(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Round as the key does: what is scored is what is kept."""
+    return tuple(plane.to(KEY_DTYPE).float() for plane in planes)
 
 
 def _score_fields(row: dict) -> dict:

@@ -9,9 +9,14 @@ from prompttune.pixels import STD
 
 
 def tuning_loss(
-    answer: Tensor, class_map: Tensor, palette: Palette, dice_weight: float, colour_weight: float, beta: float
+    answer: Tensor,
+    class_map: Tensor,
+    palette: Palette,
+    dice_weight: float,
+    colour_weight: float,
+    beta: float,
 ) -> Tensor:
-    """Return the paper's smooth-L1 on the colours and a Dice term on the decoded soft mask, weighted.
+    """Return the paper's smooth-L1 on the colours plus a Dice term on the decoded soft mask.
 
     Smooth-L1 alone seeks the median colour, so rare thin structures vanish; Dice does not.
 
@@ -26,7 +31,9 @@ def tuning_loss(
     if colour_weight:
         spread = torch.tensor(STD, dtype=answer.dtype, device=answer.device).view(3, 1, 1)
         target = palette.paint(class_map)
-        off = F.smooth_l1_loss(answer / spread, target / spread, beta=beta, reduction="none").mean(1)
+        off = F.smooth_l1_loss(answer / spread, target / spread, beta=beta, reduction="none").mean(
+            1
+        )
         loss = loss + colour_weight * (off * valid).sum() / valid.sum().clamp_min(1)
     if dice_weight:
         loss = loss + dice_weight * dice_loss(palette.scores(answer), class_map)

@@ -4,9 +4,9 @@ import math
 from typing import Any, Self
 
 import lightning.pytorch as pl
-import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassF1Score
 
@@ -30,7 +30,9 @@ class PromptTuning(pl.LightningModule):
         self.network = network.requires_grad_(False)
         self.prompt = prompt
         self.recipe = recipe
-        self.val_dice = MulticlassF1Score(len(recipe.classes) + 1, average="none", ignore_index=IGNORE)
+        self.val_dice = MulticlassF1Score(
+            len(recipe.classes) + 1, average="none", ignore_index=IGNORE
+        )
         self.best: dict[str, Any] = {"dice": -1.0, "step": 0}
 
     def train(self, mode: bool = True) -> Self:
@@ -60,19 +62,22 @@ class PromptTuning(pl.LightningModule):
         self.val_dice.update(decided.long(), batch["class_map"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the Dice over all validation pixels, a mean over the classes; keep the best prompt."""
+        """Log the Dice over all validation pixels (mean over classes); keep the best prompt."""
         dice = self.val_dice.compute()[1:].mean()
         self.val_dice.reset()
         self.log("val_dice", dice, prog_bar=True)
         if not self.trainer.sanity_checking and float(dice) > self.best["dice"]:
-            pixels = {name: value.detach().cpu().clone() for name, value in self.prompt.named_parameters()}
+            pixels = {
+                name: value.detach().cpu().clone() for name, value in self.prompt.named_parameters()
+            }
             self.best = {"dice": float(dice), "step": self.global_step, **pixels}
 
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:
-        """Adam with a short warm-up and a cosine to zero; no weight decay, which would darken pixels."""
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Adam, a short warm-up, a cosine to zero; no weight decay, which would darken pixels."""
         learned = [pixels for pixels in self.prompt.parameters() if pixels.requires_grad]
         adam = Adam(learned, self.recipe.lr)
-        return [adam], [{"scheduler": LambdaLR(adam, self._rate), "interval": "step"}]
+        rate = LambdaLR(adam, self._rate)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def _rate(self, step: int) -> float:
         warm = max(1, round(self.recipe.max_steps * self.recipe.warmup))

@@ -12,8 +12,8 @@ from prompttune.prompt import Prompt
 class LearnablePrompt(nn.Module):
     """A prompt whose pixels are parameters (paper, section 3.4: in-context tuning).
 
-    `images` and `colours` are N x 3 x S x S in pixel space. The palette that decodes an answer is fixed;
-    learned colours need not equal it.
+    `images` and `colours` are N x 3 x S x S in pixel space. The palette that decodes an answer is
+    fixed; learned colours need not equal it.
     """
 
     def __init__(self, start: Prompt, canvas: int, learn: str, bounded: bool) -> None:
@@ -34,7 +34,7 @@ class LearnablePrompt(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Bring the pixels back into [0, 1] after a step (a clamp in the forward would kill gradients)."""
+        """Bring pixels back to [0, 1] after a step: a clamp in the forward would kill gradients."""
         if self.bounded:
             for pixels in self.parameters():
                 pixels.clamp_(0, 1)

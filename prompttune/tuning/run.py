@@ -1,11 +1,7 @@
 """One tuning run: from images to a learned prompt, resumable at any moment."""
 
 import json
-import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +18,8 @@ from prompttune.data.endless import EndlessSampler
 from prompttune.data.task import TaskData
 from prompttune.errors import InputError
 from prompttune.prompt import Prompt
-from prompttune.progress import StepProgress
 from prompttune.recipes import Recipe
+from prompttune.training import StepProgress, quiet
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.prompt import LearnablePrompt
 from prompttune.tuning.start import starting_prompt
@@ -35,7 +31,7 @@ CHECKPOINT, SETTINGS = "last.ckpt", "settings.json"
 class Machine:
     """What does not change what a run means, only where and how it is computed and shown."""
 
-    device: torch.device = torch.device("cpu")
+    device: str = "cpu"
     bf16: bool = False
     logger: Literal["csv", "wandb"] = "csv"
     workers: int = 0
@@ -53,19 +49,28 @@ class Tuned:
 
 
 def tune(
-    recipe: Recipe, network: SegGPT, data: TaskData, output: Path, machine: Machine, resume: bool = False
+    recipe: Recipe,
+    network: SegGPT,
+    data: TaskData,
+    output: Path,
+    machine: Machine,
+    resume: bool = False,
 ) -> Tuned:
     """Learn a prompt; everything that a resumed run needs lies in `output`.
 
-    Two runs with one recipe, data and backbone give the same prompt bit for bit on a CPU, whether one
-    of them was killed and resumed or not.
+    Two runs with one recipe, data and backbone give the same prompt bit for bit on a CPU, whether
+    one of them was killed and resumed or not.
 
     Raises:
         InputError: `output` holds another run, or `resume` does not fit it.
     """
     _claim(output, _settings(recipe, network, data), resume)
-    prompt = LearnablePrompt(starting_prompt(recipe, network.config.canvas, data.train),
-                             network.config.canvas, recipe.learn, recipe.bounded)
+    prompt = LearnablePrompt(
+        starting_prompt(recipe, network.config.canvas, data.train),
+        network.config.canvas,
+        recipe.learn,
+        recipe.bounded,
+    )
     module = PromptTuning(network, prompt, recipe)
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
@@ -88,24 +93,41 @@ def _loaders(
     recipe: Recipe, canvas: int, data: TaskData, start: int, workers: int
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return endless training crops from step `start` on, and the fixed validation crops."""
-    train = CropDataset(list(data.train), canvas, recipe.scale, recipe.seed,
-                        length=recipe.max_steps * recipe.batch, augment=True)
-    val = CropDataset(list(data.val), canvas, recipe.scale, recipe.seed,
-                      length=recipe.val_crops, augment=False)
+    train = CropDataset(
+        list(data.train),
+        canvas,
+        recipe.scale,
+        recipe.seed,
+        length=recipe.max_steps * recipe.batch,
+        augment=True,
+    )
+    val = CropDataset(
+        list(data.val), canvas, recipe.scale, recipe.seed, length=recipe.val_crops, augment=False
+    )
     sampler = EndlessSampler(start * recipe.batch)
     return (
-        DataLoader(train, recipe.batch, sampler=sampler, num_workers=workers, persistent_workers=workers > 0),
+        DataLoader(
+            train,
+            recipe.batch,
+            sampler=sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        ),
         DataLoader(val, 2 * recipe.batch),
     )
 
 
 def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
     # After each validation: a checkpoint between two of them would lose the choice of the best.
-    checkpoint = ModelCheckpoint(output, filename=Path(CHECKPOINT).stem, enable_version_counter=False,
-                                 save_on_train_epoch_end=False)
+    checkpoint = ModelCheckpoint(
+        output,
+        filename=Path(CHECKPOINT).stem,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
     bars = [StepProgress(f"Tuning {recipe.task}")] if machine.progress else []
     return pl.Trainer(
-        accelerator="gpu" if machine.device.type == "cuda" else "cpu",
+        accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,
         precision="bf16-mixed" if machine.bf16 else "32-true",
         max_steps=recipe.max_steps,
@@ -127,7 +149,9 @@ def _logger(output: Path, machine: Machine) -> list[Logger]:
 
         # Without a key, wandb would ask at a terminal.
         offline = os.environ.get("WANDB_MODE") == "offline" or "WANDB_API_KEY" not in os.environ
-        loggers.append(WandbLogger(project="prompttune", save_dir=output, name=output.name, offline=offline))
+        loggers.append(
+            WandbLogger(project="prompttune", save_dir=output, name=output.name, offline=offline)
+        )
     return loggers
 
 
@@ -140,12 +164,16 @@ def _claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
     """Make the run's folder, or check that it holds the run that is to be resumed."""
     path = output / SETTINGS
     if not resume and path.exists():
-        raise InputError(f"{output} holds a run already; add --resume to go on, --overwrite to start anew")
+        raise InputError(
+            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
+        )
     text = json.dumps(settings, indent=1, sort_keys=True)
     if resume and path.exists():
         earlier = json.loads(path.read_text(encoding="utf-8"))
         if differing := _differences(earlier, json.loads(text)):
-            raise InputError(f"{output} cannot be resumed: it was run with other {', '.join(differing)}")
+            raise InputError(
+                f"{output} cannot be resumed: it was run with other {', '.join(differing)}"
+            )
         return
     output.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
@@ -155,21 +183,9 @@ def _claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     flat = [{**each, **each.get("recipe", {}), "recipe": None} for each in (old, new)]
-    return sorted(name for name in flat[0].keys() | flat[1].keys() if flat[0].get(name) != flat[1].get(name))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence what Lightning tells about itself; what a user must know comes from the commands."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+    return sorted(
+        name for name in flat[0].keys() | flat[1].keys() if flat[0].get(name) != flat[1].get(name)
+    )
 
 
 def discard(output: Path) -> None:

@@ -28,7 +28,9 @@ def starting_prompt(recipe: Recipe, canvas: int, train: Sequence[LoadedSample]) 
         return _noise(recipe, canvas)
     if recipe.init == "generated":
         assert recipe.generator is not None  # checked by the recipe
-        seeds = range(FIRST_START_SEED + recipe.seed, FIRST_START_SEED + recipe.seed + recipe.prompts)
+        seeds = range(
+            FIRST_START_SEED + recipe.seed, FIRST_START_SEED + recipe.seed + recipe.prompts
+        )
         chosen = [GENERATORS[recipe.generator](seed) for seed in seeds]
     else:
         chosen = _draw_examples(recipe, train)
@@ -58,4 +60,6 @@ def _draw_examples(recipe: Recipe, train: Sequence[LoadedSample]) -> list[Loaded
             chosen.append(sample)
         if len(chosen) == recipe.prompts:
             return chosen
-    raise InputError(f"init 'example' needs {recipe.prompts} training images that show a class; {len(chosen)} do")
+    raise InputError(
+        f"init 'example' needs {recipe.prompts} training images that show a class; {len(chosen)} do"
+    )

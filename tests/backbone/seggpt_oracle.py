@@ -32,7 +32,9 @@ CONFIGS = {
 def random_network(config: SegGPTConfig, seed: int = 0) -> SegGPT:
     """Return a frozen network in which no tensor is zero anywhere, relative positions included."""
     generator = torch.Generator().manual_seed(seed)
-    network = SegGPT(config)
+    with torch.device("meta"):
+        network = SegGPT(config)
+    network.to_empty(device="cpu")
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             std = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.2
@@ -62,8 +64,11 @@ def transformers_model(network: SegGPT) -> SegGptForImageSegmentation:
     """Return transformers' model with our weights, averaging as the official code does."""
     from prompttune.backbone.checkpoints import hub_name
 
-    model = SegGptForImageSegmentation(hub_config(network.config)).eval()
-    model.load_state_dict({hub_name(name): value for name, value in network.state_dict().items()})
+    with torch.device("meta"):
+        model = SegGptForImageSegmentation(hub_config(network.config)).eval()
+    tensors = {hub_name(name): value for name, value in network.state_dict().items()}
+    model.load_state_dict(tensors, assign=True)
+    model.requires_grad_(False)
 
     # The official code averages each stream apart up to and including the merge block
     # (`merge_idx >= idx`); transformers 5.23 leaves that block out (`merge_index > i`).

@@ -16,7 +16,8 @@ from seggpt_oracle import (
 )
 from torch import Tensor
 
-from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone import SegGPT, SegGPTConfig, explain_out_of_memory
+from prompttune.errors import InputError
 
 SEG_TYPES = {"semantic": 0, "instance": 1}
 
@@ -90,18 +91,19 @@ def test_loss_and_gradients_are_those_of_transformers(
     network = random_network(config)
     masked = mask(config, 1)
     image, target = (x.requires_grad_() for x in random_canvas(config, 1))
-    _, expected = official(network, image, target, masked, "semantic")
-    expected_gradients = torch.autograd.grad(expected, (image, target))
-
-    output = network(image, target, masked, torch.zeros(1, dtype=torch.long), query_only=False)
     pixels = masked.view(1, 1, *config.grid).float()
     pixels = pixels.repeat_interleave(config.patch, 2).repeat_interleave(config.patch, 3)
-    weight = pixels.expand_as(target)
-    difference = F.smooth_l1_loss(output, target, beta=0.01, reduction="none")
-    loss = (difference * weight).sum() / weight.sum()
-    gradients = torch.autograd.grad(loss, (image, target))
 
-    assert relative_error(loss, expected) < 1e-5
+    def loss_of(output: Tensor) -> Tensor:
+        loss = F.smooth_l1_loss(output, target.detach(), beta=0.01, reduction="none")
+        return (loss * pixels).sum() / pixels.expand_as(loss).sum()
+
+    colours, expected = official(network, image, target, masked, "semantic")
+    expected_gradients = torch.autograd.grad(loss_of(colours), (image, target))
+    output = network(image, target, masked, torch.zeros(1, dtype=torch.long), query_only=False)
+    gradients = torch.autograd.grad(loss_of(output), (image, target))
+
+    assert relative_error(loss_of(output), expected) < 1e-5
     for gradient, wanted in zip(gradients, expected_gradients, strict=True):
         assert relative_error(gradient, wanted) < 1e-5
 
@@ -163,3 +165,117 @@ def test_ensemble_of_one_prompt_is_the_half_masked_forward(config: SegGPTConfig)
     above, query = image.chunk(2, 2)
     answer = network.ensemble(query, above, target.chunk(2, 2)[0], seg_type=1)
     assert relative_error(answer, expected) < 1e-5
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+@torch.no_grad()
+def test_an_encoded_prompt_serves_all_queries(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    queries, images, colours = ensemble_inputs(config, 2, prompts)
+    encoded = network.encode_prompt(images, colours, seg_type=1)
+    for query in queries.split(1):
+        expected = network.ensemble(query, images, colours, seg_type=1)
+        assert torch.equal(network.ensemble(query, encoded), expected)
+
+
+def test_an_encoded_prompt_carries_gradients(config: SegGPTConfig):
+    network = random_network(config)
+    inputs = [x.requires_grad_() for x in ensemble_inputs(config, 1, 2)]
+    query, images, colours = inputs
+    expected = torch.autograd.grad(network.ensemble(*inputs).square().mean(), inputs)
+    answer = network.ensemble(query, network.encode_prompt(images, colours))
+    gradients = torch.autograd.grad(answer.square().mean(), inputs)
+    assert all(map(torch.equal, gradients, expected))
+
+
+def test_images_of_a_prompt_need_colours():
+    network = random_network(CONFIGS["merge-0"])
+    query, images, _ = ensemble_inputs(network.config, 1, 1)
+    with pytest.raises(InputError, match="need their colours"):
+        network.ensemble(query, images)
+
+
+@pytest.mark.parametrize("prompts", [1, 2])
+def test_saving_memory_changes_nothing_but_memory(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    kept, gradients = [], []
+    for network.memory in ("fast", "saving"):
+        inputs = [x.requires_grad_() for x in ensemble_inputs(config, 2, prompts)]
+        sizes: list[int] = []
+
+        def keep(x: Tensor, sizes: list[int] = sizes) -> Tensor:
+            sizes.append(x.numel())
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+            answer = network.ensemble(*inputs)
+        kept.append(sum(sizes))
+        gradients.append(torch.autograd.grad(answer.square().mean(), inputs))
+    assert all(map(torch.equal, *gradients))
+    assert kept[1] < 0.7 * kept[0]
+
+
+@torch.no_grad()
+def test_bf16_is_close(config: SegGPTConfig):
+    network = random_network(config)
+    inputs = ensemble_inputs(config, 2, 2)
+    expected = network.ensemble(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network.ensemble(*inputs)
+    whole = network.bfloat16().ensemble(*(x.bfloat16() for x in inputs))
+    for answer in (mixed, whole):
+        error = (answer.float() - expected).square().mean() / expected.square().mean()
+        assert error.sqrt() < 0.05
+
+
+def test_prediction_does_not_spoil_later_gradients(config: SegGPTConfig):
+    network = random_network(config)
+    inputs = ensemble_inputs(config, 1, 1)
+    with torch.inference_mode():
+        expected = network.ensemble(*inputs).clone()
+    answer = network.ensemble(*(x.requires_grad_() for x in inputs))
+    answer.sum().backward()
+    assert torch.equal(answer.detach(), expected.detach())
+
+
+@torch.no_grad()
+def test_frozen_positions_follow_the_weights(config: SegGPTConfig):
+    network, other = random_network(config), random_network(config, seed=5)
+    inputs = ensemble_inputs(config, 1, 1)
+    before = network.ensemble(*inputs)
+    expected = other.ensemble(*inputs)
+    assert not torch.equal(before, expected)
+    network.load_state_dict(other.state_dict())
+    assert torch.equal(network.ensemble(*inputs), expected)
+    network.load_state_dict(random_network(config).state_dict(), assign=True)
+    assert torch.equal(network.ensemble(*inputs), before)
+    network.pos_embed.add_(1)
+    assert not torch.equal(network.ensemble(*inputs), before)
+
+
+def test_all_weights_learn(config: SegGPTConfig):
+    network = random_network(config).requires_grad_()
+    image, target = random_canvas(config, 2)
+    masked = patch_masked(config, 2)
+    output = network(image, target, masked, torch.tensor([0, 1]), query_only=False)
+    output.square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_running_out_of_memory_is_explained():
+    def fail_gpu() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def fail_cpu() -> None:
+        torch.empty(2**60)
+
+    for device, fail in (("GPU", fail_gpu), ("CPU", fail_cpu)):
+        with (
+            pytest.raises(InputError, match=f"on the {device}: .*network.memory = 'saving'"),
+            explain_out_of_memory(),
+        ):
+            fail()
+    with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory():
+        torch.zeros(2, 3) @ torch.zeros(2, 3)

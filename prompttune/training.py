@@ -1,5 +1,9 @@
-"""A progress bar that counts optimiser steps, for runs whose epochs mean nothing."""
+"""What all training runs share: a progress bar that counts steps, and silence from the trainer."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,8 +20,8 @@ class StepProgress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, at the step where a resumed run goes on."""
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps,"),
-            TimeRemainingColumn(), TextColumn("left {task.fields[values]}"),
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("steps,"), TimeRemainingColumn(), TextColumn("left {task.fields[values]}"),
             console=Console(stderr=True),
         )  # fmt: skip
         self._bar.start()
@@ -28,7 +32,9 @@ class StepProgress(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Advance."""
         shown = trainer.progress_bar_metrics
-        values = " ".join(f"{name} {value:.3f}" for name, value in shown.items() if isinstance(value, float))
+        values = " ".join(
+            f"{name} {value:.3f}" for name, value in shown.items() if isinstance(value, float)
+        )
         self._bar.update(self._task, completed=trainer.global_step, values=values)
 
     def on_train_end(self, *_: Any) -> None:
@@ -39,3 +45,17 @@ class StepProgress(pl.Callback):
         """Close the bar, so that the error stands on a line of its own."""
         if hasattr(self, "_bar"):
             self._bar.stop()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what Lightning tells about itself; what a user must know comes from the commands."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

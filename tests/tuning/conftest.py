@@ -1,0 +1,46 @@
+"""A small random backbone and a small task, as quick as tuning can be."""
+
+import numpy as np
+import pytest
+import torch
+
+from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.data.layouts import LoadedSample
+from prompttune.data.task import TaskData
+from prompttune.recipes import Recipe
+
+CONFIG = SegGPTConfig(
+    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+    decoder_dim=4, pretrain_canvas=16,
+)  # fmt: skip
+
+
+@pytest.fixture
+def network() -> SegGPT:
+    torch.manual_seed(0)
+    network = SegGPT(CONFIG)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    network.fingerprint = "f" * 64
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(task="squares", max_steps=6, val_every=2, batch=2, val_crops=4, lr=0.05)
+
+
+def sample(seed: int) -> LoadedSample:
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 100, (40, 40, 3), dtype=np.uint8)
+    class_map = np.zeros((40, 40), np.uint8)
+    top, left = rng.integers(0, 25, 2)
+    image[top : top + 15, left : left + 15] += 120
+    class_map[top : top + 15, left : left + 15] = 1
+    return LoadedSample(f"square-{seed}", image, class_map)
+
+
+@pytest.fixture
+def data() -> TaskData:
+    parts = [[sample(seed) for seed in seeds] for seeds in (range(3), range(3, 5), range(5, 7))]
+    return TaskData(*parts, "squares", "generated", generated=True)

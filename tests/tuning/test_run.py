@@ -1,0 +1,191 @@
+"""Tuning runs: what is learned, what is not touched, and that killed ones end like others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+from prompttune.backbone.weights import save_weights
+from prompttune.data.crops import CropDataset
+from prompttune.errors import InputError
+from prompttune.tuning.loss import tuning_loss
+from prompttune.tuning.module import PromptTuning
+from prompttune.tuning.prompt import LearnablePrompt
+from prompttune.tuning.run import CHECKPOINT, Machine, tune
+from prompttune.tuning.start import starting_prompt
+
+QUIET = Machine(progress=False)
+
+
+def pixels(prompt) -> torch.Tensor:
+    return torch.cat([*prompt.images, *prompt.colours])
+
+
+def test_network_stays_bit_identical_in_eval_and_without_gradients(
+    network, recipe, data, tmp_path
+) -> None:
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = []
+    hook = network.blocks[0].register_forward_hook(lambda module, *_: modes.append(module.training))
+    tune(recipe, network, data, tmp_path / "run", QUIET)
+    hook.remove()
+    assert modes
+    assert not any(modes)
+    assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("learn", ["image", "colours", "both"])
+def test_learns_the_halves_that_it_is_told_to(network, recipe, data, tmp_path, learn: str) -> None:
+    recipe = replace(recipe, learn=learn)
+    start = starting_prompt(recipe, 16, data.train)
+    prompt = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
+    assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colours")
+    assert torch.equal(prompt.colours[0], start.colours[0]) == (learn == "image")
+
+
+def test_the_loss_falls(network, recipe, data, tmp_path) -> None:
+    recipe = replace(recipe, max_steps=60, val_every=60, batch=4)
+    crops = default_collate(list(CropDataset(data.train, 16, 1.0, 1, 16, augment=False)))
+
+    def loss(prompt) -> float:
+        with torch.no_grad():
+            answer = LearnablePrompt(prompt, 16, "both", True)(network, crops["image"])
+        return tuning_loss(answer, crops["class_map"], prompt.palette, 1.0, 0.2, 1.0).item()
+
+    tuned = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
+    assert loss(tuned) < loss(starting_prompt(recipe, 16, data.train)) - 0.03
+
+
+def test_pixels_stay_a_picture_only_where_bounded(network, recipe, data, tmp_path) -> None:
+    recipe = replace(recipe, lr=5.0)
+    bounded = pixels(tune(recipe, network, data, tmp_path / "a", QUIET).prompt)
+    free = pixels(tune(replace(recipe, bounded=False), network, data, tmp_path / "b", QUIET).prompt)
+    assert 0 <= bounded.min() <= bounded.max() <= 1
+    assert free.min() < 0 or free.max() > 1
+
+
+def test_one_seed_gives_one_key_and_another_another(network, recipe, data, tmp_path) -> None:
+    first, again = (
+        pixels(tune(recipe, network, data, tmp_path / name, QUIET).prompt) for name in "ab"
+    )
+    other = pixels(tune(replace(recipe, seed=1), network, data, tmp_path / "c", QUIET).prompt)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_broken_run_resumes_to_the_same_key(network, recipe, data, tmp_path, monkeypatch) -> None:
+    whole = tune(recipe, network, data, tmp_path / "whole", QUIET)
+    step = PromptTuning.training_step
+
+    def breaks(self, batch, index):
+        if self.global_step == 5:  # the last checkpoint is of step 4
+            raise RuntimeError("power cut")
+        return step(self, batch, index)
+
+    monkeypatch.setattr(PromptTuning, "training_step", breaks)
+    with pytest.raises(RuntimeError, match="power cut"):
+        tune(recipe, network, data, tmp_path / "broken", QUIET)
+    monkeypatch.undo()
+    resumed = tune(recipe, network, data, tmp_path / "broken", QUIET, resume=True)
+    assert torch.equal(pixels(whole.prompt), pixels(resumed.prompt))
+    assert (whole.step, whole.val_dice) == (resumed.step, resumed.val_dice)
+    finished = tune(recipe, network, data, tmp_path / "broken", QUIET, resume=True)
+    assert torch.equal(pixels(whole.prompt), pixels(finished.prompt))
+
+
+def test_checkpoints_leave_the_network_out(network, recipe, data, tmp_path) -> None:
+    tune(recipe, network, data, tmp_path / "run", QUIET)
+    checkpoint = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
+    assert set(checkpoint["state_dict"]) == {"prompt.images", "prompt.colours"}
+
+
+class Untouchable(Sequence):
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index):
+        raise AssertionError("a test image was read")
+
+
+def test_test_images_are_never_read(network, recipe, data, tmp_path) -> None:
+    tune(recipe, network, replace(data, test=Untouchable()), tmp_path / "run", QUIET)
+
+
+def test_refuses_to_start_over_another_run(network, recipe, data, tmp_path) -> None:
+    tune(recipe, network, data, tmp_path / "run", QUIET)
+    with pytest.raises(InputError, match="--resume"):
+        tune(recipe, network, data, tmp_path / "run", QUIET)
+
+
+def test_refuses_to_resume_a_different_run(network, recipe, data, tmp_path) -> None:
+    tune(recipe, network, data, tmp_path / "run", QUIET)
+    with pytest.raises(InputError, match=r"other lr"):
+        tune(replace(recipe, lr=0.1), network, data, tmp_path / "run", QUIET, resume=True)
+    network.fingerprint = "e" * 64
+    with pytest.raises(InputError, match=r"other backbone"):
+        tune(recipe, network, data, tmp_path / "run", QUIET, resume=True)
+
+
+def test_gradient_reaches_the_prompt_through_a_clamp_free_path(network, recipe, data) -> None:
+    start = starting_prompt(recipe, 16, data.train)
+    prompt = LearnablePrompt(start, 16, "both", bounded=True)
+    with torch.no_grad():  # at the bounds, where a clamp in the forward would give no gradient
+        prompt.colours.copy_(prompt.colours.round())
+    prompt(network, torch.rand(2, 3, 16, 16)).sum().backward()
+    assert prompt.colours.grad is not None
+    assert prompt.images.grad is not None
+    assert prompt.colours.grad.ne(0).float().mean() > 0.9
+
+
+def fit_command(folder: Path, name: str, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "prompttune.fit", "--task", "retina", "--device", "cpu",
+        "--backbone", str(folder / "small.safetensors"), "--prompts_zoo", str(folder / "zoo"),
+        "--name", name, "--output", str(folder / name), "--max_steps", "60", "--val_every", "3",
+        "--batch", "2", "--val_crops", "4", *more,
+    ]  # fmt: skip
+
+
+def test_sigkill_and_resume_end_with_the_same_key(network, tmp_path) -> None:
+    save_weights(network, tmp_path / "small.safetensors")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(fit_command(tmp_path, "whole"), check=True, env=environment, capture_output=True)
+    killed = subprocess.Popen(
+        fit_command(tmp_path, "killed"),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = tmp_path / "killed" / CHECKPOINT
+    while not checkpoint.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "zoo" / "killed").exists()
+    step = torch.load(checkpoint, weights_only=True)["global_step"]
+    assert step < 60
+    subprocess.run(
+        fit_command(tmp_path, "killed", "--resume"),
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
+    from prompttune.zoo.key import load_key
+
+    (whole, card), (resumed, resumed_card) = (
+        load_key(tmp_path / "zoo" / name) for name in ("whole", "killed")
+    )
+    assert torch.equal(pixels(whole), pixels(resumed))
+    assert whole.threshold == resumed.threshold
+    assert card.recipe == resumed_card.recipe
+    assert json.loads((tmp_path / "killed" / "report" / "comparison.json").read_text())["rows"]
