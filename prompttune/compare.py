@@ -5,14 +5,13 @@ python -m prompttune.compare --task retina --prompt retina --data DIR --output D
 
 import argparse
 import math
-import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, OneLineErrors, run, suggest
+from prompttune.commandline import Parser, quote_command, run
+from prompttune.errors import InputError, suggest
 
 if TYPE_CHECKING:
     from prompttune.data.task import TaskData
@@ -30,13 +29,9 @@ ON_VALIDATION = (
 )
 
 
-class _Parser(OneLineErrors, argparse.ArgumentParser):
-    """A parser whose errors are `InputError`."""
-
-
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for arguments that cannot be."""
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {PROG}",
         description="Score a tuned prompt beside one-shot prompts and trivial answers, all alike.",
     )
@@ -67,6 +62,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--backbone", default="seggpt-tiny", help="name or weights file (default: seggpt-tiny)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add("--record", action="store_true", help="write the scores into the key's card")
     add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
     return parser.parse_args(argv)
 
@@ -76,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
 
     from prompttune.data.task import task_data
-    from prompttune.evaluation.report import Comparison, staged, write_report
+    from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
     from prompttune.evaluation.rows import ROWS
     from prompttune.segmenter import Segmenter
-    from prompttune.zoo.key import load_key
+    from prompttune.zoo.key import load_key, write_card
     from prompttune.zoo.store import find_key
 
     rows = _chosen_rows(args.rows, ROWS)
@@ -107,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             details=_details(bench, segmenter, sys.argv[1:] if argv is None else argv),
         )
         write_report(stage, comparison)
+    if args.record:
+        write_card(path, card.with_scores(as_scores(comparison)))
     _print_result(comparison, args.output)
     return 0
 
@@ -207,7 +205,7 @@ def _details(bench: "Bench", segmenter: "Segmenter", words: Sequence[str]) -> di
 
     return {
         "prompt": bench.key.name,
-        "command": shlex.join(["python", "-m", PROG, *map(_public, words)]),
+        "command": quote_command(PROG, words),
         "scale": bench.key.scale,
         "overlap": bench.overlap,
         "seed": bench.seed,
@@ -217,12 +215,6 @@ def _details(bench: "Bench", segmenter: "Segmenter", words: Sequence[str]) -> di
         "precision": "bf16" if segmenter.bf16 else "fp32",
         "prompttune_version": __version__,
     }
-
-
-def _public(word: str) -> str:
-    """Shorten an absolute path to its last part: the rest is of no use to others."""
-    flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-    return f"{flag}{equals}{Path(value).name if os.path.isabs(value) else value}"
 
 
 def _print_result(comparison: "Comparison", output: Path) -> None:

@@ -3,7 +3,6 @@
 python -m prompttune.fit --task retina [--data DIR]
 """
 
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.errors import InputError, OneLineErrors, run
+from prompttune.commandline import OneLineErrors, quote_command, run
+from prompttune.errors import InputError
 from prompttune.recipes import Recipe, recipe_values, task_names
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
     machine = Machine(segmenter.device.type, bf16, args.logger, args.workers)
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
-    command = shlex.join(["python", "-m", PROG, *argv])
+    command = quote_command(PROG, argv)
     with _scoring_bar() as on_start:
         finished = finish(
             tuned, recipe, segmenter, data, name, zoo, output, command, overwrite, on_start
@@ -125,15 +125,16 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{data.name} ({finished.part})")
+    comparison = finished.comparison
+    table = Table(title=f"{data.name} ({len(comparison.samples)} images of {comparison.split})")
     for head in ("prompt", "Dice", "IoU"):
         table.add_column(head, justify="left" if head == "prompt" else "right")
     labels = {"one-shot": "one example (mean)", "tuned": "tuned key"}
-    for row in finished.rows:
+    for row in comparison.rows:
         table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
     console = Console()
     console.print(table)
-    gain = finished.rows[1].mean.dice - finished.rows[0].mean.dice
+    gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
     if not gain > 0:
         console.print(
             "Warning: the tuned key is no better than one example; see the README on what to try."

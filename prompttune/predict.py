@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, OneLineErrors, run
+from prompttune.commandline import Parser, run
+from prompttune.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +40,9 @@ WHITE_SHOWN_AS = (0, 229, 255)
 """A single class is white, which vanishes on bright photos: overlays show it in this cyan."""
 
 
-class _Parser(OneLineErrors, argparse.ArgumentParser):
-    """A parser whose errors are `InputError`."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command's parser; a wrong command line raises InputError."""
-    parser = _Parser(prog=f"python -m {PROG}", description="Segment images with a prompt.")
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; raises `InputError` for one that cannot be."""
+    parser = Parser(prog=f"python -m {PROG}", description="Segment images with a prompt.")
     parser.add_argument(
         "images", nargs="+", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
@@ -77,14 +74,15 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--classes", metavar="A,B", help="with --example: names of the mask's classes, in order"
     )
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
-    options = parser().parse_intermixed_args(arguments)
+    options = parser.parse_intermixed_args(argv)
     if options.prompt is not None and (options.scale is not None or options.classes is not None):
         raise InputError("--scale and --classes go with --example; a key brings its own")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
+    options = parse(argv)
     examples = [path for pair in options.example or () for path in pair]
     masks = name_outputs(find_images(options.images), options.output, kept=examples)
 

@@ -1,6 +1,6 @@
 """Train a backbone by in-context colouring.
 
-python -m prompttune.pretrain --recipe recipes/pretrain-tiny.yaml [--data DIR]
+python -m prompttune.pretrain --recipe recipes/pretrain-tiny-1.yaml [--data DIR]
 """
 
 import sys
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.errors import InputError, OneLineErrors, run
+from prompttune.commandline import OneLineErrors, run
+from prompttune.errors import InputError
 
 if TYPE_CHECKING:
     from prompttune.pretraining.run import PretrainRecipe
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 PROG = "prompttune.pretrain"
 
 
-def _parser() -> ArgumentParser:
+def parse(argv: Sequence[str]) -> Namespace:
+    """Parse the command line; raises `InputError` for one that cannot be."""
     parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
     add = parser.add_argument
-    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny.yaml")
+    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny-1.yaml")
     add("--data", type=Path, help="folder of sets with images/ and masks/; none: generated only")
     add("--output", type=Path, default=Path("runs/pretrain"), help="where the run is kept")
     add("--init", type=Path, help="weights to start from, instead of the recipe's")
@@ -30,7 +32,7 @@ def _parser() -> ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--threads", type=int, help="CPU threads of the network")
     add("--resume", action="store_true", help="go on with the run in --output")
-    return parser
+    return parser.parse_args(list(argv))
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -39,7 +41,7 @@ class _Parser(OneLineErrors, ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; raises `InputError` for bad input."""
-    args = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    args = parse(sys.argv[1:] if argv is None else argv)
     import torch
 
     from prompttune.pretraining.run import pretrain

@@ -11,8 +11,9 @@ from PIL import Image
 from prompttune import compare
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
+from prompttune.commandline import run
 from prompttune.data.fundus import generate_fundus
-from prompttune.errors import InputError, run
+from prompttune.errors import InputError
 from prompttune.evaluation.rows import ROWS
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt

@@ -13,7 +13,8 @@ from PIL import Image
 from prompttune import predict
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
-from prompttune.errors import InputError, run
+from prompttune.commandline import run
+from prompttune.errors import InputError
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.segmenter import Segmenter

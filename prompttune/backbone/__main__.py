@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, run
+from prompttune.commandline import Parser, run
+from prompttune.errors import InputError
 
 if TYPE_CHECKING:
     from prompttune.backbone.checkpoints import Checkpoint
@@ -13,19 +14,20 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Raises:
         InputError: No such backbone, or one that cannot be used.
     """
-    given = _parser().parse_args(arguments)
+    given = parse(argv)
     given.do(given)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; raises `InputError` for one that cannot be."""
+    parser = Parser(
         prog="prompttune.backbone", description="List, download, convert and verify backbones."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -57,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify = add("verify", _verify, "check every tensor of a backbone and print its fingerprint")
     verify.add_argument("source", metavar="SOURCE", help=source)
-    return parser
+    return parser.parse_args(argv)
 
 
 def _list(given: argparse.Namespace) -> None:

@@ -8,10 +8,9 @@ first depends on the key through h' alone, the second through w' alone:
     P = softmax(S),  out = P v                   columns = q Rw(w, .),  tokens x W
 
 **CPU** (`_InCache`): S of one head and a few rows of queries fits the second-level cache. There the
-sum of the two tables is written, the product accumulated onto it, and the softmax taken, before the
-next rows come; nothing of size tokens x tokens reaches memory. The backward pass keeps only the
-input: it computes the rows of P again (no dearer than from stored log-sum-exps), then, for the
-gradient g of the output,
+product is taken, the tables are added, and the softmax follows, before the next rows come; nothing
+of size tokens x tokens reaches memory. The backward pass keeps only the input: it computes the rows
+of P again (no dearer than from stored log-sum-exps), then, for the gradient g of the output,
 
     dS = P * (g v^T - sum(P * g v^T))      dv += P^T g        dk += scale dS^T q
     drows = sum of dS over w'              dcolumns = sum of dS over h'
@@ -26,12 +25,15 @@ fastest on a CPU for small canvases.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from prompttune.backbone.products import times_transposed
 
 PLAIN_TOKENS = 512
 """On a CPU, score matrices up to this size stay in cache as they are."""
@@ -109,14 +111,20 @@ def _attend_fused(
     q, k, v = _split(qkv, heads)
     q = q[:, :, -tail:]
     rows, columns = position_terms(q, towards_h, towards_w)
-    height, width = len(towards_h), len(towards_w)
-    at_row = torch.eye(height, dtype=k.dtype, device=k.device).repeat_interleave(width, 0)
-    at_column = torch.eye(width, dtype=k.dtype, device=k.device).repeat(height, 1)
-    place = torch.cat((at_row, at_column), 1).expand(*k.shape[:2], -1, -1)
+    place = _place((len(towards_h), len(towards_w)), k).expand(*k.shape[:2], -1, -1)
     long_q = torch.cat((q * q.shape[-1] ** -0.5, rows, columns), -1)
     long_k = torch.cat((k, place), -1)
+    long_q, long_k = (F.pad(x, (0, -x.shape[-1] % 16)) for x in (long_q, long_k))  # as kernels ask
     mixed = F.scaled_dot_product_attention(long_q, long_k, v, scale=1.0)
     return mixed.transpose(1, 2).flatten(2)
+
+
+def _place(grid: Grid, like: Tensor) -> Tensor:
+    """Return `[onehot(h), onehot(w)]` of all tokens, tokens x (H + W)."""
+    height, width = grid
+    at_row = torch.eye(height, dtype=like.dtype, device=like.device).repeat_interleave(width, 0)
+    at_column = torch.eye(width, dtype=like.dtype, device=like.device).repeat(height, 1)
+    return torch.cat((at_row, at_column), 1)
 
 
 def _split(qkv: Tensor, heads: int) -> Tensor:
@@ -134,108 +142,87 @@ class _InCache(torch.autograd.Function):
         ctx.save_for_backward(qkv, towards_h, towards_w)
         ctx.heads, ctx.tail = heads, tail
         out = qkv.new_empty(len(qkv), tail, qkv.shape[-1] // 3)
-        into = out.unflatten(-1, (heads, -1)).transpose(1, 2)
-        parts = _split(qkv, heads)
-        for image, some in _groups(len(qkv), heads):
-            _Heads(parts[:, image, some], towards_h, towards_w, tail).forward(into[image, some])
+        parts, into = _split(qkv, heads), out.unflatten(-1, (heads, -1)).transpose(1, 2)
+        for image, one in product(range(len(qkv)), range(heads)):
+            _Head(parts[:, image, one], towards_h, towards_w, tail).forward(into[image, one])
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         qkv, towards_h, towards_w = ctx.saved_tensors
-        learns_tables = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        learns = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         grad_qkv = torch.zeros_like(qkv)
         grad_h, grad_w = torch.zeros_like(towards_h), torch.zeros_like(towards_w)
         parts, into = _split(qkv, ctx.heads), _split(grad_qkv, ctx.heads)
         grad = grad.unflatten(-1, (ctx.heads, -1)).transpose(1, 2)
-        for image, some in _groups(len(qkv), ctx.heads):
-            group = _Heads(parts[:, image, some], towards_h, towards_w, ctx.tail)
-            for_tables = group.backward(grad[image, some], into[:, image, some], learns_tables)
-            if learns_tables:
+        for image, one in product(range(len(qkv)), range(ctx.heads)):
+            head = _Head(parts[:, image, one], towards_h, towards_w, ctx.tail)
+            for_tables = head.backward(grad[image, one], into[:, image, one], learns)
+            if learns:
                 grad_h += for_tables[0]
                 grad_w += for_tables[1]
         return grad_qkv, grad_h, grad_w, None, None
 
 
-def _groups(batch: int, heads: int) -> Iterator[tuple[int, slice]]:
-    """Yield an image and some of its heads, as many as there are threads."""
-    step = torch.get_num_threads()
-    for image in range(batch):
-        for start in range(0, heads, step):
-            yield image, slice(start, start + step)
-
-
-class _Heads:
-    """Some heads of one image. In comments, n is their number and c the queries of a chunk."""
+class _Head:
+    """One head of one image, without autograd. In comments, c is the queries of a chunk."""
 
     def __init__(self, qkv: Tensor, towards_h: Tensor, towards_w: Tensor, tail: int) -> None:
-        q, self.k, self.v = qkv.contiguous()  # n x tokens x d, each
-        self.q = q[:, -tail:]
+        q, self.k, self.v = qkv.contiguous()  # tokens x d, each
+        self.q = q[-tail:]
         self.scale = q.shape[-1] ** -0.5
         self.towards = towards_h, towards_w
         self.grid = len(towards_h), len(towards_w)
         self.rows, self.columns = position_terms(self.q, *self.towards)
-        row = (
-            self.grid[1] * q.shape[1] * q.element_size()
-        )  # bytes of the scores of a row of queries
-        self.step = min(tail, max(1, BYTES_IN_CACHE // row) * self.grid[1])
-        self.buffers = q.new_empty(2, len(q), self.step, q.shape[1])
-        self.place = None if q.dtype == torch.float32 else self._one_hot()
+        row = self.grid[1] * self.k.shape[0] * q.element_size()  # of queries: bytes of its scores
+        rows_at_a_time = max(1, BYTES_IN_CACHE * torch.get_num_threads() // row)
+        self.step = rows_at_a_time * self.grid[1]
+        # Sums that broadcast are slow in bf16: there the products are longer, as on a GPU.
+        self.is_long = q.dtype != torch.float32
+        self.asking, self.keys = self.q * self.scale, self.k
+        if self.is_long:
+            self.asking = torch.cat((self.asking, self.rows, self.columns), -1)
+            self.keys = torch.cat((self.k, _place(self.grid, self.k)), -1)
 
     def forward(self, out: Tensor) -> None:
-        """Write the output, n x tail x d."""
+        """Write the output, tail x d."""
         for chunk, p in self._softmax():
-            out[:, chunk] = p @ self.v
+            out[chunk] = times_transposed(p, self.v.T)
 
-    def backward(self, grad: Tensor, grad_qkv: Tensor, learns_tables: bool) -> tuple[Tensor, ...]:
-        """Write the gradients of q, k and v; return those of the tables where they learn."""
-        drows, dcolumns = torch.empty_like(self.rows), torch.empty_like(self.columns)
-        dk, dv = (torch.zeros_like(x, dtype=torch.float32) for x in (self.k, self.v))
-        dq = torch.empty_like(self.q)
-        values = self.v.transpose(1, 2)
+    def backward(self, grad: Tensor, grad_qkv: Tensor, learns: bool) -> tuple[Tensor, ...]:
+        """Write the gradients of q, k and v; return those of the tables if they learn."""
+        dq, drows, dcolumns = (torch.empty_like(x) for x in (self.q, self.rows, self.columns))
+        dk, dv = (torch.zeros_like(x.T, dtype=torch.float32) for x in (self.k, self.v))
         for chunk, p in self._softmax():
-            g = grad[:, chunk]
-            dv += p.transpose(1, 2) @ g
-            dp = torch.bmm(g, values, out=self._buffer(0, g.shape[1]))
-            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
-            dk += ds.transpose(1, 2) @ self.q[:, chunk]
-            dq[:, chunk] = ds @ self.k
+            g = grad[chunk].contiguous()
+            dp = times_transposed(g, self.v)
+            ds = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)  # c x tokens
+            dv += times_transposed(g.T, p.T)  # d x tokens: the transposed gradient
+            dk += times_transposed(self.q[chunk].T, ds.T)
+            dq[chunk] = times_transposed(ds, self.k.T)
             on_grid = ds.unflatten(-1, self.grid)
-            drows[:, chunk], dcolumns[:, chunk] = on_grid.sum(-1), on_grid.sum(-2)
-        inputs = [self.q, *self.towards] if learns_tables else [self.q]
-        with torch.enable_grad():
-            leaves = [x.detach().requires_grad_() for x in inputs]
-            terms = position_terms(*leaves, *self.towards[len(leaves) - 1 :])
-        q_again, *for_tables = torch.autograd.grad(terms, leaves, (drows, dcolumns))
-        grad_qkv[0, :, -self.q.shape[1] :] = dq * self.scale + q_again
-        grad_qkv[1], grad_qkv[2] = dk * self.scale, dv
+            drows[chunk], dcolumns[chunk] = on_grid.sum(-1), on_grid.sum(-2)
+        through_terms, *for_tables = self._terms_backward(drows, dcolumns, learns)
+        grad_qkv[0, -len(dq) :] = dq * self.scale + through_terms
+        grad_qkv[1], grad_qkv[2] = dk.T * self.scale, dv.T
         return tuple(for_tables)
 
     def _softmax(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield a chunk of queries and its P, n x c x tokens, valid until the next."""
-        keys = self.k.transpose(1, 2)
-        for start in range(0, self.q.shape[1], self.step):
-            chunk = slice(start, min(start + self.step, self.q.shape[1]))
-            q = self.q[:, chunk]
-            scores = self._terms_of_position(chunk)
-            torch.baddbmm(scores, q, keys, alpha=self.scale, out=scores)
-            yield chunk, torch.softmax(scores, -1, out=self._buffer(1, q.shape[1]))
+        """Yield chunks of the tail and their P, c x tokens."""
+        for start in range(0, len(self.q), self.step):
+            chunk = slice(start, start + self.step)
+            scores = times_transposed(self.asking[chunk], self.keys)
+            if not self.is_long:
+                on_grid = scores.unflatten(-1, self.grid)
+                on_grid += self.rows[chunk, :, None]
+                on_grid += self.columns[chunk, None, :]
+            yield chunk, scores.softmax(-1)
 
-    def _terms_of_position(self, chunk: slice) -> Tensor:
-        rows, columns = self.rows[:, chunk], self.columns[:, chunk]
-        scores = self._buffer(0, rows.shape[1])
-        if self.place is not None:
-            return torch.matmul(torch.cat((rows, columns), -1), self.place, out=scores)
-        torch.add(rows[..., None], columns[..., None, :], out=scores.unflatten(-1, self.grid))
-        return scores
-
-    def _one_hot(self) -> Tensor:
-        # In bf16 a product with places is several times faster than a broadcast sum.
-        height, width = self.grid
-        like = {"dtype": self.q.dtype, "device": self.q.device}
-        at_row = torch.eye(height, **like).repeat_interleave(width, 1)
-        return torch.cat((at_row, torch.eye(width, **like).repeat(1, height)))
-
-    def _buffer(self, which: int, queries: int) -> Tensor:
-        return self.buffers[which, :, :queries]
+    def _terms_backward(self, drows: Tensor, dcolumns: Tensor, learns: bool) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            q = self.q.detach().requires_grad_()
+            towards = [x.detach().requires_grad_(learns) for x in self.towards]
+            terms = position_terms(q, *towards)
+        leaves = (q, *towards) if learns else (q,)
+        return torch.autograd.grad(terms, leaves, (drows, dcolumns))

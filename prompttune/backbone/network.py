@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 
 from prompttune.backbone.attention import attend
 from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.products import Linear
 from prompttune.errors import InputError
 
 
@@ -36,8 +37,8 @@ class Attention(nn.Module):
         self.heads = config.heads
         self.grid = config.grid
         head_dim = config.dim // config.heads
-        self.qkv = nn.Linear(config.dim, 3 * config.dim)
-        self.proj = nn.Linear(config.dim, config.dim)
+        self.qkv = Linear(config.dim, 3 * config.dim)
+        self.proj = Linear(config.dim, config.dim)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * self.grid[0] - 1, head_dim))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * self.grid[1] - 1, head_dim))
 
@@ -86,8 +87,8 @@ class Mlp(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc1 = Linear(dim, hidden)
+        self.fc2 = Linear(hidden, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map `... x dim` to `... x dim`."""
@@ -179,7 +180,7 @@ class SegGPT(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, stored**2 + 1, dim))  # the first is unused
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.decoder_embed = nn.Linear(len(config.taps) * dim, config.patch**2 * config.decoder_dim)
+        self.decoder_embed = Linear(len(config.taps) * dim, config.patch**2 * config.decoder_dim)
         self.decoder_pred = nn.Sequential(
             nn.Conv2d(config.decoder_dim, config.decoder_dim, 3, padding=1),
             LayerNorm2d(config.decoder_dim),
@@ -242,7 +243,7 @@ class SegGPT(nn.Module):
                 raise InputError("ensemble: images of a prompt need their colours")
             prompt = self.encode_prompt(prompt, colours, seg_type)
         below = self._positions()[:, -self.config.tokens // 2 :]
-        types = self._type_token(torch.tensor([prompt.seg_type], device=queries.device))
+        types = self._type_token(prompt.seg_type)
         query = self.patch_embed(queries) + self.segment_token_x[0] + below + types
         row = torch.cat((prompt.images.expand(len(queries), -1, -1), query), 1)
         merged = (self._until_merge(row, prompt.prompts) + prompt.target_stream) * 0.5
@@ -257,7 +258,7 @@ class SegGPT(nn.Module):
             images: N x 3 x S x S, `colours` likewise.
             seg_type: 0 semantic, 1 instance.
         """
-        types = self._type_token(torch.tensor([seg_type], device=images.device))
+        types = self._type_token(seg_type)
         above, below = self._positions().chunk(2, dim=1)
         above_x = self.patch_embed(images) + self.segment_token_x[0] + above + types
         above_y = self.patch_embed(colours) + self.segment_token_y[0] + above + types
@@ -329,7 +330,9 @@ class SegGPT(nn.Module):
             grid = F.interpolate(grid, size=self.config.grid, mode="bicubic", align_corners=False)
         return grid.flatten(2).transpose(1, 2)
 
-    def _type_token(self, seg_type: Tensor) -> Tensor:
-        """Return the type tokens, `B x 1 x dim`."""
-        is_instance = (seg_type == 1).view(-1, 1, 1)
-        return torch.where(is_instance, self.type_token_ins[0], self.type_token_cls[0])
+    def _type_token(self, seg_type: Tensor | int) -> Tensor:
+        """Return the type tokens, `B x 1 x dim`, or for a number `1 x 1 x dim`."""
+        semantic, instance = self.type_token_cls[0], self.type_token_ins[0]
+        if isinstance(seg_type, int):
+            return instance if seg_type == 1 else semantic
+        return torch.where((seg_type == 1).view(-1, 1, 1), instance, semantic)

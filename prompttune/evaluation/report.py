@@ -17,6 +17,7 @@ from prompttune.evaluation.comparison import RowScores, Trial
 from prompttune.evaluation.metrics import Metrics, or_zero
 from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.palette import Palette
+from prompttune.zoo.card import ScoreRow, Scores
 
 JSON, PAGE, PICTURES, STAGE = "comparison.json", "index.html", "pictures", ".unfinished"
 SCORING = (
@@ -64,6 +65,19 @@ def describe(comparison: Comparison) -> dict:
         "notices": list(comparison.notices),
         **comparison.details,
     }
+
+
+def as_scores(comparison: Comparison) -> Scores:
+    """Return what a key's card keeps of a comparison."""
+    described = describe(comparison)
+    scored = f"{comparison.split}, {len(comparison.samples)} images"
+    rows = [{name: row[name] for name in ScoreRow.model_fields} for row in described["rows"]]
+    return Scores(
+        data=comparison.data,
+        split=scored,
+        command=str(comparison.details["command"]),
+        rows=tuple(ScoreRow(**row) for row in rows),
+    )
 
 
 def headline(rows: Sequence[RowScores]) -> str:

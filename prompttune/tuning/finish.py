@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 
 from prompttune.data.task import TaskData
-from prompttune.evaluation.comparison import Bench, RowScores, compare, count_predictions
-from prompttune.evaluation.report import Comparison, describe, staged, write_report
+from prompttune.evaluation.comparison import Bench, compare, count_predictions
+from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
 from prompttune.evaluation.rows import ROWS
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.segmenter import Segmenter
 from prompttune.tuning.run import Tuned
-from prompttune.zoo.card import Card, Data, Initialisation, ScoreRow, Scores
+from prompttune.zoo.card import Card, Data, Initialisation, Scores
 from prompttune.zoo.key import save_key
 
 KEY_DTYPE = torch.float16  # half the size
@@ -28,9 +28,8 @@ class Finished:
 
     key: Path
     report: Path
-    rows: list[RowScores]
-    part: str
-    """Which images were scored."""
+    comparison: Comparison
+    """One example beside the key, on a few images."""
 
 
 def finish(
@@ -74,25 +73,17 @@ def finish(
         palette=prompt.palette, rows=scored, samples=bench.test, notices=_notices(data),
         details={"command": command},
     )  # fmt: skip
-    part = f"{split}, {len(bench.test)} of {len(data.test or data.val)} images"
-    card = _card(prompt, recipe, segmenter, data, Scores(
-        data=data.name, split=part, command=command,
-        rows=tuple(ScoreRow(**_score_fields(row)) for row in describe(comparison)["rows"]),
-    ))  # fmt: skip
+    card = _card(prompt, recipe, segmenter, data, as_scores(comparison))
     report = output / "report"
     with staged(report) as stage:
         write_report(stage, comparison)
     key = save_key(prompt, card, zoo, overwrite=overwrite, dtype=KEY_DTYPE)
-    return Finished(key, report, scored, part)
+    return Finished(key, report, comparison)
 
 
 def _as_kept(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """Round as the key does: what is scored is what is kept."""
     return tuple(plane.to(KEY_DTYPE).float() for plane in planes)
-
-
-def _score_fields(row: dict) -> dict:
-    return {name: row[name] for name in ScoreRow.model_fields}
 
 
 def _notices(data: TaskData) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, run
+from prompttune.commandline import Parser, run
+from prompttune.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,19 +16,20 @@ if TYPE_CHECKING:
     from prompttune.zoo.card import Card, Scores
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 1 where a key in the list cannot be read.
 
     Raises:
         InputError: no such key, or one that breaks the format.
     """
-    given = _parser().parse_args(arguments)
+    given = parse(argv)
     code: int = given.do(given)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; raises `InputError` for one that cannot be."""
+    parser = Parser(
         prog="prompttune.zoo", description="List, show, verify and remove learned prompts (keys)."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -52,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             help="look here before the shipped keys, instead of your own folder",
         )
-    return parser
+    return parser.parse_args(argv)
 
 
 def _list(given: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from prompttune.errors import InputError, run
+from prompttune.commandline import run
+from prompttune.errors import InputError
 from prompttune.zoo.__main__ import main
 from prompttune.zoo.card import Scores
 from prompttune.zoo.header import load_card

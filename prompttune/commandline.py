@@ -1,0 +1,52 @@
+"""What all commands share: one-line errors, exit codes, and how a command is quoted."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from prompttune.errors import InputError
+
+
+class OneLineErrors:
+    """Mixed into an argument parser: a bad argument is reported like any other bad input."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise `InputError` where argparse would print its usage and exit."""
+        raise InputError(f"{message} (see --help)") from ex
+
+
+class Parser(OneLineErrors, argparse.ArgumentParser):
+    """An argparse parser whose errors are `InputError`."""
+
+
+def run(main: Callable[[], int | None], prog: str) -> None:
+    """Run a command: bad input and a full or read-only disk end in one line and exit code 2."""
+    try:
+        code = main()
+    except InputError as error:
+        code = _fail(prog, str(error))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        code = _fail(prog, f"{error.strerror or error}{where}")
+    except KeyboardInterrupt:
+        code = _fail(prog, "interrupted", 130)
+    sys.exit(code or 0)
+
+
+def _fail(prog: str, text: str, code: int = 2) -> int:
+    print(f"{prog}: error: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+def quote_command(prog: str, words: Iterable[str]) -> str:
+    """Return a command line to repeat; absolute paths are cut to the part that others have."""
+    return shlex.join(["python", "-m", prog, *map(_public, words)])
+
+
+def _public(word: str) -> str:
+    flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{equals}{Path(value).name if os.path.isabs(value) else value}"

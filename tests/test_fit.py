@@ -1,0 +1,147 @@
+"""The fit command: one line for bad input, nothing half-written, and a key that is of use."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from prompttune import fit, load_prompt
+from prompttune.errors import InputError
+from prompttune.segmenter import Segmenter
+from prompttune.zoo.header import load_card
+
+QUICK = [
+    "--max_steps",
+    "4",
+    "--val_every",
+    "2",
+    "--batch",
+    "2",
+    "--val_crops",
+    "4",
+    "--device",
+    "cpu",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six images of bright squares, and their masks."""
+    for part in ("images", "masks"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        image = rng.integers(40, 80, (90, 90, 3), dtype=np.uint8)
+        mask = np.zeros((90, 90), np.uint8)
+        for top, left in rng.integers(0, 70, (4, 2)):
+            image[top : top + 18, left : left + 18] += 120
+            mask[top : top + 18, left : left + 18] = 255
+        cv2.imwrite(str(tmp_path / "data" / "images" / f"{number}.png"), image)
+        cv2.imwrite(str(tmp_path / "data" / "masks" / f"{number}.png"), mask)
+    return tmp_path
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    places = [
+        "--data",
+        folder / "data",
+        "--prompts_zoo",
+        folder / "zoo",
+        "--output",
+        folder / "run",
+    ]
+    return ["--task", "retina", *map(str, places), *QUICK, *more]
+
+
+def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert fit.main(arguments(folder)) == 0
+    printed = capsys.readouterr().out
+    assert "one example (mean)" in printed
+    assert "tuned key" in printed
+    card = load_card(folder / "zoo" / "retina")
+    assert (card.task, card.initialisation.kind, card.data.generated) == (
+        "retina",
+        "generated",
+        False,
+    )
+    assert not card.initialisation.contains_real_image
+    assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned"}
+    assert str(folder) not in card.model_dump_json()
+    assert (folder / "run" / "report" / "index.html").is_file()
+    prompt = load_prompt("retina", prompts_zoo=folder / "zoo")
+    result = Segmenter("seggpt-tiny", device="cpu").predict(
+        folder / "data" / "images" / "0.png", prompt
+    )
+    assert result.classes.shape == (90, 90)
+    assert np.array_equal(result.classes == 1, result.scores[0] > prompt.threshold)
+
+
+def test_says_plainly_that_images_are_generated(tmp_path: Path, capsys) -> None:
+    places = ["--prompts_zoo", str(tmp_path / "zoo"), "--output", str(tmp_path / "run")]
+    fit.main(["--task", "retina", *places, *QUICK])
+    assert "generated" in capsys.readouterr().out
+    assert load_card(tmp_path / "zoo" / "retina-generated").data.generated
+
+
+def test_says_that_an_example_start_keeps_an_image(folder: Path, capsys) -> None:
+    fit.main(arguments(folder, "--init", "example"))
+    assert "will contain a crop of a training image" in capsys.readouterr().out
+    assert load_card(folder / "zoo" / "retina").initialisation.contains_real_image
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--task", "retinna"], "Did you mean 'retina'"),
+        (["--backbone", "seggpt-tinny"], "Did you mean 'seggpt-tiny'"),
+        (["--lr", "fast"], "lr"),
+        (["--max_steps", "0"], "max_steps"),
+        (["--no_such_option", "1"], "no_such_option"),
+        (["--name", "../elsewhere"], "name of a key"),
+        (["--data", "nowhere"], "no such folder"),
+        (["--init", "magic"], "init"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    folder: Path, more: list[str], complaint: str
+) -> None:
+    line = arguments(folder, *more)
+    if more[0] == "--task":
+        line = line[2:]
+    with pytest.raises(InputError, match=complaint) as caught:
+        fit.main(line)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "zoo" / "retina").exists()
+    assert not (folder / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_where_there_is_none_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="no CUDA device"):
+        fit.main(arguments(folder, "--device", "cuda"))
+
+
+def test_a_key_is_not_replaced_unasked(folder: Path) -> None:
+    fit.main(arguments(folder))
+    with pytest.raises(InputError, match="already"):
+        fit.main(arguments(folder))
+    assert fit.main(arguments(folder, "--overwrite")) == 0
+
+
+def test_wandb_logs_offline_without_asking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert fit.main(arguments(folder, "--logger", "wandb")) == 0
+
+
+def test_the_command_line_ends_in_one_line_and_code_2(folder: Path) -> None:
+    command = [sys.executable, "-m", "prompttune.fit", *arguments(folder, "--lr", "-1")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("prompttune.fit: error: ")
+    assert done.stderr.count("\n") == 1
