@@ -65,7 +65,7 @@ def attend(
     towards_h = relative_table(table_h, height).to(qkv.dtype)
     towards_w = relative_table(table_w, width).to(qkv.dtype)
     tail = height * width if tail is None else tail
-    if qkv.is_cuda:
+    if qkv.device.type != "cpu":
         return _attend_fused(qkv, towards_h, towards_w, heads, tail)
     if height * width <= PLAIN_TOKENS:
         return attend_plain(qkv, towards_h, towards_w, heads, tail)
@@ -143,8 +143,9 @@ class _InCache(torch.autograd.Function):
         ctx.heads, ctx.tail = heads, tail
         out = qkv.new_empty(len(qkv), tail, qkv.shape[-1] // 3)
         parts, into = _split(qkv, heads), out.unflatten(-1, (heads, -1)).transpose(1, 2)
-        for image, one in product(range(len(qkv)), range(heads)):
-            _Head(parts[:, image, one], towards_h, towards_w, tail).forward(into[image, one])
+        with torch.autocast("cpu", enabled=False):  # it would take the softmax in fp32
+            for image, one in product(range(len(qkv)), range(heads)):
+                _Head(parts[:, image, one], towards_h, towards_w, tail).forward(into[image, one])
         return out
 
     @staticmethod

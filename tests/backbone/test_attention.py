@@ -118,3 +118,12 @@ def test_no_score_matrix_is_kept():
         attend(qkv.requires_grad_(), table_h, table_w, 2, (40, 20))
     assert qkv.numel() in sizes  # the input is what the backward pass starts from
     assert max(sizes) < 800 * 800
+
+
+def test_autocast_does_not_reach_inside():
+    heads, grid, head_dim = SHAPES["two heads"]
+    qkv, table_h, table_w = (x.bfloat16() for x in random_inputs(heads, grid, head_dim))
+    towards = relative_table(table_h, grid[0]), relative_table(table_w, grid[1])
+    expected = in_cache(qkv, *towards, heads, 18)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(in_cache(qkv, *towards, heads, 18), expected)
