@@ -33,6 +33,9 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
+    add(
+        "--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower"
+    )
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
@@ -83,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.overwrite and not args.resume:
         discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
-    machine = Machine(segmenter.device.type, bf16, args.logger, args.workers)
+    machine = Machine(segmenter.device.type, bf16, args.memory, args.logger, args.workers)
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
     command = quote_command(PROG, argv)
     with _scoring_bar() as on_start:

@@ -1,6 +1,7 @@
 """Segmenter: a frozen backbone that segments images as a prompt tells it to."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prompttune.backbone import SegGPT, load
+from prompttune.backbone import SegGPT, explain_out_of_memory, load
 from prompttune.errors import InputError
 from prompttune.pixels import denormalise, normalise, to_tensor
 from prompttune.prompt import ImageLike, Prompt, load_image
@@ -159,20 +160,28 @@ class _Answer:
             )
         self.segmenter = segmenter
         self.prompt = prompt
-        images, colours = prompt.at(network.config.canvas)
-        self.images = normalise(images.float()).to(segmenter.device)
-        self.colours = normalise(colours.float()).to(segmenter.device)
+        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        with self._computing():
+            self.encoded = network.encode_prompt(
+                images.to(segmenter.device), colours.to(segmenter.device), prompt.seg_type
+            )
 
-    @torch.inference_mode()
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        device = self.segmenter.device.type
+        with (
+            torch.inference_mode(),
+            torch.autocast(device, torch.bfloat16, enabled=self.segmenter.bf16),
+            explain_out_of_memory(),
+        ):
+            yield
+
     def __call__(self, queries: Tensor) -> Tensor:
         """Map `B x 3 x S x S` in pixel space to scores `B x C x S x S` on the CPU."""
-        segmenter, prompt = self.segmenter, self.prompt
-        queries = normalise(queries.to(segmenter.device))
-        with torch.autocast(segmenter.device.type, torch.bfloat16, enabled=segmenter.bf16):
-            coloured = segmenter.network.ensemble(
-                queries, self.images, self.colours, prompt.seg_type
-            )
-        return prompt.palette.scores(denormalise(coloured.float())).cpu()
+        with self._computing():
+            normalised = normalise(queries.to(self.segmenter.device))
+            coloured = self.segmenter.network.ensemble(normalised, self.encoded)
+            return self.prompt.palette.scores(denormalise(coloured.float())).cpu()
 
 
 class _Opened:

@@ -38,15 +38,18 @@ class Pointwise(nn.Module):
         self.name = "pointwise"
         self.calls: list[SimpleNamespace] = []
 
-    def ensemble(
-        self, queries: Tensor, images: Tensor, colours: Tensor, seg_type: int = 0
-    ) -> Tensor:
-        assert queries.shape[1:] == images.shape[1:] == (3, self.config.canvas, self.config.canvas)
+    def encode_prompt(self, images: Tensor, colours: Tensor, seg_type: int) -> SimpleNamespace:
+        assert images.shape[1:] == colours.shape[1:] == (3, self.config.canvas, self.config.canvas)
+        return SimpleNamespace(images=images, seg_type=seg_type)
+
+    def ensemble(self, queries: Tensor, prompt: SimpleNamespace) -> Tensor:
+        assert queries.shape[1:] == (3, self.config.canvas, self.config.canvas)
         assert torch.is_inference_mode_enabled()
-        call = SimpleNamespace(batch=len(queries), seg_type=seg_type, prompt=images.data_ptr())
+        call = SimpleNamespace(batch=len(queries), seg_type=prompt.seg_type)
+        call.prompt = prompt.images.data_ptr()
         call.autocast = torch.is_autocast_enabled("cpu")
         self.calls.append(call)
-        return normalise(denormalise(queries) * denormalise(images).mean())
+        return normalise(denormalise(queries) * denormalise(prompt.images).mean())
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:

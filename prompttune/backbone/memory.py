@@ -23,6 +23,6 @@ def explain_out_of_memory() -> Iterator[None]:
         if not on_cpu and not isinstance(error, torch.OutOfMemoryError):
             raise
         raise InputError(
-            f"out of memory on the {'CPU' if on_cpu else 'GPU'}: take a smaller batch, bf16 "
-            "precision, or for tuning the memory-saving mode (network.memory = 'saving')"
+            f"out of memory on the {'CPU' if on_cpu else 'GPU'}: take a smaller --batch, "
+            "--precision bf16, or for tuning --memory saving"
         ) from error

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger
 from torch.utils.data import DataLoader
 
-from prompttune.backbone import SegGPT
+from prompttune.backbone import SegGPT, explain_out_of_memory
 from prompttune.data.crops import CropDataset
 from prompttune.data.endless import EndlessSampler
 from prompttune.data.task import TaskData
@@ -33,6 +33,8 @@ class Machine:
 
     device: str = "cpu"
     bf16: bool = False
+    memory: Literal["fast", "saving"] = "fast"
+    """`saving` keeps one tensor a block for the backward pass and computes the rest twice."""
     logger: Literal["csv", "wandb"] = "csv"
     workers: int = 0
     progress: bool = True
@@ -75,7 +77,8 @@ def tune(
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    with quiet():
+    network.memory = machine.memory
+    with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
         trainer.fit(
             module, *_loaders(recipe, network.config.canvas, data, start, machine.workers),
