@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,26 +114,6 @@ def load_sample(
     field_of_view = read_field_of_view(sample.field_of_view)
     _check_size(sample.image, image, sample.field_of_view, field_of_view)
     return LoadedSample(sample.name, image, class_map, field_of_view)
-
-
-def fingerprint_samples(samples: Iterable[Sample | LoadedSample]) -> str:
-    """Return the SHA-256 (hex) of names and contents of samples, in any order.
-
-    Of files the bytes count, of loaded (generated) samples the arrays.
-    """
-    digests = sorted(_digest(sample) for sample in samples)
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def _digest(sample: Sample | LoadedSample) -> str:
-    if isinstance(sample, Sample):
-        paths = (sample.image, sample.mask, sample.field_of_view)
-        contents = [path.read_bytes() if path else b"" for path in paths]
-    else:
-        arrays = (sample.image, sample.class_map, sample.field_of_view)
-        contents = [b"" if array is None else array.tobytes() for array in arrays]
-    parts = [hashlib.sha256(content).hexdigest() for content in contents]
-    return " ".join([hashlib.sha256(sample.name.encode()).hexdigest(), *parts])
 
 
 def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) -> None:

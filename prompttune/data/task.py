@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, overload
 
 from prompttune.data.fundus import generate_fundus
+from prompttune.data.hashing import hash_data
 from prompttune.data.layouts import (
     LoadedSample,
     Sample,
     find_split,
-    fingerprint_samples,
     load_sample,
 )
 from prompttune.errors import InputError
@@ -36,20 +36,30 @@ class TaskData:
     generated: bool
 
     def sha256(self) -> str:
-        """Return a hash of the names and contents that tuning may see: `train` and `val`."""
-        parts = [
-            part.samples if isinstance(part, SampleFolder) else part
-            for part in (self.train, self.val)
-        ]
-        return fingerprint_samples([sample for part in parts for sample in part])
+        """Return the hash of what tuning may see, `train` and `val` (docs/key-format.md)."""
+        entries: dict[str, Path | bytes] = {}
+        for part in (self.train, self.val):
+            entries |= part.files() if isinstance(part, SampleFolder) else _arrays(part)
+        return hash_data(entries)
 
 
 class SampleFolder(Sequence[LoadedSample]):
     """Samples that are read when they are asked for: a split need not fit into memory."""
 
-    def __init__(self, samples: Sequence[Sample], recipe: Recipe) -> None:
+    def __init__(self, samples: Sequence[Sample], recipe: Recipe, folder: Path) -> None:
         self.samples = samples
         self.recipe = recipe
+        self.folder = folder
+
+    def files(self) -> dict[str, Path]:
+        """Return all files, by their path relative to the data's folder."""
+        paths = [
+            path
+            for sample in self.samples
+            for path in (sample.image, sample.mask, sample.field_of_view)
+            if path is not None
+        ]
+        return {path.relative_to(self.folder).as_posix(): path for path in paths}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -60,7 +70,7 @@ class SampleFolder(Sequence[LoadedSample]):
     def __getitem__(self, index: slice) -> "SampleFolder": ...
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return SampleFolder(self.samples[index], self.recipe)
+            return SampleFolder(self.samples[index], self.recipe, self.folder)
         return load_sample(self.samples[index], len(self.recipe.classes), self.recipe.mask_values)
 
 
@@ -73,7 +83,9 @@ def task_data(recipe: Recipe, folder: Path | None) -> TaskData:
     if folder is None:
         return _generated(recipe)
     split = find_split(folder, recipe.seed, recipe.val_fraction)
-    train, val, test = (SampleFolder(part, recipe) for part in (split.train, split.val, split.test))
+    train, val, test = (
+        SampleFolder(part, recipe, folder) for part in (split.train, split.val, split.test)
+    )
     return TaskData(train, val, test, folder.resolve().name, split.layout, generated=False)
 
 
@@ -87,3 +99,13 @@ def _generated(recipe: Recipe) -> TaskData:
     images = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
     name = f"generated {recipe.generator} images"
     return TaskData(images[0], images[1], images[2], name, "generated", generated=True)
+
+
+def _arrays(samples: Sequence[LoadedSample]) -> dict[str, bytes]:
+    """Return the raw bytes of generated samples, by `<sample>/<array>`."""
+    return {
+        f"{sample.name}/{name}": getattr(sample, name).tobytes()
+        for sample in samples
+        for name in ("image", "class_map", "field_of_view")
+        if getattr(sample, name) is not None
+    }

@@ -1,6 +1,5 @@
 """The card of a key: what its pixels are for and where they come from (docs/key-format.md)."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -85,7 +84,7 @@ class Initialisation(_Part):
 
 
 class Data(_Part):
-    """What a key was tuned on: the numbers of images, and the hash that `hash_data` gives."""
+    """What a key was tuned on: the numbers of images, and the hash that the format specifies."""
 
     layout: Line
     train: Annotated[int, Field(ge=0)]
@@ -258,23 +257,6 @@ def read_json(text: str, path: Path) -> Card:
         return Card.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise InputError(f"{path}: {_first(error)}. The key must be made anew.") from None
-
-
-def hash_data(entries: Mapping[str, Path | bytes]) -> str:
-    """Return `data.sha256` of what was read: name -> a file, or the raw bytes of a generated array.
-
-    It equals `LC_ALL=C sort NAMES | xargs sha256sum | sha256sum` run in the data's folder.
-    """
-    total = hashlib.sha256()
-    for name in sorted(entries, key=str.encode):
-        entry = entries[name]
-        if isinstance(entry, Path):
-            with entry.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        else:
-            digest = hashlib.sha256(entry).hexdigest()
-        total.update(f"{digest}  {name}\n".encode())
-    return total.hexdigest()
 
 
 def _check_version(raw: dict[str, Any], path: Path) -> None:

@@ -70,6 +70,7 @@ def test_items_go_on_beyond_the_length() -> None:
     assert same(short[25], long[25])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_workers_see_the_same_items() -> None:
     crops = dataset(blobs(0), length=8, augment=True)
     batches = list(DataLoader(crops, 4, num_workers=2))

@@ -9,10 +9,8 @@ from PIL import Image
 
 from prompttune.data import layouts
 from prompttune.data.layouts import (
-    LoadedSample,
     Sample,
     find_split,
-    fingerprint_samples,
     load_sample,
 )
 from prompttune.errors import InputError
@@ -271,27 +269,6 @@ def test_exif_turned_photo_fits_its_upright_mask(sample: Sample, tmp_path: Path)
     Image.fromarray(np.zeros((12, 8, 3), np.uint8)).save(photo, exif=exif)
     loaded = load_sample(Sample("photo", photo, sample.mask), 1)
     assert loaded.image.shape[:2] == loaded.class_map.shape == (8, 12)
-
-
-def test_fingerprint_covers_names_and_bytes_in_any_order(sample: Sample, tmp_path: Path) -> None:
-    other = Sample("two", sample.image, sample.mask)
-    before = fingerprint_samples([sample, other])
-    assert before == fingerprint_samples([other, sample])
-    assert len(before) == 64
-    assert before != fingerprint_samples([sample])
-    seconds = [Sample(f"other {i}", sample.image, sample.mask) for i in range(6)]
-    assert len({fingerprint_samples([sample, second]) for second in seconds}) == 6
-    assert before != fingerprint_samples([sample, Sample("three", sample.image, sample.mask)])
-    sample.mask.write_bytes(sample.mask.read_bytes() + b"\0")
-    assert before != fingerprint_samples([sample, other])
-
-
-def test_fingerprint_of_generated_samples() -> None:
-    image, class_map = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
-    before = fingerprint_samples([LoadedSample("a", image, class_map)])
-    assert before == fingerprint_samples([LoadedSample("a", image.copy(), class_map.copy())])
-    assert before != fingerprint_samples([LoadedSample("a", image, class_map + np.uint8(1))])
-    assert before != fingerprint_samples([LoadedSample("a", image, class_map, class_map > 0)])
 
 
 def test_suffixes_are_what_the_reader_knows() -> None:

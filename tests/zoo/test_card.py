@@ -1,10 +1,7 @@
 """The card: what is required, what is refused, and that later fields survive."""
 
-import hashlib
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import Any
 import pytest
 
 from prompttune.errors import InputError
-from prompttune.zoo.card import Card, Scores, hash_data, read_json, write_json
+from prompttune.zoo.card import Card, Scores, read_json, write_json
 
 REQUIRED = ["format_version", "name", "task", "classes", "prompts", "backbone", "canvas", "scale"]
 REQUIRED += ["normalisation", "seg_type", "threshold", "initialisation", "recipe", "data", "scores"]
@@ -223,30 +220,3 @@ def test_score_table_leaves_out_empty_columns() -> None:
         ["mode", "prompts", "dice", "dice_sd", "iou"],
         [["one-shot", "-", "0.250", "0.050", "0.125"], ["tuned", "1", "-", "-", "0.500"]],
     )
-
-
-def test_hash_equals_sha256sum(tmp_path: Path) -> None:
-    if not shutil.which("sha256sum"):
-        pytest.skip("no sha256sum on this machine")
-    contents = {"b/1.png": b"one", "a 2.png": b"", "Z": b"three", "é": b"4"}
-    for name, data in contents.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(data)
-    command = "LC_ALL=C sort | tr '\\n' '\\0' | xargs -0 sha256sum | sha256sum"
-    names = "\n".join(contents) + "\n"
-    shell = subprocess.run(
-        ["bash", "-c", command],
-        input=names,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert hash_data({name: tmp_path / name for name in contents}) == shell.stdout.split()[0]
-    assert hash_data(contents) == shell.stdout.split()[0]
-
-
-def test_hash_sees_names_and_bytes() -> None:
-    digests = {hash_data(e) for e in ({"a": b"x"}, {"b": b"x"}, {"a": b"y"}, {})}
-    assert len(digests) == 4
-    assert hash_data({}) == hashlib.sha256().hexdigest()
