@@ -33,9 +33,8 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
-    add(
-        "--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower"
-    )
+    add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
+    add("--score_images", type=int, default=6, help="images of the table at the end, at most")
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
@@ -44,6 +43,8 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     if task := _task_of(argv):
         parser.set_defaults(recipe_values(task))
     args = parser.parse_args(list(argv))
+    if args.score_images < 1:
+        raise InputError(f"--score_images must be at least 1, not {args.score_images}")
     return args, Recipe(**{field.name: args[field.name] for field in fields(Recipe)})
 
 
@@ -88,11 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
     machine = Machine(segmenter.device.type, bf16, args.memory, args.logger, args.workers)
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
-    command = quote_command(PROG, argv)
     with _scoring_bar() as on_start:
         finished = finish(
-            tuned, recipe, segmenter, data, name, zoo, output, command, overwrite, on_start
-        )
+            tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
+            overwrite, args.score_images, on_start,
+        )  # fmt: skip
     _print_result(finished, name, data)
     return 0
 

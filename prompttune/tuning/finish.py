@@ -18,8 +18,8 @@ from prompttune.zoo.card import Card, Data, Initialisation, Scores
 from prompttune.zoo.key import save_key
 
 KEY_DTYPE = torch.float16  # half the size
-EXAMPLES, VALIDATION, SCORED = 3, 3, 6
-"""One-shot examples, and images at most, of the short table: a minute on a laptop, not an hour."""
+EXAMPLES = 3
+"""One-shot examples of the short table."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def finish(
     output: Path,
     command: str,
     overwrite: bool,
+    images: int,
     on_start: Callable[[int], Callable[[], None]],
 ) -> Finished:
     """Choose the threshold, score the prompt beside single examples, and write the key.
@@ -49,6 +50,8 @@ def finish(
     Thresholds are chosen on validation images; the test images are only scored.
 
     Args:
+        images: At most so many are scored, and half as many choose the thresholds: a minute on a
+            laptop, not an hour.
         on_start: Called with the number of predictions to come; what it returns, after each.
     """
     prompt = replace(
@@ -60,8 +63,8 @@ def finish(
     split = "test" if data.test else "val"
     bench = Bench(
         segmenter=segmenter, key=prompt, canvas=segmenter.network.config.canvas, train=data.train,
-        validation=data.val[:VALIDATION], test=(data.test or data.val)[:SCORED], examples=EXAMPLES,
-        overlap=recipe.overlap, seed=recipe.seed,
+        validation=data.val[: max(1, images // 2)], test=(data.test or data.val)[:images],
+        examples=EXAMPLES,        overlap=recipe.overlap, seed=recipe.seed,
     )  # fmt: skip
     rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
     bench.on_image = on_start(count_predictions(bench, rows))
