@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: retina test backbone clean
 
 # For `make backbone`: the folder of sets that the recipes name.
-DATA ?= ../shared/data/pretraining-pool
+DATA ?= data/pretraining-pool
 PRETRAIN = $(VENV)/bin/python -m prompttune.pretrain --data $(DATA)
 
 retina: $(VENV)/.run-ready
