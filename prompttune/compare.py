@@ -7,6 +7,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="validation images that choose thresholds, at most (default: 4)",
     )
+    add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
     add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
     add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
     add("--backbone", default="seggpt-tiny", help="name or weights file (default: seggpt-tiny)")
@@ -82,6 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = find_key(args.prompt, args.prompts_zoo)
     key, card = load_key(path)
     recipe = _recipe(args.task, card)
+    if args.scale is not None:
+        if "tuned" in rows:
+            raise InputError("--scale: the key has a scale of its own; leave 'tuned' out of --rows")
+        key = replace(key, scale=args.scale)
     with staged(args.output) as stage:
         segmenter = Segmenter(args.backbone, device=args.device, precision=args.precision)
         if "tuned" in rows:  # a key that fits another backbone still gives the others their scale

@@ -18,6 +18,7 @@ from prompttune.evaluation.rows import ROWS
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.zoo.card import Card, Data, Initialisation
+from prompttune.zoo.header import load_card
 from prompttune.zoo.key import save_key
 
 CANVAS = 32
@@ -148,6 +149,21 @@ def test_generated_images_are_called_so(call, content, tmp_path, capsys, monkeyp
     assert "not real" in capsys.readouterr().out
     assert "not real" in (tmp_path / "out" / "index.html").read_text()
     assert content()["data"] == "generated fundus images"
+
+
+def test_examples_can_have_another_scale_than_the_key(call, content):
+    call(rows="one-shot", scale=0.75)
+    assert content()["scale"] == 0.75
+    with pytest.raises(InputError, match="leave 'tuned' out"):
+        call(scale=0.75)
+
+
+def test_scores_can_be_recorded_in_the_keys_card(call, world):
+    assert not load_card(world / "zoo" / "own").scores
+    call(rows="tuned all-foreground", record="")
+    (scores,) = load_card(world / "zoo" / "own").scores
+    assert [row.mode for row in scores.rows] == ["tuned", "all-foreground"]
+    assert scores.split == "test, 2 images"
 
 
 def test_results_are_the_same_twice(call, content):
