@@ -4,7 +4,8 @@ python -m prompttune.fit --task retina [--data DIR]
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,23 +107,19 @@ def _announce(recipe: Recipe, data: "TaskData") -> None:
               "unless you may share that image.")  # fmt: skip
 
 
-class _scoring_bar:
-    """A progress bar that learns its length when the predictions begin."""
+@contextmanager
+def _scoring_bar() -> Iterator[Callable[[int], Callable[[], None]]]:
+    """Give a function that opens a progress bar of so many steps and returns what advances it."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __enter__(self) -> Callable[[int], Callable[[], None]]:
-        from rich.console import Console
-        from rich.progress import Progress
+    with Progress(console=Console(stderr=True)) as bar:
 
-        self._bar = Progress(console=Console(stderr=True))
-        self._bar.start()
-        return self._begin
+        def begin(total: int) -> Callable[[], None]:
+            task = bar.add_task("Scoring", total=total)
+            return lambda: bar.advance(task)
 
-    def _begin(self, total: int) -> Callable[[], None]:
-        task = self._bar.add_task("Scoring", total=total)
-        return lambda: self._bar.advance(task)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        yield begin
 
 
 def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
@@ -130,13 +127,14 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     from rich.table import Table
 
     comparison = finished.comparison
-    table = Table(title=f"{data.name} ({len(comparison.samples)} images of {comparison.split})")
+    table = Table()
     for head in ("prompt", "Dice", "IoU"):
         table.add_column(head, justify="left" if head == "prompt" else "right")
     labels = {"one-shot": "one example (mean)", "tuned": "tuned key"}
     for row in comparison.rows:
         table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
     console = Console()
+    console.print(f"{data.name}, {len(comparison.samples)} images of the {comparison.split} part:")
     console.print(table)
     gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
     if not gain > 0:
