@@ -16,7 +16,7 @@ class OneLineErrors:
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise `InputError` where argparse would print its usage and exit."""
-        raise InputError(f"{message} (see --help)") from ex
+        raise InputError(f"{' '.join(message.split())} (see --help)") from ex
 
 
 class Parser(OneLineErrors, argparse.ArgumentParser):

@@ -138,9 +138,7 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     console.print(table)
     gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
     if not gain > 0:
-        console.print(
-            "Warning: the tuned key is no better than one example; see the README on what to try."
-        )
+        console.print("Warning: tuning gained nothing. Try another --lr or --scale, or more steps.")
     console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
     console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)
 

@@ -273,7 +273,7 @@ def test_running_out_of_memory_is_explained():
 
     for device, fail in (("GPU", fail_gpu), ("CPU", fail_cpu)):
         with (
-            pytest.raises(InputError, match=f"on the {device}: .*network.memory = 'saving'"),
+            pytest.raises(InputError, match=f"on the {device}: .*--memory saving"),
             explain_out_of_memory(),
         ):
             fail()
