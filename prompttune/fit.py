@@ -40,10 +40,13 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
     add("--overwrite", action="store_true", help="start anew where this run or key exists")
-    parser.add_class_arguments(Recipe)
-    if task := _task_of(argv):
-        parser.set_defaults(recipe_values(task))
+    add("--classes", type=str, help="foreground classes, comma-separated, instead of the recipe's")
+    parser.add_class_arguments(Recipe, skip={"classes"})
+    values = recipe_values(task) if (task := _task_of(argv)) else {}
+    classes = values.pop("classes", Recipe.classes)
+    parser.set_defaults(values)
     args = parser.parse_args(list(argv))
+    args.classes = tuple(args.classes.split(",")) if args.classes else classes
     if args.score_images < 1:
         raise InputError(f"--score_images must be at least 1, not {args.score_images}")
     return args, Recipe(**{field.name: args[field.name] for field in fields(Recipe)})

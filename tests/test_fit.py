@@ -11,6 +11,7 @@ import torch
 
 from prompttune import fit, load_prompt
 from prompttune.errors import InputError
+from prompttune.recipes import load_recipe
 from prompttune.segmenter import Segmenter
 from prompttune.zoo.header import load_card
 
@@ -78,6 +79,15 @@ def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) 
     )
     assert result.classes.shape == (90, 90)
     assert np.array_equal(result.classes == 1, result.scores[0] > prompt.threshold)
+
+
+def test_every_value_of_a_recipe_can_be_given() -> None:
+    line = ["--task", "custom", "--classes", "crack,pot hole", "--mask_values", "{0: 1, 255: 2}"]
+    _, recipe = fit.parse([*line, "--scale", "0.5", "--learn", "image", "--bounded", "false"])
+    assert recipe.classes == ("crack", "pot hole")
+    assert recipe.mask_values == {0: 1, 255: 2}
+    assert (recipe.scale, recipe.learn, recipe.bounded) == (0.5, "image", False)
+    assert fit.parse(["--task=retina"])[1] == load_recipe("retina")
 
 
 def test_says_plainly_that_images_are_generated(tmp_path: Path, capsys) -> None:
