@@ -21,7 +21,7 @@ test: $(VENV)/.test-ready
 
 # Trains seggpt-tiny anew, about 1.5 hours of one core; each stage goes on after a kill.
 backbone: $(VENV)/.run-ready
-	$(PRETRAIN) --recipe recipes/pretrain-tiny-1.yaml --output runs/tiny-1 --resume
+	$(PRETRAIN) --recipe recipes/pretrain-tiny.yaml --output runs/tiny-1 --resume
 	$(PRETRAIN) --recipe recipes/pretrain-tiny-2.yaml --output runs/tiny-2 --resume \
 		--init runs/tiny-1/backbone.safetensors
 	$(PRETRAIN) --recipe recipes/pretrain-tiny-3.yaml --output runs/tiny-3 --resume \

@@ -1,6 +1,6 @@
 """Train a backbone by in-context colouring.
 
-python -m prompttune.pretrain --recipe recipes/pretrain-tiny-1.yaml [--data DIR]
+python -m prompttune.pretrain --recipe recipes/pretrain-tiny.yaml [--data DIR]
 """
 
 import sys
@@ -24,7 +24,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
     add = parser.add_argument
-    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny-1.yaml")
+    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-tiny.yaml")
     add("--data", type=Path, help="folder of sets with images/ and masks/; none: generated only")
     add("--output", type=Path, default=Path("runs/pretrain"), help="where the run is kept")
     add("--init", type=Path, help="weights to start from, instead of the recipe's")

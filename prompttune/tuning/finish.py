@@ -60,21 +60,16 @@ def finish(
         images=_as_kept(tuned.prompt.images),
         colours=_as_kept(tuned.prompt.colours),
     )
-    split = "test" if data.test else "val"
-    bench = Bench(
-        segmenter=segmenter, key=prompt, canvas=segmenter.network.config.canvas, train=data.train,
-        validation=data.val[: max(1, images // 2)], test=(data.test or data.val)[:images],
-        examples=EXAMPLES,        overlap=recipe.overlap, seed=recipe.seed,
-    )  # fmt: skip
+    bench = _bench(prompt, recipe, segmenter, data, images)
     rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
     bench.on_image = on_start(count_predictions(bench, rows))
     scored = compare(bench, rows)
     (own,) = scored[1].trials
     prompt = replace(prompt, threshold=own.validated.threshold)
     comparison = Comparison(
-        task=recipe.task, backbone=segmenter.network.name, data=data.name, split=split,
-        palette=prompt.palette, rows=scored, samples=bench.test, notices=_notices(data),
-        details={"command": command},
+        task=recipe.task, backbone=segmenter.network.name, data=data.name,
+        split="test" if data.test else "val", palette=prompt.palette, rows=scored,
+        samples=bench.test, notices=_notices(data), details={"command": command},
     )  # fmt: skip
     card = _card(prompt, recipe, segmenter, data, as_scores(comparison))
     report = output / "report"
@@ -82,6 +77,22 @@ def finish(
         write_report(stage, comparison)
     key = save_key(prompt, card, zoo, overwrite=overwrite, dtype=KEY_DTYPE)
     return Finished(key, report, comparison)
+
+
+def _bench(
+    prompt: Prompt, recipe: Recipe, segmenter: Segmenter, data: TaskData, images: int
+) -> Bench:
+    return Bench(
+        segmenter=segmenter,
+        key=prompt,
+        canvas=segmenter.network.config.canvas,
+        train=data.train,
+        validation=data.val[: max(1, images // 2)],
+        test=(data.test or data.val)[:images],
+        examples=EXAMPLES,
+        overlap=recipe.overlap,
+        seed=recipe.seed,
+    )
 
 
 def _as_kept(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
