@@ -6,7 +6,7 @@ from pathlib import Path
 from prompttune.errors import InputError
 
 REPOSITORY = "BAAI/seggpt-vit-large"
-REVISION = "main"  # the files have not changed since 2024; a key's fingerprint would tell
+REVISION = "main"  # no commit was at hand to pin; should the files change, their fingerprint tells
 FILES = ("config.json", "model.safetensors")
 
 log = logging.getLogger(__name__)
