@@ -103,11 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:
+    """Say what the user must know of the key before the time is spent."""
     if data.generated:
-        print(f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key.")
+        text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
+        print(text, flush=True)
     if recipe.init == "example" and not data.generated:
-        print("init 'example': the key will contain a crop of a training image. Do not share it "
-              "unless you may share that image.")  # fmt: skip
+        text = "init 'example': the key will contain a crop of a training image. Do not share it "
+        print(text + "unless you may share that image.", flush=True)
 
 
 @contextmanager

@@ -129,6 +129,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not (folder / "run").exists()
 
 
+def test_an_image_that_cannot_be_read_leaves_no_run_behind(folder: Path) -> None:
+    image = folder / "data" / "images" / "0.png"
+    whole = image.read_bytes()
+    for number in range(6):  # whichever part it falls into
+        (folder / "data" / "masks" / f"{number}.png").write_bytes(whole[:200])
+    with pytest.raises(InputError, match=r"masks/\d\.png"):
+        fit.main(arguments(folder))
+    assert not (folder / "run").exists()
+    assert not (folder / "zoo" / "retina").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_where_there_is_none_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="no CUDA device"):

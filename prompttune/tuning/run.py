@@ -66,7 +66,6 @@ def tune(
     Raises:
         InputError: `output` holds another run, or `resume` does not fit it.
     """
-    _claim(output, _settings(recipe, network, data), resume)
     prompt = LearnablePrompt(
         starting_prompt(recipe, network.config.canvas, data.train),
         network.config.canvas,
@@ -77,13 +76,13 @@ def tune(
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
+    loaders = _loaders(recipe, network.config.canvas, data, start, machine.workers)
+    # Only now: images that cannot be read must not leave a run behind.
+    _claim(output, _settings(recipe, network, data), resume)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
-        trainer.fit(
-            module, *_loaders(recipe, network.config.canvas, data, start, machine.workers),
-            ckpt_path=resumes, weights_only=True,
-        )  # fmt: skip
+        trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
     best = module.best
     learned = Prompt(
         tuple(best["images"]), tuple(best["colours"]), prompt.palette,
