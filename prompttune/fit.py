@@ -107,8 +107,8 @@ def _announce(recipe: Recipe, data: "TaskData") -> None:
     if data.generated:
         text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
         print(text, flush=True)
-    if recipe.init == "example" and not data.generated:
-        text = "init 'example': the key will contain a crop of a training image. Do not share it "
+    if recipe.init in ("example", "best-example", "mean") and not data.generated:
+        text = f"init '{recipe.init}': the key will contain training images. Do not share it "
         print(text + "unless you may share that image.", flush=True)
 
 

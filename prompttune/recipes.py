@@ -25,30 +25,46 @@ class Recipe:
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     generator: Literal["fundus"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
-    init: Literal["generated", "noise", "example"] = "noise"
-    """Where the prompt starts. `example` keeps a crop of a training image in the key."""
+    init: Literal["generated", "noise", "kaiming", "example", "best-example", "mean"] = "noise"
+    """Where the prompt starts. The last three keep (a mixture of) training images in the key."""
     prompts: int = 1
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
     learn: Literal["both", "image", "colours"] = "both"
     """Which half of the prompt is learned."""
     bounded: bool = True
     """Keep learned pixels in [0, 1], so that the key is a picture."""
+    seg_type: Literal[0, 1] = 0
+    """Type token: 0 semantic, 1 instance."""
+    jitter: float = 0.0
+    """Standard deviation of noise on the prompt at every step."""
+    dropout: float = 0.0
+    """Share of the prompt's values that are dropped at every step."""
     max_steps: int = 400
     """Optimiser steps."""
     batch: int = 8
     """Query crops a step."""
+    augment: bool = True
+    """Flip, turn, rescale and recolour the query crops."""
     lr: float = 0.02
-    """Peak learning rate of Adam, pixel space."""
+    """Peak learning rate, pixel space."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay; it pulls pixels to black."""
+    ema: float = 0.0
+    """Decay of the averaged prompt that is validated and kept; 0: the prompt itself."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
     dice_weight: float = 1.0
     """Weight of the Dice term on the decoded soft mask."""
     colour_weight: float = 0.2
     """Weight of the paper's smooth-L1 on the colours."""
+    foreground_weight: float = 1.0
+    """Weight of coloured pixels in that smooth-L1; the background's is 1."""
     beta: float = 1.0
     """Of that smooth-L1, in ImageNet-normalised units (the paper's is 0.01)."""
     val_every: int = 50
     """Steps between validations."""
+    patience: int = 0
+    """Validations without a better Dice after which tuning ends early; 0: never."""
     val_crops: int = 48
     """Crops of the validation images that choose the best prompt."""
     val_fraction: float = 0.2
@@ -66,9 +82,12 @@ class Recipe:
         for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("overlap", "warmup"):
+        for name in ("overlap", "warmup", "dropout", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
+        for name in ("jitter", "weight_decay", "foreground_weight", "patience"):
+            if getattr(self, name) < 0:
+                raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
         if not 0 < self.val_fraction < 1:
             raise InputError(f"recipe: val_fraction must be in 0..1, not {self.val_fraction}")
         if self.seed < 0:

@@ -99,7 +99,7 @@ def test_says_plainly_that_images_are_generated(tmp_path: Path, capsys) -> None:
 
 def test_says_that_an_example_start_keeps_an_image(folder: Path, capsys) -> None:
     fit.main(arguments(folder, "--init", "example"))
-    assert "will contain a crop of a training image" in capsys.readouterr().out
+    assert "will contain training images" in capsys.readouterr().out
     assert load_card(folder / "zoo" / "retina").initialisation.contains_real_image
 
 

@@ -18,6 +18,8 @@ from prompttune.zoo.card import Card, Data, Initialisation, Scores
 from prompttune.zoo.key import save_key
 
 KEY_DTYPE = torch.float16  # half the size
+INIT_KINDS = {"kaiming": "noise", "best-example": "example", "mean": "example"}
+"""What a card calls a start that it has no name of its own for."""
 EXAMPLES = 3
 """One-shot examples of the short table."""
 
@@ -107,13 +109,14 @@ def _notices(data: TaskData) -> tuple[str, ...]:
 def _card(
     prompt: Prompt, recipe: Recipe, segmenter: Segmenter, data: TaskData, scores: Scores
 ) -> Card:
-    shows_real = recipe.init == "example" and not data.generated
+    kind = INIT_KINDS.get(recipe.init, recipe.init)
+    shows_real = kind == "example" and not data.generated
     return Card.of(
         prompt,
         task=recipe.task,
         backbone=segmenter.network.name,
         patch=segmenter.network.config.patch,
-        initialisation=Initialisation(kind=recipe.init, contains_real_image=shows_real),
+        initialisation=Initialisation(kind=kind, contains_real_image=shows_real),
         recipe=recipe.to_dict(),
         data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
                   sha256=data.sha256(), generated=data.generated),

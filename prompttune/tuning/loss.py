@@ -15,6 +15,7 @@ def tuning_loss(
     dice_weight: float,
     colour_weight: float,
     beta: float,
+    foreground_weight: float = 1.0,
 ) -> Tensor:
     """Return the paper's smooth-L1 on the colours plus a Dice term on the decoded soft mask.
 
@@ -25,8 +26,9 @@ def tuning_loss(
         class_map: B x S x S integers; 255 is left out.
         palette: Decodes the answer and paints the truth.
         beta: Of smooth-L1, in ImageNet-normalised units.
+        foreground_weight: Of coloured pixels in smooth-L1, where the background has 1.
     """
-    valid = class_map != IGNORE
+    weight = (class_map != IGNORE) * torch.where(class_map == 0, 1.0, foreground_weight)
     loss = answer.new_zeros(())
     if colour_weight:
         spread = torch.tensor(STD, dtype=answer.dtype, device=answer.device).view(3, 1, 1)
@@ -34,7 +36,7 @@ def tuning_loss(
         off = F.smooth_l1_loss(answer / spread, target / spread, beta=beta, reduction="none").mean(
             1
         )
-        loss = loss + colour_weight * (off * valid).sum() / valid.sum().clamp_min(1)
+        loss = loss + colour_weight * (off * weight).sum() / weight.sum().clamp_min(1)
     if dice_weight:
         loss = loss + dice_weight * dice_loss(palette.scores(answer), class_map)
     return loss

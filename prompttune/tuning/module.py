@@ -1,12 +1,14 @@
 """The Lightning module of in-context tuning: a frozen network and one learned prompt."""
 
 import math
+from copy import deepcopy
 from typing import Any, Self
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.optim import Adam
+from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassF1Score
 
@@ -34,6 +36,13 @@ class PromptTuning(pl.LightningModule):
             len(recipe.classes) + 1, average="none", ignore_index=IGNORE
         )
         self.best: dict[str, Any] = {"dice": -1.0, "step": 0}
+        self.stale = 0  # validations since the best
+        self.average = deepcopy(prompt).requires_grad_(False) if recipe.ema else None
+
+    @property
+    def kept(self) -> LearnablePrompt:
+        """The prompt that is validated: the average over steps, where one is asked for."""
+        return self.average or self.prompt
 
     def train(self, mode: bool = True) -> Self:
         """Switch the mode of all but the network, which stays in eval mode."""
@@ -47,18 +56,29 @@ class PromptTuning(pl.LightningModule):
         loss = tuning_loss(
             answer, batch["class_map"], self.prompt.palette,
             self.recipe.dice_weight, self.recipe.colour_weight, self.recipe.beta,
+            self.recipe.foreground_weight,
         )  # fmt: skip
         self.log("loss", loss, prog_bar=True, batch_size=len(answer))
         return loss
 
+    def on_train_start(self) -> None:
+        """End at once where the run that is resumed had ended early."""
+        self._end_if_stale()
+
+    @torch.no_grad()
     def on_train_batch_end(self, *_: Any) -> None:
-        """Keep the pixels a picture."""
+        """Keep the pixels a picture, and average them."""
         self.prompt.project()
+        if self.average is not None:
+            step = self.global_step  # the first averages are short, so that the start is forgotten
+            share = 1 - min(self.recipe.ema, step / (10 + step))
+            for kept, new in zip(self.average.parameters(), self.prompt.parameters(), strict=True):
+                kept.lerp_(new, share)
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Count hits and misses of one batch of validation crops."""
         palette = self.prompt.palette
-        decided = palette.decide(palette.scores(self.prompt(self.network, batch["image"])))
+        decided = palette.decide(palette.scores(self.kept(self.network, batch["image"])))
         self.val_dice.update(decided.long(), batch["class_map"])
 
     def on_validation_epoch_end(self) -> None:
@@ -66,18 +86,25 @@ class PromptTuning(pl.LightningModule):
         dice = self.val_dice.compute()[1:].mean()
         self.val_dice.reset()
         self.log("val_dice", dice, prog_bar=True)
-        if not self.trainer.sanity_checking and float(dice) > self.best["dice"]:
+        self.stale += 1
+        if float(dice) > self.best["dice"]:
             pixels = {
-                name: value.detach().cpu().clone() for name, value in self.prompt.named_parameters()
+                name: value.detach().cpu().clone() for name, value in self.kept.named_parameters()
             }
             self.best = {"dice": float(dice), "step": self.global_step, **pixels}
+            self.stale = 0
+        self._end_if_stale()
+
+    def _end_if_stale(self) -> None:
+        if self.recipe.patience and self.stale >= self.recipe.patience:
+            self.trainer.should_stop = True
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam, a short warm-up, a cosine to zero; no weight decay, which would darken pixels."""
+        """AdamW, a short warm-up, a cosine to zero."""
         learned = [pixels for pixels in self.prompt.parameters() if pixels.requires_grad]
-        adam = Adam(learned, self.recipe.lr)
-        rate = LambdaLR(adam, self._rate)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        adamw = AdamW(learned, self.recipe.lr, weight_decay=self.recipe.weight_decay)
+        rate = LambdaLR(adamw, self._rate)
+        return {"optimizer": adamw, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def _rate(self, step: int) -> float:
         warm = max(1, round(self.recipe.max_steps * self.recipe.warmup))
@@ -90,8 +117,8 @@ class PromptTuning(pl.LightningModule):
         """Keep what was learned, not the network (1.5 GB each time for ViT-L)."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("network.")}
-        checkpoint["best"] = self.best
+        checkpoint["best"], checkpoint["stale"] = self.best, self.stale
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best prompt so far."""
-        self.best = checkpoint["best"]
+        self.best, self.stale = checkpoint["best"], checkpoint["stale"]

@@ -66,17 +66,17 @@ def tune(
     Raises:
         InputError: `output` holds another run, or `resume` does not fit it.
     """
-    prompt = LearnablePrompt(
-        starting_prompt(recipe, network.config.canvas, data.train),
-        network.config.canvas,
-        recipe.learn,
-        recipe.bounded,
-    )
-    module = PromptTuning(network, prompt, recipe)
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
-    start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    loaders = _loaders(recipe, network.config.canvas, data, start, machine.workers)
+    step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
+    loaders = _loaders(recipe, network.config.canvas, data, step, machine.workers)
+    start = starting_prompt(
+        recipe,
+        network.config.canvas,
+        data.train,
+        lambda prompt: _crop_dice(_module(recipe, network, prompt), loaders[1], machine),
+    )
+    module = _module(recipe, network, start)
     # Only now: images that cannot be read must not leave a run behind.
     _claim(output, _settings(recipe, network, data), resume)
     network.memory = machine.memory
@@ -85,10 +85,28 @@ def tune(
         trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
     best = module.best
     learned = Prompt(
-        tuple(best["images"]), tuple(best["colours"]), prompt.palette,
-        scale=recipe.scale, seg_type=prompt.seg_type, fingerprint=network.fingerprint,
+        tuple(best["images"]), tuple(best["colours"]), start.palette,
+        scale=recipe.scale, seg_type=start.seg_type, fingerprint=network.fingerprint,
     )  # fmt: skip
     return Tuned(learned, best["dice"], best["step"])
+
+
+def _module(recipe: Recipe, network: SegGPT, start: Prompt) -> PromptTuning:
+    prompt = LearnablePrompt(
+        start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout
+    )
+    return PromptTuning(network, prompt, recipe)
+
+
+@torch.no_grad()
+def _crop_dice(module: PromptTuning, crops: DataLoader[Any], machine: Machine) -> float:
+    """Return the Dice of a prompt that is not tuned yet, as validation measures it."""
+    module = module.to(machine.device).eval()
+    for number, batch in enumerate(crops):
+        with torch.autocast(machine.device, torch.bfloat16, enabled=machine.bf16):
+            on_device = {name: values.to(machine.device) for name, values in batch.items()}
+            module.validation_step(on_device, number)
+    return float(module.val_dice.compute()[1:].mean())
 
 
 def _loaders(
@@ -101,7 +119,7 @@ def _loaders(
         recipe.scale,
         recipe.seed,
         length=recipe.max_steps * recipe.batch,
-        augment=True,
+        augment=recipe.augment,
     )
     val = CropDataset(
         list(data.val), canvas, recipe.scale, recipe.seed, length=recipe.val_crops, augment=False

@@ -1,14 +1,18 @@
 """Where a learned prompt starts."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.data.task import GENERATORS
 from prompttune.errors import InputError
 from prompttune.palette import IGNORE, Palette
+from prompttune.pixels import denormalise
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 
@@ -16,26 +20,55 @@ FIRST_START_SEED = 2_000_000
 """Generated starting images come from seeds that no training or test image has."""
 
 
-def starting_prompt(recipe: Recipe, canvas: int, train: Sequence[LoadedSample]) -> Prompt:
+EXAMPLES = 8
+"""How many examples `best-example` and `mean` look at, at most."""
+
+
+def starting_prompt(
+    recipe: Recipe,
+    canvas: int,
+    train: Sequence[LoadedSample],
+    judge: Callable[[Prompt], float] = lambda _: 0.0,
+) -> Prompt:
     """Return the prompt that tuning begins with, by `recipe.init`.
 
-    `noise` and `generated` hold nobody's image; `example` holds crops of training images.
+    `noise`, `kaiming` and `generated` hold nobody's image; `example` holds crops of training
+    images, `best-example` those that `judge` likes best, `mean` the average of several.
 
     Raises:
-        InputError: `example` where no training image shows a class.
+        InputError: examples are asked for, and too few training images show a class.
     """
-    if recipe.init == "noise":
+    if recipe.init in ("noise", "kaiming"):
         return _noise(recipe, canvas)
     if recipe.init == "generated":
         assert recipe.generator is not None  # checked by the recipe
-        seeds = range(
-            FIRST_START_SEED + recipe.seed, FIRST_START_SEED + recipe.seed + recipe.prompts
-        )
+        first = FIRST_START_SEED + recipe.seed
+        seeds = range(first, first + recipe.prompts)
         chosen = [GENERATORS[recipe.generator](seed) for seed in seeds]
-    else:
-        chosen = _draw_examples(recipe, train)
-    pairs = [(sample.image, scored_map(sample)) for sample in chosen]
-    return Prompt.from_examples(pairs, classes=recipe.classes, scale=recipe.scale, canvas=canvas)
+        return _from_samples(recipe, canvas, chosen)
+    if recipe.init == "example":
+        return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
+    chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
+    examples = [_from_samples(recipe, canvas, [sample]) for sample in chosen]
+    if recipe.init == "best-example":
+        best = sorted(examples, key=judge, reverse=True)[: recipe.prompts]
+        return _joined(best, [each.images[0] for each in best], [each.colours[0] for each in best])
+    groups = [examples[first :: recipe.prompts] for first in range(recipe.prompts)]
+    means = [
+        [torch.stack([getattr(each, half)[0] for each in group]).mean(0) for group in groups]
+        for half in ("images", "colours")
+    ]
+    return _joined(examples, *means)
+
+
+def _from_samples(recipe: Recipe, canvas: int, samples: Sequence[LoadedSample]) -> Prompt:
+    pairs = [(sample.image, scored_map(sample)) for sample in samples]
+    prompt = Prompt.from_examples(pairs, recipe.classes, scale=recipe.scale, canvas=canvas)
+    return replace(prompt, seg_type=recipe.seg_type)
+
+
+def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:
+    return replace(like[0], images=tuple(images), colours=tuple(colours))
 
 
 def scored_map(sample: LoadedSample) -> np.ndarray:
@@ -46,20 +79,34 @@ def scored_map(sample: LoadedSample) -> np.ndarray:
 
 
 def _noise(recipe: Recipe, canvas: int) -> Prompt:
+    """Return grey noise, or for `kaiming` normal noise in the network's space, fan-in 3 S^2."""
     generator = torch.Generator().manual_seed(recipe.seed)
     size = (2, recipe.prompts, 3, canvas, canvas)
-    images, colours = (0.5 + 0.1 * torch.randn(size, generator=generator)).clamp(0, 1)
-    return Prompt(tuple(images), tuple(colours), Palette.of(recipe.classes), scale=recipe.scale)
+    noise = torch.randn(size, generator=generator)
+    if recipe.init == "kaiming":
+        images, colours = denormalise(noise * math.sqrt(2 / 3) / canvas)
+    else:
+        images, colours = (0.5 + 0.1 * noise).clamp(0, 1)
+    palette = Palette.of(recipe.classes)
+    return Prompt(
+        tuple(images), tuple(colours), palette, scale=recipe.scale, seg_type=recipe.seg_type
+    )
 
 
-def _draw_examples(recipe: Recipe, train: Sequence[LoadedSample]) -> list[LoadedSample]:
+def _draw_examples(
+    recipe: Recipe, train: Sequence[LoadedSample], least: int, most: int | None = None
+) -> list[LoadedSample]:
+    """Draw training images that show a class: `most` of them where there are so many."""
     chosen: list[LoadedSample] = []
     for index in np.random.default_rng(recipe.seed).permutation(len(train)):
         sample = train[index]
         if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
             chosen.append(sample)
-        if len(chosen) == recipe.prompts:
-            return chosen
-    raise InputError(
-        f"init 'example' needs {recipe.prompts} training images that show a class; {len(chosen)} do"
-    )
+        if len(chosen) == (most or least):
+            break
+    if len(chosen) < least:
+        raise InputError(
+            f"init '{recipe.init}' needs {least} training images that show a class; "
+            f"{len(chosen)} do"
+        )
+    return chosen

@@ -100,3 +100,12 @@ def test_background_alone_asks_for_low_scores(case) -> None:
         > dice_loss(scores * 0.1, torch.zeros_like(class_map))
         > 0
     )
+
+
+def test_foreground_weight_counts_a_coloured_pixel_as_often(case) -> None:
+    palette, answer, class_map = case
+    one = [tuning_loss(answer, class_map, palette, 0, 1, 1.0, weight) for weight in (1.0, 3.0)]
+    repeated = torch.cat([class_map, *[torch.where(class_map == 0, IGNORE, class_map)] * 2])
+    tripled = tuning_loss(torch.cat([answer] * 3), repeated, palette, 0, 1, 1.0)
+    assert one[1].item() == pytest.approx(tripled.item(), rel=1e-5)
+    assert one[0].item() != pytest.approx(one[1].item(), rel=1e-3)

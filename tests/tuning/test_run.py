@@ -18,6 +18,7 @@ from prompttune.backbone import load
 from prompttune.backbone.weights import save_weights
 from prompttune.data.crops import CropDataset
 from prompttune.errors import InputError
+from prompttune.pixels import normalise
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.tuning.loss import dice_loss
@@ -195,3 +196,66 @@ def test_sigkill_and_resume_end_with_the_same_key(network, tmp_path) -> None:
     assert whole.threshold == resumed.threshold
     assert card.recipe == resumed_card.recipe
     assert json.loads((tmp_path / "killed" / "report" / "comparison.json").read_text())["rows"]
+
+
+def test_average_is_what_is_validated_and_kept(network, recipe, data, tmp_path) -> None:
+    recipe = replace(recipe, ema=0.9, val_every=6)
+    module = PromptTuning(
+        network, LearnablePrompt(starting_prompt(recipe, 16, data.train), 16, "both", True), recipe
+    )
+    assert module.kept is module.average is not module.prompt
+    plain = tune(replace(recipe, ema=0.0), network, data, tmp_path / "plain", QUIET).prompt
+    averaged = tune(recipe, network, data, tmp_path / "averaged", QUIET).prompt
+    start = pixels(starting_prompt(recipe, 16, data.train))
+    assert not torch.equal(pixels(averaged), pixels(plain))
+    assert (pixels(averaged) - start).norm() < (pixels(plain) - start).norm()
+
+
+def test_patience_ends_a_run_and_its_resumption(network, recipe, data, tmp_path) -> None:
+    recipe = replace(recipe, lr=1e-12, max_steps=20, val_every=1, patience=3)
+    tuned = tune(recipe, network, data, tmp_path / "run", QUIET)
+    checkpoint = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
+    assert checkpoint["global_step"] == 1 + recipe.patience
+    again = tune(recipe, network, data, tmp_path / "run", QUIET, resume=True)
+    assert torch.equal(pixels(again.prompt), pixels(tuned.prompt))
+    after = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
+    assert after["global_step"] == checkpoint["global_step"]
+
+
+@pytest.mark.parametrize("option", [{"jitter": 0.5}, {"dropout": 0.5}])
+def test_disturbances_act_in_training_alone(network, recipe, data, option) -> None:
+    prompt = LearnablePrompt(starting_prompt(recipe, 16, data.train), 16, "both", True, **option)
+    queries = torch.rand(1, 3, 16, 16)
+    first, second = (prompt.train()(network, queries) for _ in range(2))
+    assert not torch.equal(first, second)
+    first, second = (prompt.eval()(network, queries) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_best_example_is_the_best_of_those_drawn(network, recipe, data, tmp_path) -> None:
+    prompts = []
+    recipe = replace(recipe, init="best-example")
+
+    def judge(prompt: Prompt) -> float:
+        prompts.append(prompt)
+        return (0.2, 0.9, 0.5)[len(prompts) - 1]
+
+    chosen = starting_prompt(recipe, 16, data.train, judge)
+    assert len(prompts) == len(data.train)
+    assert torch.equal(chosen.images[0], prompts[1].images[0])
+    tune(replace(recipe, max_steps=2), network, data, tmp_path / "run", QUIET)
+
+
+def test_mean_start_is_the_mean_of_examples(recipe, data) -> None:
+    mean = starting_prompt(replace(recipe, init="mean"), 16, data.train)
+    examples = starting_prompt(replace(recipe, init="example", prompts=3), 16, data.train)
+    torch.testing.assert_close(mean.images[0], torch.stack(examples.images).mean(0))
+    torch.testing.assert_close(mean.colours[0], torch.stack(examples.colours).mean(0))
+
+
+def test_kaiming_start_is_as_narrow_as_a_fan_in_of_the_whole_tensor(recipe) -> None:
+    start = starting_prompt(replace(recipe, init="kaiming"), 64, train=())
+    values = normalise(torch.stack([*start.images, *start.colours]))
+    reference = torch.nn.init.kaiming_normal_(torch.empty(1, 3, 64, 64))
+    assert values.std().item() == pytest.approx(reference.std().item(), rel=0.05)
+    assert abs(values.mean().item()) < 0.001
