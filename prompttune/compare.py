@@ -1,4 +1,4 @@
-"""Compare a tuned prompt with one example, with several, and with trivial answers.
+"""Compare a tuned prompt with examples, with trained networks and with trivial answers.
 
 python -m prompttune.compare --task retina --prompt retina --data DIR --output DIR
 """
@@ -6,9 +6,11 @@ python -m prompttune.compare --task retina --prompt retina --data DIR --output D
 import argparse
 import math
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from prompttune.commandline import Parser, quote_command, run
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from prompttune.prompt import Prompt
     from prompttune.recipes import Recipe
     from prompttune.segmenter import Segmenter
+    from prompttune.tuning.run import Machine
     from prompttune.zoo.card import Card
 
 PROG = "prompttune.compare"
@@ -28,26 +31,44 @@ ON_VALIDATION = (
     "Scored on validation images, which also choose the thresholds: good for a quick look, too "
     "optimistic for a claim."
 )
+MINUTES = 2.0
+PLAIN_ROWS = (
+    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
+)  # fmt: skip
+TRAINED_ROWS = ("community", "linear-probe", "unet", "unet-best", "observer")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for arguments that cannot be."""
     parser = Parser(
         prog=f"python -m {PROG}",
-        description="Score a tuned prompt beside one-shot prompts and trivial answers, all alike.",
+        description="Score a tuned prompt beside examples and trained networks, all alike.",
     )
     add = parser.add_argument
     add("--task", required=True, help="name of a recipe, e.g. retina")
-    add("--prompt", required=True, help="the key: its name in the zoo, or its folder")
+    add("--prompt", help="the key: its name in the zoo, or its folder (default: tune one now)")
     add("--output", required=True, type=Path, help="folder for comparison.json and index.html")
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
     add("--split", choices=("test", "val"), default="test", help="images to score (default: test)")
+    add("--images", type=_positive, metavar="N", help="learn from N training images (default: all)")
     add(
         "--rows",
         nargs="+",
         metavar="ROW",
-        help="of: one-shot, one-shot-best, feature, tuned, all-foreground, nearest-colour "
-        "(default: all)",
+        help=f"of: {', '.join(PLAIN_ROWS)} (the default), {', '.join(TRAINED_ROWS)}; or all",
+    )
+    add(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="of the rows that are trained (default: what tuning took; 2 with --prompt)",
+    )
+    add(
+        "--longest",
+        type=float,
+        default=30.0,
+        metavar="M",
+        help="minutes after which unet-best ends in any case (default: 30)",
     )
     add("--limit", type=_positive, metavar="N", help="score only the first N images")
     add("--examples", type=_positive, default=5, metavar="N", help="one-shot examples (default: 5)")
@@ -72,47 +93,123 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; raises `InputError` for bad input."""
     args = parse(argv)
+    _check(args)
 
-    from prompttune.data.task import task_data
     from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
-    from prompttune.evaluation.rows import ROWS
     from prompttune.segmenter import Segmenter
-    from prompttune.zoo.key import load_key, write_card
-    from prompttune.zoo.store import find_key
+    from prompttune.zoo.key import write_card
 
-    rows = _chosen_rows(args.rows, ROWS)
-    path = find_key(args.prompt, args.prompts_zoo)
-    key, card = load_key(path)
-    recipe = _recipe(args.task, card)
-    if args.scale is not None:
-        if "tuned" in rows:
-            raise InputError("--scale: the key has a scale of its own; leave 'tuned' out of --rows")
-        key = replace(key, scale=args.scale)
-    with staged(args.output) as stage:
+    names = _chosen_rows(args.rows)
+    with staged(args.output) as stage, TemporaryDirectory(prefix="prompttune-") as scratch:
         segmenter = Segmenter(args.backbone, device=args.device, precision=args.precision)
-        if "tuned" in rows:  # a key that fits another backbone still gives the others their scale
-            load_key(path, segmenter.network.fingerprint, segmenter.network.name)
-        data = task_data(recipe, args.data)
-        bench = _prepare(args, recipe, key, segmenter, data)
-        notices = _notices(args, data)
+        contender = _contender(args, names, segmenter, Path(scratch))
+        bench = _prepare(args, contender, segmenter)
+        rows = _rows(args, names, contender, segmenter, Path(scratch))
+        notices = _notices(args, contender.data)
         for notice in notices:
             print(notice)
         comparison = Comparison(
             task=args.task,
             backbone=segmenter.network.name,
-            data=data.name,
+            data=contender.data.name,
             split=args.split,
-            palette=key.palette,
+            palette=contender.key.palette,
             rows=_score(bench, rows),
             samples=bench.test,
             notices=notices,
-            details=_details(bench, segmenter, sys.argv[1:] if argv is None else argv),
+            details=_details(bench, contender, segmenter, sys.argv[1:] if argv is None else argv),
         )
         write_report(stage, comparison)
-    if args.record:
-        write_card(path, card.with_scores(as_scores(comparison)))
+    if args.record and contender.card and contender.path:
+        write_card(contender.path, contender.card.with_scores(as_scores(comparison)))
     _print_result(comparison, args.output)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together, before anything is loaded."""
+    if args.prompt is None and (args.scale is not None or args.record):
+        raise InputError("--scale and --record go with --prompt")
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise InputError(f"--minutes {args.minutes}: must be above 0")
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """The key, and what it was or is tuned with."""
+
+    recipe: "Recipe"
+    data: "TaskData"
+    key: "Prompt"
+    seconds: float | None = None
+    """What tuning took; None if it was not done here."""
+    card: "Card | None" = None
+    path: Path | None = None
+
+
+def _contender(
+    args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
+) -> _Contender:
+    """Load the key, or tune one now where a row needs it."""
+    from prompttune.data.task import task_data
+    from prompttune.recipes import load_recipe
+    from prompttune.tuning.run import tune
+    from prompttune.tuning.start import starting_prompt
+    from prompttune.zoo.key import load_key
+    from prompttune.zoo.store import find_key
+
+    network = segmenter.network
+    if args.prompt is not None:
+        path = find_key(args.prompt, args.prompts_zoo)
+        key, card = load_key(path)
+        recipe = _recipe(args.task, card)
+        if "tuned" in rows:  # a key that fits another backbone still gives the others their scale
+            if args.scale is not None:
+                text = "--scale: the key has a scale of its own; leave 'tuned' out of --rows"
+                raise InputError(text)
+            load_key(path, network.fingerprint, network.name)
+        if args.scale is not None:
+            key = replace(key, scale=args.scale)
+        data = task_data(recipe, args.data, args.images)
+        return _Contender(recipe, data, key, None, card, path)
+    recipe = load_recipe(args.task)
+    data = task_data(recipe, args.data, args.images)
+    if "tuned" not in rows:
+        start = starting_prompt(replace(recipe, init="noise"), network.config.canvas, data.train)
+        return _Contender(recipe, data, replace(start, name="none"))
+    started = time.perf_counter()
+    tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
+    seconds = time.perf_counter() - started
+    return _Contender(recipe, data, replace(tuned.prompt, name="tuned here"), seconds)
+
+
+def _machine(segmenter: "Segmenter") -> "Machine":
+    from prompttune.segmenter import choose_bf16
+    from prompttune.tuning.run import Machine
+
+    bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
+    return Machine(segmenter.device.type, bf16)
+
+
+def _rows(
+    args: argparse.Namespace,
+    names: Sequence[str],
+    contender: _Contender,
+    segmenter: "Segmenter",
+    scratch: Path,
+) -> dict[str, "Row"]:
+    """Make the rows that were asked for."""
+    from prompttune.evaluation.rows import ROWS
+    from prompttune.rivals.rows import Rivals
+
+    minutes = args.minutes or MINUTES
+    seconds = 60 * minutes if args.minutes or not contender.seconds else contender.seconds
+    rivals = Rivals(
+        segmenter, contender.recipe, contender.data, _machine(segmenter),
+        seconds, 60 * args.longest, scratch,
+    )  # fmt: skip
+    known = ROWS | rivals.rows()
+    return {name: known[name] for name in names}
 
 
 def _positive(text: str) -> int:
@@ -131,11 +228,14 @@ def _overlap(text: str) -> float:
     return value
 
 
-def _chosen_rows(names: Sequence[str] | None, known: dict[str, "Row"]) -> dict[str, "Row"]:
+def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
+    known = (*PLAIN_ROWS, *TRAINED_ROWS)
+    if names == ["all"]:
+        return known
     for name in names or ():
         if name not in known:
             raise InputError(f"unknown row '{name}'.{suggest(name, known)}")
-    return {name: known[name] for name in names or known}
+    return tuple(dict.fromkeys(names or PLAIN_ROWS))
 
 
 def _recipe(task: str, card: "Card") -> "Recipe":
@@ -153,27 +253,22 @@ def _recipe(task: str, card: "Card") -> "Recipe":
     return recipe
 
 
-def _prepare(
-    args: argparse.Namespace,
-    recipe: "Recipe",
-    key: "Prompt",
-    segmenter: "Segmenter",
-    data: "TaskData",
-) -> "Bench":
+def _prepare(args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter") -> "Bench":
     from prompttune.evaluation.comparison import Bench
 
+    data = contender.data
     test = data.test if args.split == "test" else data.val
     if not test:
         raise InputError(f"{args.data}: no test images with masks; try --split val")
     bench = Bench(
         segmenter=segmenter,
-        key=key,
+        key=contender.key,
         canvas=segmenter.network.config.canvas,
         train=data.train,
         validation=data.val[: args.validation],
         test=test[: args.limit],
         examples=args.examples,
-        overlap=recipe.overlap if args.overlap is None else args.overlap,
+        overlap=contender.recipe.overlap if args.overlap is None else args.overlap,
         seed=args.seed,
     )
     # Read all that will be scored once: a bad file shows now and not after an hour.
@@ -206,11 +301,16 @@ def _score(bench: "Bench", rows: dict[str, "Row"]) -> list["RowScores"]:
         return compare(bench, rows)
 
 
-def _details(bench: "Bench", segmenter: "Segmenter", words: Sequence[str]) -> dict[str, object]:
+def _details(
+    bench: "Bench", contender: _Contender, segmenter: "Segmenter", words: Sequence[str]
+) -> dict[str, object]:
     from prompttune import __version__
 
     return {
         "prompt": bench.key.name,
+        "tuning_seconds": contender.seconds,
+        "train_images": len(contender.data.train),
+        "validation_images": len(contender.data.val),
         "command": quote_command(PROG, words),
         "scale": bench.key.scale,
         "overlap": bench.overlap,

@@ -28,6 +28,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--images", type=int, help="learn from so many of the training images (default: all)")
     add("--backbone", default="seggpt-tiny", help="name or weights file")
     add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
     add("--name", help="of the key (default: the task, with -generated where there is no --data)")
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     overwrite = args.overwrite or args.resume
     check_savable(name, zoo, overwrite)
     segmenter = Segmenter(args.backbone, device=args.device)
-    data = task_data(recipe, args.data)
+    data = task_data(recipe, args.data, args.images)
     _announce(recipe, data)
     if args.overwrite and not args.resume:
         discard(output)

@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prompttune import compare
+from prompttune import compare, recipes
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.commandline import run
@@ -105,7 +107,7 @@ def test_all_rows_end_to_end(call, content, tmp_path, capsys):
     assert (found["task"], found["backbone"], found["data"]) == ("retina", "small", "eyes")
     assert found["split"] == "test"
     assert [row["mode"] for row in found["rows"]] == list(ROWS)
-    assert [row["prompts"] for row in found["rows"]] == [1, 1, 7, 1, 0, 1]
+    assert [row["prompts"] for row in found["rows"]] == [1, 1, 7, 1, 1, 0, 1]
     assert all(0 <= row["dice"] <= 1 for row in found["rows"])
     assert str(tmp_path) not in json.dumps(found)
     assert found["command"].startswith("python -m prompttune.compare --task retina --prompt own")
@@ -181,6 +183,35 @@ def test_a_key_of_another_backbone_gives_the_other_rows_their_scale(call, conten
     assert content()["rows"][0]["mode"] == "one-shot-best"
 
 
+def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, capsys, monkeypatch):
+    pytest.importorskip("monai")
+    monkeypatch.setattr("prompttune.rivals.unet.CROP", 32)
+    steps = {"max_steps": 2, "val_every": 2, "val_crops": 2, "batch": 2}
+    load_recipe = recipes.load_recipe
+    monkeypatch.setattr(
+        recipes, "load_recipe", lambda task, given=None: replace(load_recipe(task, given), **steps)
+    )
+    names = ["tuned", "community", "linear-probe", "unet", "unet-best"]
+    call(prompt=None, rows=" ".join(names), limit=1, images=4, minutes=0.02, longest=0.02)
+    found = content()
+    assert [row["mode"] for row in found["rows"]] == names
+    assert all(0 <= row["dice"] <= 1 for row in found["rows"])
+    assert found["tuning_seconds"] > 0
+    assert (found["train_images"], found["validation_images"]) == (3, 1)
+
+
+def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):
+    folder = tmp_path / "two"
+    for part, count in (("train", 3), ("test", 2)):
+        write_data(folder / part, count)
+    shutil.copytree(folder / "test" / "masks", folder / "test" / "masks_2nd")
+    (folder / "test" / "masks_2nd" / "01.png").unlink()
+    call(data=folder, rows="observer")
+    (row,) = content()["rows"]
+    assert row["dice"] == 1
+    assert row["trials"][0]["images"]["01"]["dice"] is None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -195,7 +226,10 @@ def test_a_key_of_another_backbone_gives_the_other_rows_their_scale(call, conten
         ({"limit": 0}, "--limit: '0' is no whole number"),
         ({"examples": "two"}, "--examples: 'two' is no whole number"),
         ({"split": "train"}, "--split"),
-        ({"prompt": None}, "required: --prompt"),
+        ({"prompt": None, "record": ""}, "--scale and --record go with --prompt"),
+        ({"minutes": 0}, "--minutes 0.0: must be above 0"),
+        ({"images": 99}, "99 images asked for"),
+        ({"rows": "observer"}, "no masks_2nd/ beside the test images"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(call, tmp_path, capsys, changes, said):

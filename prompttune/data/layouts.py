@@ -59,7 +59,9 @@ class LoadedSample:
     field_of_view: np.ndarray | None = None
 
 
-def find_split(folder: str | Path, seed: int = 0, val_fraction: float = 0.2) -> Split:
+def find_split(
+    folder: str | Path, seed: int = 0, val_fraction: float = 0.2, images: int | None = None
+) -> Split:
     """Find the samples of a folder in one of the known layouts and split them by `seed`.
 
     - `train/` and `test/`, each `images/` + `masks/` with equal stems, optional `fov/`;
@@ -72,29 +74,43 @@ def find_split(folder: str | Path, seed: int = 0, val_fraction: float = 0.2) -> 
 
     Of what is left for training, `val_fraction` becomes `val`, at least one image; with fewer than
     3 images `val` is `train`. The parts depend on seed and names alone, not on the file system.
+    With `images` only so many, chosen by seed, are left for `train` and `val` together; the same
+    ones are among those of a larger number, and `test` stays as it is.
 
     Raises:
-        InputError: missing folder, unknown layout, no images, an image or mask without partner.
+        InputError: missing folder, unknown layout, no images, an image or mask without partner,
+            fewer images for training than `images`.
     """
     folder = Path(folder)
     if not 0 < val_fraction < 1:
         raise InputError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
+    train, test, layout, group = _find(folder)
+    if test is None:
+        test, train = _split_off(train, TEST_FRACTION, seed, group)
+    if images is not None:
+        train = _few(train, images, seed, folder)
+    val, train = _split_off(train, val_fraction, seed, group)
+    return Split(tuple(train), tuple(val or train), tuple(test), layout)
+
+
+def _find(
+    folder: Path,
+) -> tuple[Sequence[Sample], Sequence[Sample] | None, str, Callable[[Sample], str]]:
+    """Return a folder's training samples, its test samples (None: split them off), its layout."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if (folder / "train").is_dir():
         train, test = _pairs(folder / "train"), _pairs(folder / "test")
-        return _split(train, test, seed, val_fraction, "train/ and test/ with images/ + masks/")
+        return train, test, "train/ and test/ with images/ + masks/", _alone
     if (folder / "training" / "1st_manual").is_dir():
         train, test = _drive(folder / "training"), ()
         if (folder / "test" / "1st_manual").is_dir():
             test = _drive(folder / "test")
-        return _split(train, test, seed, val_fraction, "DRIVE's release")
+        return train, test, "DRIVE's release", _alone
     if (folder / "images").is_dir():
-        samples = _pairs(folder)
-        return _split(samples, None, seed, val_fraction, "images/ + masks/, split by seed")
+        return _pairs(folder), None, "images/ + masks/, split by seed", _alone
     if samples := _chase(folder):
-        layout = "CHASE_DB1's release, children split by seed"
-        return _split(samples, None, seed, val_fraction, layout, _child)
+        return samples, None, "CHASE_DB1's release, children split by seed", _child
     raise InputError(f"{folder}: holds no known layout; it should have {_LAYOUTS}")
 
 
@@ -125,30 +141,19 @@ def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) 
         )
 
 
-def _split(
-    samples: Sequence[Sample],
-    test: Sequence[Sample] | None,
-    seed: int,
-    val_fraction: float,
-    layout: str,
-    group: Callable[[Sample], str] = lambda sample: sample.name,
-) -> Split:
-    """Split `val`, and `test` where it is None, off `samples`; a group is never torn apart."""
-    if test is None:
-        test, samples = _split_off(samples, TEST_FRACTION, seed, group)
-    val, train = _split_off(samples, val_fraction, seed, group)
-    return Split(tuple(train), tuple(val or train), tuple(test), layout)
+def _few(samples: Sequence[Sample], count: int, seed: int, folder: Path) -> list[Sample]:
+    if not 1 <= count <= len(samples):
+        raise InputError(
+            f"{folder}: {count} images asked for, {len(samples)} are there for training"
+        )
+    return sorted(samples, key=lambda sample: _rank(seed, sample.name))[:count]
 
 
 def _split_off(
     samples: Sequence[Sample], fraction: float, seed: int, group: Callable[[Sample], str]
 ) -> tuple[list[Sample], list[Sample]]:
     """Return `fraction` of the samples (at least one group) and the rest; none of fewer than 3."""
-
-    def order(key: str) -> str:  # the same on every machine and for every version of numpy
-        return hashlib.sha256(f"{seed} {key}".encode()).hexdigest()
-
-    keys = sorted({group(sample) for sample in samples}, key=order)
+    keys = sorted({group(sample) for sample in samples}, key=lambda key: _rank(seed, key))
     count = max(1, round(fraction * len(keys))) if len(keys) > 2 else 0
     taken = set(keys[: min(count, len(keys) - 1)])
     ordered = sorted(samples, key=lambda sample: sample.name)
@@ -178,6 +183,15 @@ def _chase(folder: Path) -> tuple[Sample, ...]:
     images = _files(folder, r"Image_\d+[LR](?=\.)")
     masks = _files(folder, r"Image_\d+[LR](?=_1stHO\.)")
     return _matched(folder, images, masks, None) if images or masks else ()
+
+
+def _rank(seed: int, key: str) -> str:
+    """Shuffle by `seed`, the same on every machine and for every version of numpy."""
+    return hashlib.sha256(f"{seed} {key}".encode()).hexdigest()
+
+
+def _alone(sample: Sample) -> str:
+    return sample.name
 
 
 def _child(sample: Sample) -> str:

@@ -74,15 +74,23 @@ class SampleFolder(Sequence[LoadedSample]):
         return load_sample(self.samples[index], len(self.recipe.classes), self.recipe.mask_values)
 
 
-def task_data(recipe: Recipe, folder: Path | None) -> TaskData:
+def task_data(recipe: Recipe, folder: Path | None, images: int | None = None) -> TaskData:
     """Find a task's images; the split depends on the recipe's seed, not on who asks.
 
+    Args:
+        recipe: of the task.
+        folder: of the images; None: they are generated.
+        images: how many may be learned from, validation included; None: all that are not for test.
+
     Raises:
-        InputError: As `find_split`, or no folder for a task without a generator.
+        InputError: As `find_split`, no folder for a task without a generator, or fewer images
+            than asked for.
     """
     if folder is None:
+        if images is not None:
+            raise InputError("--images goes with --data; generated images are always as many")
         return _generated(recipe)
-    split = find_split(folder, recipe.seed, recipe.val_fraction)
+    split = find_split(folder, recipe.seed, recipe.val_fraction, images)
     train, val, test = (
         SampleFolder(part, recipe, folder) for part in (split.train, split.val, split.test)
     )

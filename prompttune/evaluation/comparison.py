@@ -20,6 +20,7 @@ import torch
 from prompttune.data.layouts import LoadedSample
 from prompttune.errors import InputError
 from prompttune.evaluation.metrics import (
+    UNDEFINED,
     Metrics,
     choose_threshold,
     counted_pixels,
@@ -45,8 +46,12 @@ class Candidate:
     """Unique in a comparison; candidates of equal name are scored once."""
     prompts: int
     """How many example or learned images it is prompted with."""
-    scores: Callable[[str, np.ndarray], np.ndarray]
-    """From a sample's name and its `H x W x 3 uint8` image to `C x H x W float32` in [0, 1]."""
+    scores: Callable[[str, np.ndarray], np.ndarray | None]
+    """From a sample's name and its `H x W x 3 uint8` image to `C x H x W float32` in [0, 1].
+
+    None where there is no answer for an image: it is left out of the candidate's means."""
+    threshold: float | None = None
+    """Fixed; None: chosen on the validation images."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +159,13 @@ class Bench:
 
     def validate(self, candidate: Candidate) -> Validated:
         """Choose a candidate's threshold on the validation images."""
+        if candidate.threshold is not None:
+            return Validated(candidate.threshold, math.nan)
         if candidate.name not in self._validated:
             answers = (
-                (self._predict(candidate, sample)[0], sample.class_map, _counted(sample))
+                (scores, sample.class_map, _counted(sample))
                 for sample in self.validation
+                if (scores := self._predict(candidate, sample)[0]) is not None
             )
             self._validated[candidate.name] = Validated(*choose_threshold(answers))
         return self._validated[candidate.name]
@@ -169,9 +177,13 @@ class Bench:
             images, seconds, packed = [], [], []
             for sample in self.test:
                 scores, took = self._predict(candidate, sample)
-                class_map = self.decide(scores, validated.threshold)
-                images.append(measure(scores, class_map, sample.class_map, _counted(sample)))
                 seconds.append(took)
+                if scores is None:
+                    class_map = np.zeros_like(sample.class_map)
+                    images.append(UNDEFINED)
+                else:
+                    class_map = self.decide(scores, validated.threshold)
+                    images.append(measure(scores, class_map, sample.class_map, _counted(sample)))
                 packed.append(zlib.compress(class_map.tobytes(), 1))
             self._tested[candidate.name] = Trial(
                 candidate, validated, tuple(images), tuple(seconds), tuple(packed)
@@ -182,7 +194,9 @@ class Bench:
         """Return the `H x W uint8` class map of `C x H x W` scores."""
         return self.key.palette.decide(torch.tensor(scores), threshold).numpy()
 
-    def _predict(self, candidate: Candidate, sample: LoadedSample) -> tuple[np.ndarray, float]:
+    def _predict(
+        self, candidate: Candidate, sample: LoadedSample
+    ) -> tuple[np.ndarray | None, float]:
         started = time.perf_counter()
         scores = candidate.scores(sample.name, sample.image)
         took = time.perf_counter() - started

@@ -15,6 +15,7 @@ from prompttune.evaluation.comparison import (
     best_by_validation,
     example_map,
 )
+from prompttune.prompt import Prompt
 
 
 def one_shot(bench: Bench) -> list[Candidate]:
@@ -29,6 +30,16 @@ def feature(bench: Bench) -> list[Candidate]:
     """The feature ensemble of several training examples (SegGPT, arXiv 2304.03284, section 3.3)."""
     samples = bench.drawn[: bench.ensemble]
     return [bench.prompted(f"feature: {len(samples)} examples", bench.from_examples(samples))]
+
+
+def spatial(bench: Bench) -> list[Candidate]:
+    """The spatial ensemble of 2 x 2 training examples (same section; never released)."""
+    samples = bench.drawn[:4]
+    prompt = Prompt.spatial(
+        [(sample.image, example_map(sample)) for sample in samples],
+        classes=bench.classes, scale=bench.key.scale, canvas=bench.canvas,
+    )  # fmt: skip
+    return [bench.prompted(f"spatial: {len(samples)} examples", prompt)]
 
 
 def tuned(bench: Bench) -> list[Candidate]:
@@ -61,6 +72,7 @@ ROWS: dict[str, Row] = {
     "one-shot": Row(one_shot),
     "one-shot-best": Row(one_shot, choose=best_by_validation),
     "feature": Row(feature),
+    "spatial": Row(spatial),
     "tuned": Row(tuned),
     "all-foreground": Row(all_foreground),
     "nearest-colour": Row(nearest_colour),

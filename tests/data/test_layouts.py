@@ -274,3 +274,18 @@ def test_exif_turned_photo_fits_its_upright_mask(sample: Sample, tmp_path: Path)
 def test_suffixes_are_what_the_reader_knows() -> None:
     Image.init()
     assert set(Image.registered_extensions()) >= layouts.SUFFIXES
+
+
+def test_few_images_are_nested_and_leave_the_test_part(tmp_path: Path) -> None:
+    parts(tmp_path, train=9, test=2)
+    whole = find_split(tmp_path, seed=3)
+    chosen = {}
+    for count in (1, 4, 9):
+        split = find_split(tmp_path, seed=3, images=count)
+        chosen[count] = {each.name for each in (*split.train, *split.val)}
+        assert len(chosen[count]) == count
+        assert split.test == whole.test
+    assert chosen[1] < chosen[4] < chosen[9]
+    assert find_split(tmp_path, seed=3, images=9) == whole
+    with pytest.raises(InputError, match="10 images asked for, 9 are there"):
+        find_split(tmp_path, images=10)
