@@ -1,61 +1,119 @@
 """What all training runs share: a progress bar that counts steps, and silence from the trainer."""
 
 import logging
+import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class StepProgress(pl.Callback):
-    """Shows `title`, steps done of all, time left and what the module logs for a bar, on stderr."""
+    """Shows `title`, steps done of all, time left and what the module logs for a bar, on stderr.
+
+    Without rich it writes a line now and then.
+    """
 
     def __init__(self, title: str) -> None:
         self._title = title
+        self._bar: _Bar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, at the step where a resumed run goes on."""
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("steps,"), TimeRemainingColumn(), TextColumn("left {task.fields[values]}"),
-            console=Console(stderr=True),
-        )  # fmt: skip
-        self._bar.start()
-        self._task = self._bar.add_task(
-            self._title, total=trainer.max_steps, completed=trainer.global_step, values=""
-        )
+        if trainer.is_global_zero:
+            self._bar = _open(self._title, trainer.max_steps, trainer.global_step)
+            self._shown = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Advance."""
-        shown = trainer.progress_bar_metrics
-        values = " ".join(
-            f"{name} {value:.3f}" for name, value in shown.items() if isinstance(value, float)
-        )
-        self._bar.update(self._task, completed=trainer.global_step, values=values)
+        """Advance; seldom enough not to make a GPU wait for the values."""
+        if self._bar and time.monotonic() - self._shown > self._bar.interval:
+            self._show(trainer)
 
-    def on_train_end(self, *_: Any) -> None:
+    def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Close the bar."""
-        self._bar.stop()
+        if self._bar:
+            self._show(trainer)
+            self._bar.close()
 
     def on_exception(self, *_: Any) -> None:
         """Close the bar, so that the error stands on a line of its own."""
-        if hasattr(self, "_bar"):
-            self._bar.stop()
+        if self._bar:
+            self._bar.close()
+
+    def _show(self, trainer: pl.Trainer) -> None:
+        assert self._bar is not None
+        values = trainer.progress_bar_metrics.items()
+        self._bar.show(
+            trainer.global_step,
+            " ".join(f"{name} {value:.3g}" for name, value in values if isinstance(value, float)),
+        )
+        self._shown = time.monotonic()
+
+
+class _Bar(Protocol):
+    interval: float
+    """Seconds between two updates."""
+
+    def show(self, step: int, values: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _open(title: str, total: int, done: int) -> _Bar:
+    try:
+        return _RichBar(title, total, done)
+    except ImportError:
+        return _Lines(title, total)
+
+
+class _RichBar:
+    interval = 0.2
+
+    def __init__(self, title: str, total: int, done: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        self._bar = Progress(
+            "{task.description}", BarColumn(), MofNCompleteColumn(), "steps,",
+            TimeRemainingColumn(), "left {task.fields[values]}", console=Console(stderr=True),
+        )  # fmt: skip
+        self._bar.start()
+        self._task = self._bar.add_task(title, total=total, completed=done, values="")
+
+    def show(self, step: int, values: str) -> None:
+        self._bar.update(self._task, completed=step, values=values)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+class _Lines:
+    interval = 10.0
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total = title, total
+
+    def show(self, step: int, values: str) -> None:
+        print(f"{self._title} {step}/{self._total} steps, {values}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence what Lightning tells about itself; what a user must know comes from the commands."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

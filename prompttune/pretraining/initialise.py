@@ -1,9 +1,42 @@
 """Starting weights for a network that is to learn to colour by example."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
+from prompttune.backbone.checkpoints import read_checkpoint
+from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.weights import resize_weights
+from prompttune.errors import InputError
+
+RESIZABLE = ("canvas", "pretrain_canvas")
+
+
+def starting_network(config: SegGPTConfig, init: str | Path | None, seed: int) -> SegGPT:
+    """Return a network with the weights `init`, a name or a path; None: random ones by seed.
+
+    Raises:
+        InputError: The weights cannot be used, or are of a network that differs in more than the
+            canvas.
+    """
+    network = SegGPT(config)
+    if init is None:
+        initialise(network, seed)
+        return network
+    checkpoint = read_checkpoint(locate(init))
+    theirs, ours = checkpoint.config.to_dict(), config.to_dict()
+    differing = [
+        f"{name} {theirs[name]}, not {ours[name]}"
+        for name in ours
+        if name not in RESIZABLE and theirs[name] != ours[name]
+    ]
+    if differing:
+        raise InputError(f"init {init}: of a network with {'; '.join(differing)}")
+    network.load_state_dict(resize_weights(checkpoint.tensors, config))
+    return network
 
 
 def initialise(network: SegGPT, seed: int) -> None:

@@ -1,6 +1,7 @@
 """The Lightning module of in-context colouring."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -8,89 +9,127 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.nn import Parameter
-from torch.optim import AdamW, Muon, Optimizer
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
 from prompttune.pixels import normalise
+from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
+
+Batch = dict[str, Tensor]
+Generate = Callable[[int, torch.device], Batch]
+"""Makes the samples of a step that the loader does not make."""
 
 
-@dataclass(frozen=True)
-class OptimiserConfig:
-    """How the network is trained."""
-
-    lr: float = 1.5e-3
-    """Peak learning rate, of Muon (2-D weights) and of AdamW (the rest)."""
-    weight_decay: float = 0.05
-    """Decoupled weight decay, of 2-D weights alone."""
-    warmup: float = 0.02
-    """Share of the steps in which the rate rises linearly."""
-    decay: float = 0.5
-    """Share of the steps, at the end, in which it falls linearly to zero."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    beta: float = 1.0
-    """Of smooth-L1, normalised units. A small one (the paper's .01) makes thin things vanish."""
-
-
-def colouring_loss(output: Tensor, target: Tensor, weight: Tensor, beta: float) -> Tensor:
+def colouring_loss(
+    output: Tensor, target: Tensor, weight: Tensor, beta: float, total: Tensor | None = None
+) -> Tensor:
     """Return smooth-L1 averaged over the weighted pixels (paper, section 3.1).
 
     Args:
         output: B x 3 x H x W; `target` likewise, normalised space.
         weight: B x 1 x H x W, 0 where nothing is asked.
+        beta: Where the loss turns from square to linear.
+        total: The sum of all weights that the batch has elsewhere, too; None: these are all.
     """
     per_pixel = F.smooth_l1_loss(output.float(), target, beta=beta, reduction="none").mean(
         1, keepdim=True
     )
-    return (per_pixel * weight).sum() / weight.sum().clamp_min(1)
+    return (per_pixel * weight).sum() / (weight.sum() if total is None else total).clamp_min(1)
 
 
 class InContextColouring(pl.LightningModule):
-    """Trains a SegGPT on pairs from `PairDataset`."""
+    """Trains a SegGPT on pairs from `PairDataset`, and what `generate` adds to them.
 
-    def __init__(self, network: SegGPT, optimiser: OptimiserConfig, max_steps: int) -> None:
+    On any number of devices, and in any number of parts, a step is the same: the loss is divided by
+    the weight of the whole batch.
+    """
+
+    def __init__(
+        self,
+        network: SegGPT,
+        optimiser: OptimiserConfig,
+        max_steps: int,
+        accumulate: int = 1,
+        generate: Generate | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = optimiser
         self.max_steps = max_steps
+        self.accumulate = accumulate
+        self.generate = generate
         self.automatic_optimization = False  # two optimisers share one backward pass
 
-    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Take one step; logs the loss."""
-        image, target = normalise(batch["image"]), normalise(batch["target"])
-        seg_type = torch.zeros(len(image), dtype=torch.long, device=image.device)
-        output = self.network(image, target, batch["masked"], seg_type, query_only=False)
-        loss = colouring_loss(output, target, batch["weight"], self.config.beta)
-        muon, adamw = cast(list[LightningOptimizer], self.optimizers())
-        adamw.zero_grad()
-        muon.zero_grad()
-        self.manual_backward(loss)
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """Take one step; logs the loss and the learning rate."""
+        if self.generate is not None:
+            batch = _join(batch, self.generate(self.global_step, self.device))
+        steppers = self._steppers()
+        for stepper in steppers:
+            stepper.zero_grad()
+        loss = self._backward(batch)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        muon.optimizer.step()  # the bare one: Lightning counts a step for each of its own
-        adamw.step()
-        for scheduler in self.lr_schedulers():  # type: ignore[union-attr]
+        *others, last = steppers
+        for stepper in others:
+            stepper.optimizer.step()  # the bare one: Lightning counts a step for each of its own
+        last.step()
+        self.log("loss", loss, prog_bar=True, batch_size=1, sync_dist=True)
+        self.log("lr", last.param_groups[0]["lr"], prog_bar=True, batch_size=1)
+        for scheduler in cast(list[LambdaLR], _listed(self.lr_schedulers())):
             scheduler.step()
-        self.log("loss", loss, prog_bar=True)
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Fill the gradients; return this device's summand of the loss, times the devices."""
+        total = batch["weight"].sum()
+        # Gradients are averaged over the devices, but each has only its summands of the loss.
+        total = self.trainer.strategy.reduce(total, reduce_op="sum") / self.trainer.world_size
+        loss = total.new_zeros(())
+        size = -(-len(batch["image"]) // self.accumulate)
+        for start in range(0, len(batch["image"]), size):
+            part = {name: values[start : start + size] for name, values in batch.items()}
+            is_last = start + size >= len(batch["image"])
+            with nullcontext() if is_last else self._without_exchange():
+                summand = self._loss(part, total)
+                self.manual_backward(summand)
+            loss += summand.detach()
+        return loss
+
+    def _loss(self, batch: Batch, total: Tensor) -> Tensor:
+        image, target = normalise(batch["image"]), normalise(batch["target"])
+        seg_type = batch.get("seg_type")
+        if seg_type is None:
+            seg_type = torch.zeros(len(image), dtype=torch.long, device=image.device)
+        output = self.network(image, target, batch["masked"], seg_type, query_only=False)
+        return colouring_loss(output, target, batch["weight"], self.config.beta, total)
+
+    def _without_exchange(self) -> AbstractContextManager[None]:
+        model = self.trainer.model
+        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+    def _steppers(self) -> list[LightningOptimizer]:
+        return cast(list[LightningOptimizer], _listed(self.optimizers()))
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        """Give the matrices to Muon and everything else to AdamW."""
-        matrices: list[Parameter] = []
-        others: list[Parameter] = []
-        for name, parameter in self.network.named_parameters():
-            is_matrix = parameter.ndim == 2 and "rel_pos" not in name
-            (matrices if is_matrix else others).append(parameter)
-        config = self.config
-        muon = Muon(matrices, config.lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
-        adamw = AdamW(others, config.lr, betas=(0.9, 0.98), weight_decay=0.0)
-        return [muon, adamw], [LambdaLR(one, self._rate) for one in (muon, adamw)]
+        """Return the optimisers that the configuration names, and the schedule of each."""
+        each = optimisers(self.network, self.config)
+        return each, [LambdaLR(one, self._rate) for one in each]
 
     def _rate(self, step: int) -> float:
-        warm = max(1, int(self.max_steps * self.config.warmup))
-        falling = max(1, int(self.max_steps * self.config.decay))
-        return min(1.0, (step + 1) / warm, max(0.0, (self.max_steps - step) / falling))
+        return rate(self.config, step, self.max_steps)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the network's configuration beside its weights."""
-        checkpoint["network_config"] = self.network.config.to_dict()
+
+def _join(loaded: Batch, generated: Batch) -> Batch:
+    """Put generated samples behind loaded ones; of either there may be none."""
+    if not (loaded and generated):
+        return loaded or generated
+    return {
+        name: torch.cat((values, generated[name].to(values.dtype)))
+        for name, values in loaded.items()
+        if name in generated
+    }
+
+
+def _listed(one_or_many: Any) -> list[Any]:
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]

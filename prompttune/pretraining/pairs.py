@@ -1,40 +1,67 @@
 """Training samples: a prompt above a query, coloured by one random map (paper, section 3.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from prompttune.pretraining.generated import Task
-from prompttune.pretraining.pool import IGNORE, ImageSet, Labelled, Labels
+from prompttune.errors import InputError
+from prompttune.pretraining import contexts
+from prompttune.pretraining.colours import choose_classes, is_valid, paint
+from prompttune.pretraining.contexts import INSTANCE, SEMANTIC, Context, View
+from prompttune.pretraining.generated.lines import contours
+from prompttune.pretraining.light import recolour
+from prompttune.pretraining.mixing import mixed_views
+from prompttune.pretraining.sources.pool import ImageSet
 
-MAX_CLASSES = 3
-View = tuple[np.ndarray, np.ndarray]  # S x S x 3 float32 in [0, 1], S x S uint8
+MOST_CLASSES = 12
+_TRIES = 3
+"""So often a sample is drawn until both images show something in common."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of the kinds of samples and of masks, each in [0, 1]."""
+    """Shares of the kinds of samples and of masks, each in [0, 1], and how classes are coloured."""
 
     generated: float = 0.5
     """Samples with generated images; the rest are real."""
     hard: float = 0.7
     """Generated tasks in which more than a strong colour tells the classes apart."""
     unlabelled: float = 0.25
-    """Real samples that use colour clusters instead of labels."""
+    """Real samples that use colour clusters or regions instead of labels."""
     same_image: float = 0.4
-    """Labelled samples whose two images are views of one."""
+    """Samples of classes whose two images are views of one."""
+    instances: float = 0.15
+    """Samples of single things, of those whose source knows any; always views of one image."""
+    mix_context: float = 0.15
+    """Samples of classes that are crops of several images stitched together."""
+    contours: float = 0.05
+    """Samples of classes that ask for the edges of things, not for the things."""
+    max_classes: int = 6
+    """Most classes, or instances, that a sample colours; one is the most frequent number."""
+    colours: Literal["random", "fixed"] = "random"
+    """Random: drawn for every sample. Fixed: a class value always has the same colour."""
     half_masked: float = 0.6
     """Samples with the whole query hidden; in the rest random patches are."""
     patch_ratio: float = 0.75
     """Share of hidden patches in the latter."""
     foreground: float = 0.3
     """Least share of the loss that the coloured pixels have."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not 0 <= value <= 1:
+                raise InputError(f"mix.{name} is a share between 0 and 1, not {value}")
+        if not 1 <= self.max_classes <= MOST_CLASSES:
+            raise InputError(
+                f"mix.max_classes must be 1 to {MOST_CLASSES} (more colours than that are hard to "
+                f"tell apart), not {self.max_classes}"
+            )
 
 
 class PairDataset(Dataset[dict[str, Tensor]]):
@@ -43,42 +70,69 @@ class PairDataset(Dataset[dict[str, Tensor]]):
     def __init__(
         self, sets: Sequence[ImageSet], canvas: int, patch: int, mix: Mix, seed: int
     ) -> None:
-        self.sets = [one for one in sets if one.contexts]
+        self.sets = [one for one in sets if one.images]
         weights = np.array([one.config.weight for one in self.sets], float)
         self.weights = weights / weights.sum() if self.sets else weights
         self.canvas, self.patch, self.mix, self.seed = canvas, patch, mix, seed
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return image, target (3 x 2S x S, pixel space), masked (tokens), weight (1 x 2S x S)."""
+        """Return one sample.
+
+        `image` and `target`: float32 3 x 2S x S, pixel space in [0, 1]; `masked`: bool, one for
+        every token of the target; `weight`: float32 1 x 2S x S, 0 where nothing is asked;
+        `seg_type`: int64, 0 semantic or 1 instance.
+        """
         rng = np.random.default_rng((self.seed, index))
-        if not self.sets or rng.random() < self.mix.generated:
-            task = Task.draw(rng, hard=rng.random() < self.mix.hard)
-            views = [task.scene(rng, self.canvas) for _ in range(2)]
-        else:
-            views = self._real_views(rng)
-        views = _recolour(rng, views)
-        image = np.concatenate([view[0] for view in views])
-        classes = np.concatenate([view[1] for view in views])
-        target = random_colours(rng)[_choose_classes(rng, classes)]
+        for _ in range(_TRIES):
+            context = self._context(rng)
+            views = self._views(rng, context)
+            classes = [view[1] for view in views]
+            if context.seg_type == SEMANTIC and rng.random() < self.mix.contours:
+                width = int(rng.integers(2, 4 + self.canvas // 32))
+                classes = [contours(half, width) for half in classes]
+            chosen = choose_classes(rng, classes, self.mix.max_classes)
+            if len(chosen):
+                break
+        image = np.concatenate(recolour(rng, [view[0] for view in views]))
+        class_map = np.concatenate(classes)
+        target = paint(rng, class_map, chosen, self.mix.colours == "fixed")
         masked = self._mask(rng)
-        weight = _weight(target, classes != IGNORE, masked, self.patch, self.mix.foreground)
+        weight = _weight(target, is_valid(class_map), masked, self.patch, self.mix.foreground)
         return {
             "image": torch.from_numpy(image).permute(2, 0, 1),
             "target": torch.from_numpy(target).permute(2, 0, 1),
             "masked": torch.from_numpy(masked.reshape(-1)),
             "weight": torch.from_numpy(weight)[None],
+            "seg_type": torch.from_numpy(np.array(context.seg_type, np.int64)),
         }
 
-    def _real_views(self, rng: Generator) -> list[View]:
+    def _views(self, rng: Generator, context: Context) -> Sequence[View]:
+        if context.seg_type == INSTANCE or rng.random() >= self.mix.mix_context:
+            return [context.view(rng, half, self.canvas) for half in range(2)]
+        several = [context]
+        if rng.random() < 0.5:
+            other = self._context(rng)
+            if other.seg_type == SEMANTIC:
+                several.append(other)
+        return mixed_views(rng, several, self.canvas)
+
+    def _context(self, rng: Generator) -> Context:
+        mix = self.mix
+        instances = rng.random() < mix.instances
+        same_image = rng.random() < mix.same_image
+        if not self.sets or rng.random() < mix.generated:
+            hard = rng.random() < mix.hard
+            if instances or same_image:
+                return contexts.generated_image(rng, hard, self.canvas, instances)
+            return contexts.generated_context(rng, hard)
         images = self.sets[rng.choice(len(self.sets), p=self.weights)]
-        value, shown_by = images.contexts[rng.integers(len(images.contexts))]
-        first, second = (images.images[i] for i in rng.choice(shown_by, 2, replace=False))
-        if rng.random() < self.mix.unlabelled:
-            value = rng.choice(list(first.segments.anchors))
-            return [_crop(rng, first, first.segments, value, self.canvas) for _ in range(2)]
-        if rng.random() < self.mix.same_image:
-            second = first
-        return [_crop(rng, one, one.classes, value, self.canvas) for one in (first, second)]
+        if rng.random() < mix.unlabelled or not images.contexts:
+            image = images.images[rng.integers(len(images.images))]
+            return contexts.segment_context(rng, image, instances)
+        if instances and images.with_instances:
+            image = images.images[rng.choice(images.with_instances)]
+            return contexts.instance_context(rng, image)
+        return contexts.class_context(rng, images, same_image)
 
     def _mask(self, rng: Generator) -> np.ndarray:
         side = self.canvas // self.patch
@@ -91,96 +145,14 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         return masked
 
 
-def _crop(rng: Generator, labelled: Labelled, labels: Labels, value: int, size: int) -> View:
-    """Cut a turned, scaled and mirrored square around a pixel of class `value`."""
-    class_map = labels.class_map
-    anchors = labels.anchors[value]
-    extent = min(class_map.shape) * rng.uniform(0.35, 1.0)
-    centre = anchors[rng.integers(len(anchors))] + rng.uniform(-0.35, 0.35, 2) * extent
-    zoom, spin, mirror = size / extent, rng.normal(0, 0.3), rng.choice((-1, 1))
-    turn = zoom * np.array(
-        ((np.cos(spin) * mirror, -np.sin(spin)), (np.sin(spin) * mirror, np.cos(spin)))
-    )
-    affine = np.hstack((turn, (size / 2 - turn @ centre)[:, None]))
-    image = labelled.images[0 if zoom > 0.6 else -1]
-    from_image = affine.copy()
-    from_image[:, :2] *= np.array(class_map.shape[::-1]) / image.shape[1::-1]
-    pixels = cv2.warpAffine(
-        image, from_image, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
-    classes = cv2.warpAffine(
-        class_map, affine, (size, size), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT
-    )
-    return pixels.astype(np.float32) / 255, classes
-
-
-def _recolour(rng: Generator, views: list[View]) -> list[View]:
-    """Change light and colour: strongly and alike for both images, then weakly for each."""
-    mixing = np.eye(3, dtype=np.float32)
-    if rng.random() < 0.4:
-        mixing = mixing[rng.permutation(3)] + rng.normal(0, 0.2, (3, 3)).astype(np.float32)
-    if rng.random() < 0.15:
-        mixing = np.full((3, 3), 1 / 3, np.float32)
-    invert = rng.random() < 0.2
-    changed = []
-    for image, classes in views:
-        light = (1 - image if invert else image) @ mixing.T
-        gain, shift = rng.normal(1, 0.12, 3) * rng.normal(1, 0.1), rng.normal(0, 0.05, 3)
-        light = light * gain.astype(np.float32) + shift.astype(np.float32)
-        if rng.random() < 0.2:
-            light = np.asarray(cv2.GaussianBlur(light, (5, 5), rng.uniform(0.4, 1.2)))
-        if rng.random() < 0.3:
-            light = light + rng.uniform(0, 0.06) * rng.standard_normal(
-                light.shape, dtype=np.float32
-            )
-        changed.append((np.clip(light, 0, 1).astype(np.float32), classes))
-    return changed
-
-
-def random_colours(rng: Generator) -> np.ndarray:
-    """Draw the colours of `MAX_CLASSES` classes: `256 x 3 float32`, background and ignored black.
-
-    None is so dark that it cannot be told from the background, no two are alike, and often they are
-    corners of the colour cube, as palettes at inference are.
-    """
-    table = np.zeros((256, 3), np.float32)
-    corners = rng.random() < 0.4
-    if corners:
-        cube = np.array([[i >> 2 & 1, i >> 1 & 1, i & 1] for i in range(1, 8)], np.float32)
-        order = rng.permutation(7)
-        if rng.random() < 0.4:  # white, the colour of most one-class prompts, first
-            order = np.array([6, *order[order != 6]])
-        table[1 : MAX_CLASSES + 1] = cube[order[:MAX_CLASSES]]
-        return table
-    chosen = [np.zeros(3)]
-    while len(chosen) <= MAX_CLASSES:
-        colour = rng.random(3)
-        if min(np.linalg.norm(colour - other) for other in chosen) > 0.45:
-            chosen.append(colour)
-    table[: MAX_CLASSES + 1] = chosen
-    return table
-
-
-def _choose_classes(rng: Generator, classes: np.ndarray) -> np.ndarray:
-    """Keep one to three classes that both images show, as 1, 2, 3; the rest is background."""
-    prompt, query = np.split(classes, 2)
-    there = np.setdiff1d(np.intersect1d(prompt, query), (0, IGNORE))
-    kept = rng.permutation(there)[: rng.integers(1, MAX_CLASSES + 1)]
-    lookup = np.zeros(256, np.uint8)
-    for position, value in enumerate(kept.tolist(), 1):
-        lookup[int(value)] = position
-    lookup[IGNORE] = IGNORE
-    return lookup[classes]
-
-
 def _weight(
     target: np.ndarray, valid: np.ndarray, masked: np.ndarray, patch: int, foreground: float
 ) -> np.ndarray:
     """Weigh the hidden, valid pixels so that coloured ones have at least the share `foreground`."""
-    hidden = np.kron(masked, np.ones((patch, patch), bool)) & valid
+    hidden = masked.repeat(patch, 0).repeat(patch, 1) & valid
     coloured = hidden & (target.max(-1) > 0)
-    share = coloured.sum() / max(hidden.sum(), 1)
+    share = int(coloured.sum()) / max(int(hidden.sum()), 1)
     boost = 1.0
     if 0 < share < foreground:  # at most tenfold: a handful of pixels must not be the whole loss
         boost = min(10.0, foreground * (1 - share) / (share * (1 - foreground)))
-    return np.where(coloured, boost, 1.0).astype(np.float32) * hidden
+    return np.where(coloured, np.float32(boost), np.float32(1)) * hidden

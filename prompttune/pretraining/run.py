@@ -1,116 +1,181 @@
 """One pre-training run: from a recipe to a weights file, resumable at any moment."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
-from prompttune.backbone import SegGPT, SegGPTConfig
-from prompttune.backbone.weights import load_weights, resize_weights, save_weights
-from prompttune.data.endless import EndlessSampler
+from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.backbone.weights import write_weights
 from prompttune.errors import InputError
-from prompttune.pretraining.initialise import initialise
-from prompttune.pretraining.module import InContextColouring, OptimiserConfig
-from prompttune.pretraining.pairs import Mix, PairDataset
-from prompttune.pretraining.pool import SetConfig, read_pool
+from prompttune.pretraining.batches import Share, StepSampler, collate
+from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
+from prompttune.pretraining.initialise import starting_network
+from prompttune.pretraining.module import Generate, InContextColouring
+from prompttune.pretraining.pairs import PairDataset
+from prompttune.pretraining.recipe import PretrainRecipe
+from prompttune.pretraining.resuming import describe_run, resumed_step
+from prompttune.pretraining.sources.pool import read_pool
+from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.training import StepProgress, quiet
+
+STATE = Path("state") / "state.json"
+"""The manifest of the kept state, below a run's folder; that folder can go on elsewhere."""
+RESULT = "backbone.safetensors"
 
 
 @dataclass(frozen=True)
-class PretrainRecipe:
-    """Everything that decides what a pre-training run does."""
+class Machine:
+    """What does not change what a run computes, only where and for how long."""
 
-    backbone: SegGPTConfig = field(default_factory=SegGPTConfig)
-    """The network's sizes."""
-    mix: Mix = field(default_factory=Mix)
-    """What the samples are."""
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    """How it is trained."""
-    sets: list[SetConfig] = field(default_factory=list)
-    """The folders of the pool."""
-    init: Path | None = None
-    """Weights to start from (any canvas: position tables are resized); None: random."""
-    max_steps: int = 10_000
-    """Optimiser steps."""
-    batch: int = 32
-    """Samples a step."""
-    seed: int = 0
-    """Of the weights and of all samples."""
-    ema: float = 0.999
-    """Decay of the averaged weights, which are the result."""
-    save_every: int = 100
-    """Steps between checkpoints."""
-    workers: int = 1
-    """Processes that make samples."""
-    precision: str = "bf16-mixed"
-    """As Lightning names it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    """On each node; each a process."""
+    nodes: int = 1
+    minutes: float | None = None
+    """After which the run stops, to be resumed."""
+    compact: bool = False
+    """Smaller checkpoints, from which a run goes on, but no longer bit for bit."""
+
+    def __post_init__(self) -> None:
+        if self.devices < 1 or self.nodes < 1:
+            raise InputError("--devices and --nodes must be at least 1")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("--device cuda: there is no CUDA device here; choose cpu")
+
+    @property
+    def kind(self) -> str:
+        """Return "cpu" or "cuda"."""
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        return found if self.device == "auto" else self.device
 
 
 def pretrain(
-    recipe: PretrainRecipe, data: Path | None, output: Path, resume: bool, device: str
+    recipe: PretrainRecipe,
+    data: Path | None,
+    output: Path,
+    machine: Machine | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Train; return the path of the averaged weights, `output/backbone.safetensors`.
 
-    Without `data` all samples are generated.
+    Without `data` all samples are generated. On a CPU two runs with one recipe and data end with
+    the same weights bit for bit, whether one of them was killed and resumed or not.
 
     Raises:
-        InputError: Unusable data, or `output` holds another run and `resume` was not asked for.
+        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed.
     """
-    last = output / "last.ckpt"
-    if last.exists() and not resume:
+    machine = machine or Machine()
+    time_box = TimeBox(machine.minutes)
+    state, run = output / STATE, describe_run(recipe, data)
+    if state.exists() and not (resume or overwrite):
         raise InputError(
-            f"{output} holds a run already; add --resume to go on, or name another --output"
+            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
         )
-    sets = read_pool(data, recipe.sets) if data else ()
-    module = InContextColouring(_network(recipe), recipe.optimiser, recipe.max_steps)
-    samples = PairDataset(
-        sets, recipe.backbone.canvas, recipe.backbone.patch, recipe.mix, recipe.seed
-    )
-    resumes = last if last.exists() else None
-    start = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    loader = DataLoader(
-        samples,
-        recipe.batch,
-        sampler=EndlessSampler(start * recipe.batch),
-        num_workers=recipe.workers,
-        persistent_workers=recipe.workers > 0,
-        worker_init_fn=_one_thread,
-    )
-    with quiet():
-        _trainer(recipe, output, device).fit(module, loader, ckpt_path=resumes, weights_only=True)
-    result = output / "backbone.safetensors"
-    save_weights(module.network, result)  # the callback has put the averaged weights in place
-    return result
+    resumes = resume and state.exists()
+    start = resumed_step(state, run) if resumes else 0
+    if start < recipe.max_steps:
+        with quiet(), explain_out_of_memory():
+            keep = KeepState(state, recipe.save_every, run)
+            trainer = _trainer(recipe, output, machine, start, [time_box, keep])
+            module, loader = _prepare(recipe, data, trainer, start, resumes)
+            if not resumes and trainer.is_global_zero:
+                remove_state(state)
+            trainer.fit(module, loader, ckpt_path=state if resumes else None, weights_only=True)
+        if not trainer.is_global_zero:
+            return output / RESULT
+    return _write_result(recipe, state, output / RESULT)
 
 
-def _trainer(recipe: PretrainRecipe, output: Path, device: str) -> pl.Trainer:
-    checkpoint = ModelCheckpoint(
-        output, filename="last", every_n_train_steps=recipe.save_every, enable_version_counter=False
-    )
+def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
+    """Write the averaged weights, which the callback has put where a state has its weights."""
+    averaged = {
+        name.removeprefix("network."): value.bfloat16()
+        for name, value in read_state(state)["state_dict"].items()
+    }
+    write_weights(averaged, recipe.backbone, path)
+    return path
+
+
+def _trainer(
+    recipe: PretrainRecipe, output: Path, machine: Machine, start: int, extra: list[pl.Callback]
+) -> pl.Trainer:
+    several = machine.devices * machine.nodes > 1
+    beyond_decoder = recipe.backbone.taps[-1] < recipe.backbone.depth - 1  # blocks that never learn
     return pl.Trainer(
-        accelerator={"cpu": "cpu", "cuda": "gpu"}.get(device, "auto"),
-        devices=1,
+        accelerator="gpu" if machine.kind == "cuda" else "cpu",
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=DDPStrategy(find_unused_parameters=beyond_decoder) if several else "auto",
+        plugins=[StateIO(machine.compact)],
         max_steps=recipe.max_steps,
-        precision=recipe.precision,  # type: ignore[arg-type]
-        logger=CSVLogger(output, name=None, version="log"),
-        callbacks=[EMAWeightAveraging(decay=recipe.ema), checkpoint, StepProgress("Pre-training")],
-        log_every_n_steps=20,
+        precision=recipe.precision,
+        logger=CSVLogger(output, name="log", version=f"from-{start}"),
+        callbacks=[
+            EMAWeightAveraging(device=machine.kind, decay=recipe.ema),
+            Speed(recipe.batch),
+            StepProgress("Pre-training"),
+            *extra,
+        ],
+        log_every_n_steps=min(20, recipe.max_steps),
+        use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
 
 
-def _network(recipe: PretrainRecipe) -> SegGPT:
-    network = SegGPT(recipe.backbone)
-    initialise(network, recipe.seed)
-    if recipe.init is not None:
-        _, tensors = load_weights(recipe.init)
-        network.load_state_dict(resize_weights(tensors, recipe.backbone))
-    return network
+def _prepare(
+    recipe: PretrainRecipe, data: Path | None, trainer: pl.Trainer, start: int, resumes: bool
+) -> tuple[InContextColouring, DataLoader[Any]]:
+    """Return what is trained, and the loader of this process from step `start` on."""
+    if recipe.batch % trainer.world_size:
+        raise InputError(
+            f"a batch of {recipe.batch} cannot be shared evenly by {trainer.world_size} devices"
+        )
+    sets = read_pool(data, recipe.sets) if data else ()
+    mix, made = recipe.mix, 0
+    if recipe.generate == "device":
+        made = round(recipe.batch * (mix.generated if sets else 1.0))
+        mix = replace(mix, generated=0.0)
+    share = Share(recipe.batch, made, trainer.global_rank, trainer.world_size)
+    config = recipe.backbone
+    network = SegGPT(config) if resumes else starting_network(config, recipe.init, recipe.seed)
+    network.memory = recipe.memory
+    module = InContextColouring(
+        network, recipe.optimiser, recipe.max_steps, recipe.accumulate,
+        _generate(recipe, share) if made else None,
+    )  # fmt: skip
+    samples = PairDataset(sets, config.canvas, config.patch, mix, recipe.seed)
+    loader = DataLoader(
+        samples,
+        batch_sampler=StepSampler(share, start),
+        collate_fn=collate,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        pin_memory=trainer.strategy.root_device.type == "cuda",
+        worker_init_fn=_one_thread,
+    )
+    return module, loader
+
+
+def _generate(recipe: PretrainRecipe, share: Share) -> Generate:
+    from prompttune.pretraining.on_device import DeviceTasks
+
+    config = recipe.backbone
+    tasks = DeviceTasks(config.canvas, config.patch, recipe.mix, recipe.seed)
+
+    def generate(step: int, device: torch.device) -> dict[str, torch.Tensor]:
+        indices = torch.tensor(share.generated(step), dtype=torch.int64)
+        return tasks.batch(indices, device) if len(indices) else {}
+
+    return generate
 
 
 def _one_thread(_: int) -> None:

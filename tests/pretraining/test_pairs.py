@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from prompttune.errors import InputError
-from prompttune.pretraining.generated import Task
-from prompttune.pretraining.pairs import MAX_CLASSES, Mix, PairDataset, random_colours
-from prompttune.pretraining.pool import IGNORE, SetConfig, read_pool
-from prompttune.pretraining.shapes import FAMILIES, TRAITS
+from prompttune.pretraining.pairs import Mix, PairDataset
+from prompttune.pretraining.sources.pool import SetConfig, read_pool
 
 CANVAS, PATCH = 32, 8
 
@@ -75,16 +73,6 @@ def test_one_colour_map_serves_both_images(pool: Path) -> None:
     assert samples_seen > 15
 
 
-def test_no_colour_is_near_the_background_or_another() -> None:
-    for seed in range(200):
-        table = random_colours(np.random.default_rng(seed))
-        assert not table[0].any()
-        assert not table[IGNORE].any()
-        points = table[: MAX_CLASSES + 1]
-        apart = np.linalg.norm(points[:, None] - points[None], axis=-1) + 9 * np.eye(len(points))
-        assert apart.min() > 0.4
-
-
 def test_masks_are_whole_query_or_random_patches() -> None:
     half = torch.arange(2 * (CANVAS // PATCH) ** 2) >= (CANVAS // PATCH) ** 2
     assert all(torch.equal(generated(half_masked=1.0)[i]["masked"], half) for i in range(5))
@@ -122,48 +110,37 @@ def test_ignored_pixels_have_no_weight(pool: Path) -> None:
     assert ignored > 0
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_shapes_are_masks_that_differ_from_draw_to_draw(family) -> None:
-    rng = np.random.default_rng(0)
-    masks = [family(rng, 48, np.full(TRAITS, 0.4)) for _ in range(6)]
-    assert all(mask.shape == (48, 48) and mask.dtype == bool for mask in masks)
-    assert any((mask != masks[0]).any() for mask in masks[1:])
-    assert any(mask.any() and not mask.all() for mask in masks)
+def test_one_value_of_the_mix_decides_each_ablation(pool: Path) -> None:
+    """Instances, mixing, colours, masks, sources: what was asked for is what comes."""
+    assert {int(generated(instances=1.0)[i]["seg_type"]) for i in range(5)} == {1}
+    assert {int(generated(instances=0.0)[i]["seg_type"]) for i in range(5)} == {0}
+    regions = real(pool, unlabelled=1.0, instances=1.0)
+    assert {int(regions[i]["seg_type"]) for i in range(5)} == {1}
+    fixed = real(pool, unlabelled=0.0, colours="fixed", contours=0.0, instances=0.0)
+    colours = {
+        colour for i in range(20) for colour in map(tuple, fixed[i]["target"].flatten(1).T.tolist())
+    }
+    assert len(colours) == 3  # black and those of the two classes
+    mixed = real(pool, mix_context=1.0, unlabelled=0.0, instances=0.0)[0]
+    assert mixed["image"].shape == (3, 2 * CANVAS, CANVAS)
 
 
-def test_scenes_of_a_task_share_its_classes() -> None:
-    rng = np.random.default_rng(1)
-    for hard in (False, True):
-        task = Task.draw(rng, hard)
-        image, class_map = task.scene(rng, 40)
-        assert image.shape == (40, 40, 3)
-        assert set(np.unique(class_map)) <= {0, *(layer.label for layer in task.layers)}
+def test_instances_have_colours_of_their_own() -> None:
+    """In samples of single things more colours are seen than any task has classes."""
+    samples = generated(instances=1.0, max_classes=12)
+    counts = [len(set(map(tuple, samples[i]["target"].flatten(1).T.tolist()))) for i in range(40)]
+    assert max(counts) > 6
 
 
-def test_a_pool_that_lacks_something_is_one_clear_error(pool: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no images/"):
-        read_pool(tmp_path, [SetConfig("missing")])
-    (tmp_path / "set" / "images").mkdir(parents=True)
-    (tmp_path / "set" / "images" / "a.png").write_bytes(
-        (pool / "set" / "images" / "0.png").read_bytes()
-    )
-    with pytest.raises(InputError, match=r"a\.png: missing"):
-        read_pool(tmp_path, [SetConfig("set")])
+def test_a_sample_seldom_asks_for_nothing(pool: Path) -> None:
+    empty = [not item["target"].any() for item in map(generated().__getitem__, range(60))]
+    assert np.mean(empty) < 0.1
 
 
-def test_values_become_classes_as_configured(pool: Path) -> None:
-    (with_background,) = read_pool(pool, [SetConfig("set")])
-    (every_value,) = read_pool(pool, [SetConfig("set", background=None, ignore=(11,))])
-    assert set(np.unique(with_background.images[0].classes.class_map)) == {0, 1, 2, 11}
-    assert set(np.unique(every_value.images[0].classes.class_map)) == {1, 2, 3, IGNORE}
-    assert sorted(value for value, _ in every_value.contexts) == [1, 2, 3]
-
-
-def test_video_contexts_stay_within_a_sequence(tmp_path: Path) -> None:
-    for part in ("images", "masks"):
-        (tmp_path / "set" / part).mkdir(parents=True)
-        for name in ("dog_1", "dog_2", "cat_1", "cat_2"):
-            shape = (40, 40, 3) if part == "images" else (40, 40)
-            cv2.imwrite(str(tmp_path / "set" / part / f"{name}.png"), np.ones(shape, np.uint8))
-    (video,) = read_pool(tmp_path, [SetConfig("set", video=True)])
-    assert [who for _, who in video.contexts] == [(0, 1), (2, 3)]
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [({"generated": 1.5}, "mix.generated"), ({"max_classes": 0}, "max_classes")],
+)
+def test_a_wrong_mix_is_one_clear_error(value: dict[str, float], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        Mix(**value)

@@ -1,0 +1,1 @@
+"""Training a backbone by in-context colouring (SegGPT, section 3.1)."""

@@ -1,0 +1,1 @@
+"""Generated scenes, one at a time, on the CPU."""

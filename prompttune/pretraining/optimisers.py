@@ -1,0 +1,68 @@
+"""How the network is trained: the optimisers, and how their rate rises and falls."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+from torch.nn import Parameter
+from torch.optim import AdamW, Muon, Optimizer
+
+from prompttune.errors import InputError
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How the network is trained."""
+
+    lr: float = 1.5e-3
+    """Peak learning rate, of Muon (2-D weights) and of AdamW (the rest)."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay, of 2-D weights alone."""
+    warmup: float = 0.02
+    """Share of the steps in which the rate rises linearly."""
+    decay: float = 0.5
+    """Share of the steps, at the end, in which it falls to zero."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    beta: float = 1.0
+    """Of smooth-L1, normalised units. A small one (the paper's .01) makes thin things vanish."""
+    name: Literal["muon+adamw", "adamw"] = "muon+adamw"
+    """Muon for 2-D weights with AdamW for the rest, or AdamW for all."""
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the rate falls."""
+
+    def __post_init__(self) -> None:
+        for field in ("lr", "clip", "beta"):
+            if not getattr(self, field) > 0:
+                raise InputError(f"optimiser.{field} must be above 0, not {getattr(self, field)}")
+        for field in ("warmup", "decay"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise InputError(f"optimiser.{field} must be in 0..1, not {getattr(self, field)}")
+        if self.weight_decay < 0:
+            raise InputError(f"optimiser.weight_decay is negative: {self.weight_decay}")
+
+
+def optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimizer]:
+    """Return what trains the network; one step of it is a step of each."""
+    matrices: list[Parameter] = []
+    others: list[Parameter] = []
+    for name, parameter in network.named_parameters():
+        is_matrix = parameter.ndim == 2 and "rel_pos" not in name
+        (matrices if is_matrix else others).append(parameter)
+    rest = {"params": others, "weight_decay": 0.0}
+    if config.name == "adamw":
+        decayed = {"params": matrices, "weight_decay": config.weight_decay}
+        return [AdamW([decayed, rest], config.lr, betas=(0.9, 0.98))]
+    muon = Muon(matrices, config.lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return [muon, AdamW([rest], config.lr, betas=(0.9, 0.98))]
+
+
+def rate(config: OptimiserConfig, step: int, max_steps: int) -> float:
+    """Return the learning rate of a step over the peak's."""
+    warm = max(1, int(max_steps * config.warmup))
+    falling = max(1, int(max_steps * config.decay))
+    left = min(1.0, max(0.0, (max_steps - step) / falling))
+    if config.schedule == "cosine":
+        left = 0.5 * (1 - math.cos(math.pi * left))
+    return min((step + 1) / warm, left)

@@ -1,0 +1,59 @@
+"""What makes two runs the same: only then one may go on where the other was stopped."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prompttune.errors import InputError
+from prompttune.pretraining.recipe import PretrainRecipe
+from prompttune.pretraining.state import read_values
+
+FREE = ("save_every", "workers", "memory", "accumulate")
+"""Fields that change how a run is computed, not what it computes."""
+
+
+def describe_run(recipe: PretrainRecipe, data: Path | None) -> dict[str, Any]:
+    """Return what must be equal for a run to be resumed, as JSON has it."""
+    values = {name: value for name, value in asdict(recipe).items() if name not in FREE}
+    return json.loads(json.dumps({**values, "data": _files(recipe, data)}, default=str))
+
+
+def _files(recipe: PretrainRecipe, data: Path | None) -> str | None:
+    """Return a hash of the names and sizes of the pool's files; None without data."""
+    if data is None:
+        return None
+    found = (path for one in recipe.sets for path in (data / one.name).rglob("*"))
+    lines = sorted(
+        f"{path.relative_to(data).as_posix()} {path.stat().st_size}"
+        for path in found
+        if path.is_file()
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def resumed_step(state: Path, run: dict[str, Any]) -> int:
+    """Return the number of steps that a kept state has behind it.
+
+    Raises:
+        InputError: It is another run's, or cannot be read.
+    """
+    kept = read_values(state)
+    if differing := _differences(kept["run"], run):
+        note = " (which also shapes the learning rate)" if "max_steps" in differing else ""
+        raise InputError(
+            f"{state.parent} cannot be resumed: it was begun with other "
+            f"{', '.join(differing)}{note}; give those, another --output, or --overwrite"
+        )
+    return kept["global_step"]
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Return the dotted names of the fields that differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = sorted(old.keys() | new.keys())
+        dot = f"{name}." if name else ""
+        pairs = ((old.get(one), new.get(one), dot + one) for one in names)
+        return [found for pair in pairs for found in _differences(*pair)]
+    return [] if old == new else [name]

@@ -1,0 +1,1 @@
+"""Real images with labels of several kinds, from folders, COCO files or one packed file."""

@@ -1,0 +1,165 @@
+"""Reading one set of a pool: folders of images with index masks, COCO annotations, packed sets."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
+
+import cv2
+import numpy as np
+
+from prompttune.errors import InputError
+from prompttune.pretraining.sources.coco import IGNORE, Annotations
+from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
+from prompttune.pretraining.sources.png import decode_indices
+
+
+@dataclass(frozen=True)
+class SetConfig:
+    """How one set of a pool is read and used."""
+
+    name: str
+    """The folder's name under the pool."""
+    weight: float = 1.0
+    """Share of the samples that come from it, relative to the other sets."""
+    background: int | None = 0
+    """The mask value that is no class; None if every value is one."""
+    ignore: tuple[int, ...] = ()
+    """Mask values that are neither trained on nor shown."""
+    video: bool = False
+    """Frames: names are `<sequence>_<frame>` or `<sequence>/<frame>`; only frames of one sequence
+    share a context."""
+    binary: bool = False
+    """Masks are grey, and what is above 127 is class 1."""
+    annotations: str | None = None
+    """A COCO file below the set's folder (instances, stuff or panoptic) instead of index masks."""
+    images: str = "images"
+    """The folder of the images, below the set's."""
+    masks: str = "masks"
+    """The folder of the index masks (no such folder: images without labels), or of the PNGs of a
+    panoptic file."""
+    most: int | None = None
+    """Use that many images at most, evenly taken from all."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image as it was read: RGB `H x W x 3 uint8`, and maps of its size, uint8."""
+
+    name: str
+    """Its path below the folder of images."""
+    encoded: bytes
+    """The image's file."""
+    image: np.ndarray
+    classes: np.ndarray | None
+    """0 background, 255 ignored; None for images without labels."""
+    instances: np.ndarray | None = None
+    """0 none, 255 ignored, else the number of an object; None where a set does not know."""
+
+
+def read_set(files: FolderFiles | PackedFiles, config: SetConfig) -> Iterator[Record]:
+    """Read all images of a set with their labels.
+
+    Raises:
+        InputError: The set, or a mask, is missing, unreadable, or not of its image's size.
+    """
+    if isinstance(files, PackedFiles):
+        config = _as_packed(files, config)
+    annotations = None
+    if config.annotations is not None:
+        annotations = _annotations(files, config)
+    folder = f"{config.name}/{config.images}"
+    paths = files.names(folder)
+    if not paths:
+        raise InputError(
+            f"{files.place(config.name)}: no {config.images}/ there; "
+            "name a folder of sets with images/ and masks/ each"
+        )
+    if config.most is not None and len(paths) > config.most:
+        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, config.most).round().astype(int)]
+    has_masks = bool(files.names(f"{config.name}/{config.masks}"))
+    for path in paths:
+        encoded = files.read(path) or b""
+        image = _decode(encoded, cv2.IMREAD_COLOR_RGB, files.place(path))
+        record = Record(str(PurePosixPath(path).relative_to(folder)), encoded, image, None)
+        if annotations is not None:
+            maps = annotations.maps(record.name, image.shape, files)
+            yield replace(record, classes=maps["classes"], instances=maps["instances"])
+        elif has_masks:
+            yield _with_masks(record, files, config)
+        else:
+            yield record
+
+
+def reading_values(config: SetConfig) -> dict[str, object]:
+    """Return those values of a configuration that decide how masks are read, as JSON has them."""
+    names = ("background", "ignore", "binary", "annotations", "images", "masks")
+    values = asdict(config)
+    return json.loads(json.dumps({name: values[name] for name in names}))  # type: ignore[no-any-return]
+
+
+def _as_packed(files: PackedFiles, config: SetConfig) -> SetConfig:
+    if config.name not in files.sets:
+        raise InputError(
+            f"{files.path}: no set {config.name}; there are {', '.join(sorted(files.sets))}"
+        )
+    packed, asked = files.sets[config.name], reading_values(config)
+    differing = [name for name, value in asked.items() if packed.get(name) != value]
+    if differing:
+        raise InputError(
+            f"{files.path}: set {config.name} was packed with other {', '.join(differing)}; "
+            "pack it anew or change the recipe"
+        )
+    return SetConfig(config.name, config.weight, video=config.video, most=config.most)
+
+
+def _annotations(files: FolderFiles | PackedFiles, config: SetConfig) -> Annotations:
+    path = f"{config.name}/{config.annotations}"
+    content = files.read(path)
+    if content is None:
+        raise InputError(f"{files.place(path)}: no such file")
+    return Annotations.parse(content, f"{config.name}/{config.masks}", files.place(path))
+
+
+def _with_masks(record: Record, files: FolderFiles | PackedFiles, config: SetConfig) -> Record:
+    stem = PurePosixPath(record.name).with_suffix(".png")
+    path = f"{config.name}/{config.masks}/{stem}"
+    values = _mask(path, record, files)
+    if values is None:
+        raise InputError(f"{files.place(path)}: missing, the mask of {record.name}")
+    instances = _mask(f"{config.name}/instances/{stem}", record, files)
+    return replace(record, classes=_class_map(values, config), instances=instances)
+
+
+def _mask(path: str, record: Record, files: FolderFiles | PackedFiles) -> np.ndarray | None:
+    encoded = files.read(path)
+    if encoded is None:
+        return None
+    values = decode_indices(encoded)
+    if values is None or values.dtype != np.uint8 or values.shape != record.image.shape[:2]:
+        raise InputError(
+            f"{files.place(path)}: must be an 8-bit index mask of the size of its image "
+            f"{record.name}"
+        )
+    return values
+
+
+def _decode(encoded: bytes, flags: int, place: str) -> np.ndarray:
+    buffer = np.frombuffer(encoded, np.uint8)
+    decoded = cv2.imdecode(buffer, flags) if len(buffer) else None
+    if decoded is None:
+        raise InputError(f"{place}: not a readable image")
+    return np.asarray(decoded)
+
+
+def _class_map(values: np.ndarray, config: SetConfig) -> np.ndarray:
+    """Turn mask values into classes: 0 background, v else (v + 1 where 0 is a class)."""
+    if config.binary:
+        return (values > 127).astype(np.uint8)
+    table = np.arange(256)
+    if config.background != 0:
+        table[:-1] += 1
+    if config.background is not None:
+        table[config.background] = 0
+    table[list(config.ignore)] = IGNORE
+    return table.astype(np.uint8)[values]
