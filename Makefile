@@ -19,13 +19,13 @@ test: $(VENV)/.test-ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
 
-# Trains seggpt-tiny anew, about 1.5 hours of one core; each stage goes on after a kill.
+# Trains seggpt-tiny anew, about 4 hours of one core; each stage goes on after a kill.
 backbone: $(VENV)/.run-ready
 	$(PRETRAIN) --recipe recipes/pretrain-tiny.yaml --output runs/tiny-1 --resume
-	$(PRETRAIN) --recipe recipes/pretrain-tiny-2.yaml --output runs/tiny-2 --resume \
-		--init runs/tiny-1/backbone.safetensors
-	$(PRETRAIN) --recipe recipes/pretrain-tiny-3.yaml --output runs/tiny-3 --resume \
-		--init runs/tiny-2/backbone.safetensors
+	for stage in 2 3 4 5; do \
+		$(PRETRAIN) --recipe recipes/pretrain-tiny-$$stage.yaml --output runs/tiny-$$stage --resume \
+			--init runs/tiny-$$((stage - 1))/backbone.safetensors || exit 1; \
+	done
 
 $(VENV)/.run-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -32,7 +32,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fixed colours": {"colours": "fixed"},
     "no mix-context": {"mix_context": 0.0},
     "half masks alone": {"half_masked": 1.0},
-    "random masks alone": {"half_masked": 0.0},
     "real images alone": {"generated": 0.0},
     "generated images alone": {"generated": 1.0},
 }
@@ -46,10 +45,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--data", required=True, help="the sets that score")
     add("--output", type=Path, required=True, help="the table, Markdown")
     add("--runs", type=Path, default=Path("runs/scheme"), help="(default: %(default)s)")
-    add("--steps", type=int, default=450, help="of 64 samples (default: %(default)s)")
+    add("--steps", type=int, default=440, help="of 64 samples (default: %(default)s)")
     add("--seeds", type=int, default=2, help="(default: %(default)s)")
-    add("--choices", type=int, default=3, help="of examples (default: %(default)s)")
-    add("--limit", type=int, default=4, help="images a class or video (default: %(default)s)")
+    add("--choices", type=int, default=2, help="of examples (default: %(default)s)")
+    add("--limit", type=int, default=2, help="images a class or video (default: %(default)s)")
     return parser.parse_args(argv)
 
 
@@ -99,7 +98,9 @@ def score(args: argparse.Namespace, weights: Path) -> dict[str, float]:
 
 def _run(command: str, *words: object) -> None:
     line = [sys.executable, "-m", f"prompttune.{command}", *map(str, words)]
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
 
 
 def table(args: argparse.Namespace, scores: dict[str, list[dict[str, float]]], line: str) -> str:

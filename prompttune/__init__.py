@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prompttune.composition import Composition
     from prompttune.errors import InputError
     from prompttune.palette import Palette
     from prompttune.prompt import Prompt
@@ -15,9 +16,19 @@ if TYPE_CHECKING:
     from prompttune.zoo.store import load_prompt
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Palette", "Prompt", "Result", "Segmenter", "__version__", "load_prompt"]
+__all__ = [
+    "Composition",
+    "InputError",
+    "Palette",
+    "Prompt",
+    "Result",
+    "Segmenter",
+    "__version__",
+    "load_prompt",
+]
 
 _HOMES = {
+    "Composition": "prompttune.composition",
     "InputError": "prompttune.errors",
     "Palette": "prompttune.palette",
     "Prompt": "prompttune.prompt",

@@ -78,6 +78,15 @@ class Palette:
         table[1 : len(self.colours) + 1] = self._points(table)[1:]
         return table[indices].movedim(-1, -3)
 
+    def repaint(self, colours: Tensor, palette: "Palette") -> Tensor:
+        """Paint in these colours what `palette` has painted, `... x 3 x H x W` in [0, 1].
+
+        `palette` has the same class names, in any order.
+        """
+        class_map = palette.decide(palette.scores(colours)).long()
+        indices = [0, *(self.classes.index(name) + 1 for name in palette.classes)]
+        return self.paint(torch.tensor(indices, device=class_map.device)[class_map])
+
     def scores(self, colours: Tensor) -> Tensor:
         """Say how well each pixel's colour fits each class.
 

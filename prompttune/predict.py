@@ -1,253 +1,262 @@
-"""Segment images with a key or with examples: `python -m prompttune.predict --help`.
+"""Segment images with keys, examples or both: `python -m prompttune.predict --help`.
 
-Writes `DIR/<stem>.png`, the class indices with the palette's colours, and `DIR/<stem>_overlay.png`.
+Writes `DIR/<stem>.png`, the class indices with the palette's colours, `DIR/<stem>_overlay.png`, and
+with `--instances` `DIR/<stem>_instances.json`, COCO results.
 """
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompttune.commandline import Parser, run
 from prompttune.errors import InputError
+from prompttune.outputs import find_images, is_done, name_outputs
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-
-    from prompttune.palette import Palette
+    from prompttune.composition import Composition
     from prompttune.prompt import Prompt
     from prompttune.segmenter import Segmenter
+    from prompttune.selection import NearestExamples
 
 PROG = "prompttune.predict"
-SUFFIXES = {
-    ".bmp",
-    ".gif",
-    ".jpeg",
-    ".jpg",
-    ".pgm",
-    ".png",
-    ".pnm",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-}
-OPACITY = 0.45
-WHITE_SHOWN_AS = (0, 229, 255)
-"""A single class is white, which vanishes on bright photos: overlays show it in this cyan."""
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(prog=f"python -m {PROG}", description="Segment images with a prompt.")
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGES", type=Path, help="image files or folders of them"
+        "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
-    prompt = parser.add_mutually_exclusive_group(required=True)
-    prompt.add_argument("--prompt", metavar="KEY", help="a key: its name in the zoo, or its folder")
-    prompt.add_argument(
-        "--example", nargs=2, action="append", type=Path, metavar=("IMG", "MASK"),
-        help="an example and its mask; several make a feature ensemble",
-    )  # fmt: skip
     parser.add_argument(
         "--output", required=True, metavar="DIR", type=Path, help="where results go"
     )
-    parser.add_argument(
-        "--backbone", default="seggpt-tiny", help="name or weights file (default: %(default)s)"
-    )
-    parser.add_argument("--prompts_zoo", metavar="DIR", type=Path, help="folder of keys")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        default=0.25,
-        help="share of a tile that its neighbour covers too (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--scale", type=float, metavar="S",
-        help="with --example: tile at S canvas pixels an image pixel (default: fit images whole)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--classes", metavar="A,B", help="with --example: names of the mask's classes, in order"
-    )
+    _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
+    _add_answer(parser.add_argument_group("answer"))
+    _add_machine(parser.add_argument_group("machine"))
     options = parser.parse_intermixed_args(argv)
-    if options.prompt is not None and (options.scale is not None or options.classes is not None):
-        raise InputError("--scale and --classes go with --example; a key brings its own")
+    _check(options)
     return options
+
+
+def _add_prompt(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--prompt", metavar="KEY", action="append", default=[],
+        help="a key: its name in the zoo, or its folder; keys of several classes share one result",
+    )  # fmt: skip
+    add(
+        "--example", nargs=2, action="append", default=[], type=Path, metavar=("IMG", "MASK"),
+        help="an example and its mask; may be repeated",
+    )  # fmt: skip
+    add(
+        "--ensemble", default="feature", choices=("feature", "spatial"),
+        help="how several examples answer together (default: %(default)s)",
+    )  # fmt: skip
+    add("--pool", metavar="DIR", type=Path, help="images/ and masks/ to choose examples from")
+    add(
+        "--select", default="nearest", choices=("nearest", "diverse", "random"),
+        help="with --pool: examples like each image, spread examples, any (default: %(default)s)",
+    )  # fmt: skip
+    add(
+        "--shots", type=int, default=1, metavar="N",
+        help="with --pool: how many examples (default: %(default)s)",
+    )  # fmt: skip
+    add("--seed", type=int, default=0, help="of --select random (default: %(default)s)")
+    add(
+        "--scale", type=float, metavar="S",
+        help="of examples: tile at S canvas pixels an image pixel (default: fit images whole)",
+    )  # fmt: skip
+    add("--classes", metavar="A,B", help="of examples: names of the mask's classes, in order")
+    add(
+        "--instance_masks", action="store_true",
+        help="the examples' masks number instances, which get a colour each (with --instances)",
+    )  # fmt: skip
+    add("--prompts_zoo", metavar="DIR", type=Path, help="folder of keys")
+
+
+def _add_answer(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--overlap", type=float, default=0.25,
+        help="share of a tile that its neighbour covers too (default: %(default)s)",
+    )  # fmt: skip
+    add("--flips", action="store_true", help="take the mean over four mirrored answers")
+    add("--skip_done", action="store_true", help="skip images whose results are there already")
+    add("--instances", action="store_true", help="also write objects, as COCO results")
+    add(
+        "--least_area", type=int, metavar="PIXELS", default=16,
+        help="of an object (default: %(default)s)",
+    )  # fmt: skip
+    add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
+    add(
+        "--memory", type=int, metavar="K", default=1,
+        help="with --video: earlier frames that prompt the next (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_machine(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--backbone", default="seggpt-tiny", help="name or weights file (default: %(default)s)")
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that contradict each other."""
+    has_examples = bool(options.example or options.pool)
+    if not options.prompt and not has_examples:
+        raise InputError("one of the arguments --prompt --example --pool is required (see --help)")
+    if bool(options.images) == bool(options.video):
+        raise InputError("give IMAGES or --video FILE, one of the two (see --help)")
+    refused = {
+        "--scale and --classes go with --example; a key brings its own": options.prompt
+        and (options.scale is not None or options.classes is not None),
+        "--example and --pool exclude each other": options.example and options.pool,
+        "examples join one key; give one --prompt beside them": has_examples
+        and len(options.prompt) > 1,
+        "--ensemble spatial goes with --example or --pool": options.ensemble == "spatial"
+        and not has_examples,
+        "--instance_masks goes with --example alone, one feature ensemble, and --instances": (
+            options.instance_masks
+            and (not options.example or options.prompt or options.ensemble == "spatial")
+        )
+        or (options.instance_masks and not options.instances),
+        "--least_area: must be at least 1": options.least_area < 1,
+        "--memory: must be at least 0": options.memory < 0,
+        "--video takes one prompt for all frames; use --select diverse or random": options.video
+        and options.pool
+        and options.select == "nearest",
+        "--video takes one key; several are not composed there": options.video
+        and len(options.prompt) > 1,
+        "--flips, --skip_done and --instances go with IMAGES": options.video
+        and (options.flips or options.skip_done or options.instances),
+    }
+    for line, wrong in refused.items():
+        if wrong:
+            raise InputError(line)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
-    examples = [path for pair in options.example or () for path in pair]
-    masks = name_outputs(find_images(options.images), options.output, kept=examples)
+    masks = {} if options.video else _named(options)
+    todo = {
+        image: mask
+        for image, mask in masks.items()
+        if not (options.skip_done and is_done(mask, options.instances))
+    }
+    if masks and not todo:
+        print(f"all {len(masks)} images are done already in {options.output}")
+        return 0
 
     from prompttune.segmenter import Segmenter
 
     segmenter = Segmenter(options.backbone, options.device, options.precision)
-    prompt = _make_prompt(options, segmenter.network.config.canvas)
+    prompt = _make_prompt(options, segmenter)
+    if options.video:
+        return _segment_video(segmenter, prompt, options)
+    return _segment_images(segmenter, prompt, todo, options, skipped=len(masks) - len(todo))
+
+
+def _named(options: argparse.Namespace) -> dict[Path, Path]:
+    kept = [path for pair in options.example for path in pair]
+    return name_outputs(find_images(options.images), options.output, kept=kept)
+
+
+def _segment_images(
+    segmenter: "Segmenter",
+    prompt: "Prompt | Composition | NearestExamples",
+    masks: dict[Path, Path],
+    options: argparse.Namespace,
+    skipped: int,
+) -> int:
+    from prompttune.folder import segment_files
+
     options.output.mkdir(parents=True, exist_ok=True)
-    bad = segment_files(segmenter, prompt, masks, options.overlap)
+    least_area = options.least_area if options.instances else None
+    bad = segment_files(segmenter, prompt, masks, options.overlap, options.flips, least_area)
     for line in bad:
         print(f"{PROG}: error: {line}", file=sys.stderr)
     done = len(masks) - len(bad)
     if done:
-        print(f"{done} of {len(masks)} images segmented, masks and overlays in {options.output}")
-    return 0 if not bad else 1 if done else 2
+        also = f" ({skipped} more were there already)" if skipped else ""
+        where = f"masks and overlays in {options.output}{also}"
+        print(f"{done} of {len(masks)} images segmented, {where}")
+    return 0 if not bad else 1 if done or skipped else 2
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """Replace folders by the image files in them, sorted; a file that is named twice counts once.
+def _segment_video(
+    segmenter: "Segmenter",
+    prompt: "Prompt | Composition | NearestExamples",
+    options: argparse.Namespace,
+) -> int:
+    from prompttune.prompt import Prompt
+    from prompttune.video.run import segment_video
 
-    Raises:
-        InputError: a folder without images.
-    """
-    found: list[Path] = []
-    for path in paths:
-        files = [path]
-        if path.is_dir():
-            files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
-            if not files:
-                raise InputError(f"{path}: no images in this folder")
-        found += files
-    return list({os.path.abspath(path): path for path in found}.values())
+    assert isinstance(prompt, Prompt)  # `_check` refuses what makes another
+    kept = [path for pair in options.example for path in pair]
+    frames = segment_video(segmenter, prompt, options.video, options.output, options.memory, kept)
+    print(f"{frames} frames segmented, results in {options.output}")
+    return 0
 
 
-def name_outputs(
-    images: Iterable[Path], output: Path, kept: Iterable[Path] = ()
-) -> dict[Path, Path]:
-    """Say for each image where its mask goes; the overlay lies beside it (`overlay_path`).
+def _make_prompt(
+    options: argparse.Namespace, segmenter: "Segmenter"
+) -> "Prompt | Composition | NearestExamples":
+    """Make of the options what answers, and check that it fits the backbone."""
+    from prompttune.composition import Composition
 
-    Args:
-        images: of the command.
-        output: folder of the results.
-        kept: further files that must not be written over.
-
-    Raises:
-        InputError: two images would be written to one file, or a result over an image.
-    """
-    masks = {image: output / f"{image.stem}.png" for image in images}
-    owner: dict[Path, Path] = {}
-    for image, mask in masks.items():
-        for path in (mask, overlay_path(mask)):
-            if path in owner:
-                raise InputError(
-                    f"{owner[path]} and {image} would both be written to {path}; rename one"
-                )
-            owner[path] = image
-    inputs = {path.resolve() for path in (*masks, *kept)}
-    for path in owner:
-        if path.resolve() in inputs:
-            raise InputError(
-                f"{path}: the result would be written over an input; choose another --output"
-            )
-    return masks
-
-
-def overlay_path(mask: Path) -> Path:
-    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`."""
-    return mask.with_name(f"{mask.stem}_overlay.png")
-
-
-def segment_files(
-    segmenter: "Segmenter", prompt: "Prompt", masks: dict[Path, Path], overlap: float
-) -> list[str]:
-    """Segment files, write masks and overlays; return a line for each image that is no good."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from prompttune.prompt import load_image
-
-    bad: list[str] = []
-    opened: list[tuple[Path, np.ndarray]] = []
-    console = Console(stderr=True)
-    with Progress(console=console, disable=len(masks) < 2 or not console.is_terminal) as progress:
-        task = progress.add_task("segmenting", total=len(masks))
-
-        def readable() -> "Iterator[np.ndarray]":
-            for path in masks:
-                try:
-                    opened.append((path, load_image(path)))
-                except InputError as error:
-                    bad.append(" ".join(str(error).split()))
-                    progress.advance(task)
-                else:
-                    yield opened[-1][1]
-
-        for result in segmenter.stream(readable(), prompt, overlap):
-            path, image = opened.pop(0)
-            write_png(masks[path], index_image(result.classes, prompt.palette))
-            write_png(overlay_path(masks[path]), overlay(image, result.classes, prompt.palette))
-            progress.advance(task)
-    return bad
-
-
-def index_image(class_map: "np.ndarray", palette: "Palette") -> "Image.Image":
-    """Turn a class map into a PIL image of mode P: its indices, with the palette's colours."""
-    from PIL import Image
-
-    image = Image.fromarray(class_map)
-    image.putpalette([0, 0, 0, *(value for colour in palette.colours for value in colour)])
-    return image
-
-
-def overlay(image: "np.ndarray", class_map: "np.ndarray", palette: "Palette") -> "Image.Image":
-    """Lay the classes' colours over an image: half transparent, full along thin outlines."""
-    import numpy as np
-    from PIL import Image
-
-    shown = palette.colours
-    if shown == ((255, 255, 255),):
-        shown = (WHITE_SHOWN_AS,)
-    colours = np.array([(0, 0, 0), *shown], np.float32)[class_map]
-    opacity = np.where(class_map > 0, np.float32(OPACITY), np.float32(0))
-    opacity[_outlines(class_map)] = 1
-    blended = image + (colours - image) * opacity[..., None]
-    return Image.fromarray(blended.round().astype(np.uint8))
-
-
-def _outlines(class_map: "np.ndarray") -> "np.ndarray":
-    """Find foreground pixels that touch another class on one of four sides, `H x W bool`."""
-    import numpy as np
-
-    edge = np.zeros(class_map.shape, bool)
-    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        differs = class_map[one] != class_map[other]
-        edge[one] |= differs
-        edge[other] |= differs
-    return edge & (class_map > 0)
-
-
-def write_png(path: Path, image: "Image.Image") -> None:
-    """Write a PNG whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            image.save(file, format="png")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _make_prompt(options: argparse.Namespace, canvas: int) -> "Prompt":
-    if options.prompt is not None:
+    keys = []
+    if options.prompt:
         from prompttune.zoo.store import load_prompt
 
-        return load_prompt(options.prompt, options.prompts_zoo)
-    from prompttune.prompt import Prompt
+        keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
+    for key in keys:
+        segmenter.check(key)
+    if options.example or options.pool:
+        return _with_examples(options, segmenter, keys)
+    return keys[0] if len(keys) == 1 else Composition(keys)
 
-    classes = (
-        None if options.classes is None else [name.strip() for name in options.classes.split(",")]
-    )
-    return Prompt.from_examples(
-        [tuple(pair) for pair in options.example], classes, options.scale, canvas
-    )
+
+def _with_examples(
+    options: argparse.Namespace, segmenter: "Segmenter", keys: list["Prompt"]
+) -> "Prompt | NearestExamples":
+    from prompttune.palette import Palette
+    from prompttune.prompt import Prompt
+    from prompttune.selection import NearestExamples, Pool, find_pool, showing
+
+    canvas = segmenter.network.config.canvas
+    scale = keys[0].scale if keys else options.scale
+    classes = list(keys[0].palette.classes) if keys else _names(options.classes)
+    if options.instance_masks:
+        name = classes[0] if classes else "object"
+        return Prompt.from_instances(options.example, name, scale, canvas)
+    made = Prompt.spatial if options.ensemble == "spatial" else Prompt.from_examples
+
+    def make(examples: Sequence[tuple]) -> Prompt:
+        return Prompt.join([*keys, made(examples, classes, scale, canvas)])
+
+    if options.example:
+        return make([tuple(pair) for pair in options.example])
+    classes = classes or ["foreground"]
+    examples = showing(find_pool(options.pool), classes)
+    if not 1 <= options.shots <= len(examples):
+        raise InputError(
+            f"--shots {options.shots}: {options.pool} has {len(examples)} images that show a class"
+        )
+    pool = Pool(segmenter, examples)
+    if options.select == "nearest":
+        palette = keys[0].palette if keys else Palette.of(classes)
+        return NearestExamples(pool, options.shots, palette, make)
+    if options.select == "diverse":
+        return make(pool.diverse(options.shots))
+    return make(pool.random(options.shots, options.seed))
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 if __name__ == "__main__":

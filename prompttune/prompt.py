@@ -1,26 +1,24 @@
 """What stands above the query: images, their colours and the palette that decodes the answer."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from prompttune.errors import InputError
-from prompttune.palette import IGNORE, MOST_CLASSES, Palette
-from prompttune.pixels import to_tensor
-from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
-
-ImageLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image (EXIF-rotated or not) or an `H x W x 3 uint8` RGB array."""
-MaskLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image or `H x W` class indices."""
+from prompttune.examples import (
+    ImageLike,
+    MaskLike,
+    crop_most_foreground,
+    load_examples,
+    load_instances,
+)
+from prompttune.examples import load_image as load_image
+from prompttune.palette import IGNORE, Palette
+from prompttune.tiling import resize, resize_nearest, tiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +45,8 @@ class Prompt:
     """Of the backbone that it was learned on; None fits any."""
     name: str = "examples"
     """For messages."""
+    instance_of: str | None = None
+    """The class whose instances the palette's colours tell apart; None: colours are classes."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -70,6 +70,15 @@ class Prompt:
         size = (canvas, canvas)
         images = torch.stack([resize(image, size) for image in self.images])
         return images, torch.stack([resize_nearest(colours, size) for colours in self.colours])
+
+    def decide(self, scores: Tensor) -> Tensor:
+        """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
+        return self.palette.decide(scores, self.threshold)
+
+    @property
+    def parts(self) -> tuple["Prompt", ...]:
+        """The prompts that answer one after the other: this one (see `Composition`)."""
+        return (self,)
 
     @classmethod
     def from_examples(
@@ -95,160 +104,149 @@ class Prompt:
             InputError: an image that cannot be read, a mask of another size or with values that the
                 classes do not name, masks that are all background.
         """
-        if scale is not None and canvas is None:
-            raise InputError("prompt: examples at a scale need the backbone's canvas as well")
-        _check_scale(scale)
-        names, pixels = _load_examples(list(examples), classes)
+        _check_scale(scale, canvas)
+        names, pairs = load_examples(list(examples), classes)
         palette = Palette.of(names)
-        if scale is not None and canvas is not None:
-            pixels = [crop_most_foreground(*pair, scale, canvas) for pair in pixels]
+        pairs = _cropped(pairs, scale, canvas)
         return cls(
-            images=tuple(image for image, _ in pixels),
-            colours=tuple(palette.paint(class_map) for _, class_map in pixels),
+            images=tuple(image for image, _ in pairs),
+            colours=tuple(palette.paint(class_map) for _, class_map in pairs),
             palette=palette,
             scale=scale,
         )
 
+    @classmethod
+    def spatial(
+        cls,
+        examples: Iterable[tuple[ImageLike, MaskLike]],
+        classes: Sequence[str] | None = None,
+        scale: float | None = None,
+        canvas: int | None = None,
+    ) -> "Prompt":
+        """Make one prompt image of several examples: the spatial ensemble (SegGPT, section 3.3).
 
-def crop_most_foreground(
-    image: Tensor, class_map: Tensor, scale: float, canvas: int
-) -> tuple[Tensor, Tensor]:
-    """Resize an example by `scale` and cut the window that holds most foreground.
+        The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
+        subsampled to the size of one (by `at`). Where they are no square number, n is the next
+        larger one and the first examples stand there again. Arguments and errors are those of
+        `from_examples`; without a scale all are first resized to the size of the first.
+        """
+        several = cls.from_examples(examples, classes, scale, canvas)
+        side = math.isqrt(len(several.images) - 1) + 1
+        order = [place % len(several.images) for place in range(side**2)]
+        size = (several.images[0].shape[1], several.images[0].shape[2])
+        images = tiled([resize(several.images[index], size) for index in order], side)
+        colours = tiled([resize_nearest(several.colours[index], size) for index in order], side)
+        return replace(several, images=(images,), colours=(colours,))
 
-    Of equal windows the one nearest to their mean is cut: a small object stands in the middle.
+    @classmethod
+    def from_instances(
+        cls,
+        examples: Iterable[tuple[ImageLike, MaskLike]],
+        name: str = "object",
+        scale: float | None = None,
+        canvas: int | None = None,
+    ) -> "Prompt":
+        """Make a prompt whose instances bear different colours (SegGPT, section 3.1).
 
-    Args:
-        image: `3 x H x W`, pixel space.
-        class_map: `H x W uint8`.
-        scale: canvas pixels an image pixel.
-        canvas: side of the window; smaller images are mirrored at their borders.
+        Type token 1. The "classes" of its answers are colours, `<name> 1`, `<name> 2`, ...;
+        `prompttune.instances` reads objects from them.
 
-    Returns:
-        `3 x canvas x canvas` and `canvas x canvas`.
-    """
-    size = scaled_size(class_map.shape[0], class_map.shape[1], scale)
-    image, _ = pad_reflect(resize(image, size), canvas)
-    class_map, _ = pad_reflect(resize_nearest(class_map, size), canvas)
-    summed = F.pad(_foreground(class_map).long().cumsum(0).cumsum(1), (1, 0, 1, 0))
-    inside = (
-        summed[canvas:, canvas:] - summed[:-canvas, canvas:]
-        - summed[canvas:, :-canvas] + summed[:-canvas, :-canvas]
-    )  # fmt: skip
-    best = (inside == inside.max()).nonzero()
-    off_centre = (best - best.double().mean(0)).square().sum(1)
-    top, left = best[off_centre.argmin()].tolist()
-    window = (slice(top, top + canvas), slice(left, left + canvas))
-    return image[:, *window].clone(), class_map[window].clone()
+        Args:
+            examples: as in `from_examples`, with masks that number the instances of an image from
+                1 to 254; 0 is background, 255 ignored.
+            name: of the one class.
+            scale: as in `from_examples`, `canvas` likewise.
 
-
-def load_image(image: ImageLike, called: str = "image") -> np.ndarray:
-    """Return any accepted image as `H x W x 3 uint8`.
-
-    Args:
-        image: path, PIL image (turned upright by its EXIF tag) or RGB array `H x W x 3 uint8`
-            (grey, RGBA and 16-bit arrays are converted as files are).
-        called: names an image that has no path in messages.
-
-    Raises:
-        InputError: it cannot be read, or is none of these.
-    """
-    from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
-
-    if isinstance(image, str | PathLike):
-        pixels = read_image(Path(image))
-    elif isinstance(image, Image.Image):
-        pixels = rgb_from_pil(image, called)
-    else:
-        array = _checked_array(image, called, "H x W x 3 uint8")
-        if array.ndim == 3 and array.shape[2] > 4:
-            shape = " x ".join(map(str, array.shape))
-            raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
-        pixels = rgb_from_array(array, called)
-    return np.require(pixels, requirements="W")  # torch takes no read-only array
-
-
-def _load_examples(
-    examples: Sequence[tuple[ImageLike, MaskLike]], classes: Sequence[str] | None
-) -> tuple[tuple[str, ...], list[tuple[Tensor, Tensor]]]:
-    """Return the names of the classes, and pairs of `3 x H x W` pixels and `H x W` class map."""
-    if not examples:
-        raise InputError("prompt: no examples; give at least one pair of image and mask")
-    if any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in examples):
-        raise InputError("prompt: examples must be a list of pairs, [(image, mask), ...]")
-    images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
-    names, class_maps = _class_maps([mask for _, mask in examples], classes)
-    for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
-        if image.shape[:2] != class_map.shape:
-            called = [
-                _called(*each, number)
-                for each in zip(examples[number - 1], ("image", "mask"), strict=True)
-            ]
-            sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (image, class_map)]
-            raise InputError(
-                f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
-            )
-    pairs = [(to_tensor(i), torch.from_numpy(m)) for i, m in zip(images, class_maps, strict=True)]
-    if not any(_foreground(class_map).any() for _, class_map in pairs):
-        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
-        raise InputError(
-            f"{', '.join(called)}: all background; an example must show what to segment"
+        Raises:
+            InputError: as `from_examples`.
+        """
+        _check_scale(scale, canvas)
+        pairs = _cropped(load_instances(list(examples)), scale, canvas)
+        numbered = [_renumbered(ids) for _, ids in pairs]
+        count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in numbered))
+        palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
+        return cls(
+            images=tuple(image for image, _ in pairs),
+            colours=tuple(palette.paint(ids) for ids in numbered),
+            palette=palette,
+            scale=scale,
+            seg_type=1,
+            instance_of=name,
         )
-    return names, pairs
+
+    @classmethod
+    def join(cls, prompts: Iterable["Prompt"]) -> "Prompt":
+        """Put prompts side by side in one feature ensemble: keys, examples, or both.
+
+        All speak of the same classes. The first key (else the first prompt) gives colours,
+        threshold and order of the classes; examples in other colours are painted anew in its.
+
+        Raises:
+            InputError: no prompts, or prompts of different classes, scales, type tokens or
+                backbones, or keys whose colours differ.
+        """
+        joined = list(prompts)
+        if not joined:
+            raise InputError("prompt: nothing to join; give at least one prompt")
+        lead = next((each for each in joined if each.fingerprint is not None), joined[0])
+        for each in joined:
+            _check_joins(each, lead)
+        return replace(
+            lead,
+            images=tuple(image for each in joined for image in each.images),
+            colours=tuple(
+                colours if each.palette == lead.palette
+                else lead.palette.repaint(colours, each.palette)
+                for each in joined for colours in each.colours
+            ),
+            name=" + ".join(dict.fromkeys(each.name for each in joined)),
+        )  # fmt: skip
 
 
-def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
-    """Return any accepted mask as a class map, `H x W uint8`."""
-    from prompttune.data.reading import class_map_from_pil, class_map_from_values, read_mask
+def _check_joins(prompt: Prompt, lead: Prompt) -> None:
+    """Refuse what cannot stand in one ensemble with `lead`."""
 
-    if isinstance(mask, str | PathLike):
-        return read_mask(Path(mask), classes)
-    if isinstance(mask, Image.Image):
-        return class_map_from_pil(mask, classes, name=called)
-    indices = _checked_array(mask, called, "H x W class indices")
-    indices = indices.astype(np.uint8) if indices.dtype == bool else indices
-    # In a file 0, 1, 255 may be an anti-aliased mask as well; an array holds class indices.
-    values = {0: 0, 1: 1, IGNORE: IGNORE} if classes == 1 and (indices == 1).any() else None
-    return class_map_from_values(indices, classes, values, called)
+    def clash(what: str, own: object, other: object, remedy: str) -> InputError:
+        names = f"{prompt.name} and {lead.name}"
+        return InputError(f"prompts {names}: {what} {own} and {other}; {remedy}")
 
-
-def _class_maps(
-    masks: Sequence[MaskLike], classes: Sequence[str] | None
-) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Load the masks and say which classes they hold, guessing them where they are not named."""
-    names = None if classes is None else Palette.of(classes).classes
-    count = MOST_CLASSES if names is None else len(names)
-    loaded = [_load_mask(mask, count, f"example {n}, mask") for n, mask in enumerate(masks, 1)]
-    if names is not None:
-        return names, loaded
-    found = {int(value) for class_map in loaded for value in np.unique(class_map)} - {0}
-    if len(found) <= 1:
-        return ("foreground",), [(class_map > 0).astype(np.uint8) for class_map in loaded]
-    if IGNORE in found and max(found - {IGNORE}) > 127:  # grey levels: anti-aliased, or a JPEG
-        return ("foreground",), [(class_map > 127).astype(np.uint8) for class_map in loaded]
-    return tuple(str(index) for index in range(1, max(found - {IGNORE}) + 1)), loaded
+    own, other = prompt.palette, lead.palette
+    if set(own.classes) != set(other.classes):
+        listed = ", ".join(own.classes), ", ".join(other.classes)
+        raise clash("classes", listed[0], listed[1], "joined prompts share their classes")
+    if prompt.fingerprint is not None and lead.fingerprint is not None:
+        marks = prompt.fingerprint[:12], lead.fingerprint[:12]
+        if prompt.fingerprint != lead.fingerprint:
+            raise clash("backbones", marks[0], marks[1], "joined keys share their backbone")
+        if own != other:
+            raise clash("colours", own.colours, other.colours, "joined keys share their palette")
+    if prompt.scale != lead.scale:
+        raise clash("scales", prompt.scale, lead.scale, "give the examples the key's scale")
+    if (prompt.seg_type, prompt.instance_of) != (lead.seg_type, lead.instance_of):
+        raise clash("type tokens", prompt.seg_type, lead.seg_type, "join prompts of one kind")
 
 
-def _checked_array(array: Any, called: str, wanted: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):
-        raise InputError(
-            f"{called}: {type(array).__name__} given; give a path, a PIL image or an array {wanted}"
-        )
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        shape = " x ".join(map(str, array.shape)) or "no size"
-        raise InputError(f"{called}: array of {shape}; give {wanted}")
-    return array
+def _cropped(
+    pairs: list[tuple[Tensor, Tensor]], scale: float | None, canvas: int | None
+) -> list[tuple[Tensor, Tensor]]:
+    if scale is None or canvas is None:
+        return pairs
+    return [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
 
 
-def _foreground(class_map: Tensor) -> Tensor:
-    return (class_map != 0) & (class_map != IGNORE)
+def _renumbered(ids: Tensor) -> np.ndarray:
+    """Number the instances that an image shows from 1 on, without gaps."""
+    numbers = ids.numpy()
+    table = np.zeros(IGNORE + 1, np.uint8)
+    shown = [value for value in np.unique(numbers) if value not in (0, IGNORE)]
+    table[shown] = np.arange(1, len(shown) + 1)
+    table[IGNORE] = IGNORE
+    return table[numbers]
 
 
-def _called(item: Any, kind: str, number: int) -> str:
-    """Name an image or mask in a message: its path, or which example it belongs to."""
-    return str(item) if isinstance(item, str | PathLike) else f"example {number}, {kind}"
-
-
-def _check_scale(scale: float | None) -> None:
+def _check_scale(scale: float | None, canvas: int | None = 1) -> None:
+    if scale is not None and canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
     if scale is not None and not 0 < scale < float("inf"):
         raise InputError(
             f"scale {scale}: must be a positive number of canvas pixels an image pixel"

@@ -2,33 +2,25 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from prompttune.answer import ALL_FLIPS, UNFLIPPED, Question, Window, answered
+from prompttune.answer import Result as Result
 from prompttune.backbone import SegGPT, explain_out_of_memory, load
+from prompttune.backbone.network import EncodedPrompt
+from prompttune.composition import Composition, PromptLike
+from prompttune.encoded import EncodedPrompts
 from prompttune.errors import InputError
-from prompttune.pixels import denormalise, normalise, to_tensor
-from prompttune.prompt import ImageLike, Prompt, load_image
-from prompttune.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
+from prompttune.examples import ImageLike, load_image
+from prompttune.pixels import denormalise, normalise
+from prompttune.prompt import Prompt
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
 """Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """The answer for one image, at the image's own size."""
-
-    classes: np.ndarray
-    """`H x W uint8`: 0 background, i the prompt's `palette.classes[i - 1]`."""
-    scores: np.ndarray
-    """`C x H x W float32` in [0, 1], one plane a foreground class."""
 
 
 class Segmenter:
@@ -58,41 +50,48 @@ class Segmenter:
             self.device = first.device if device == "auto" else choose_device(device)
             self.network = backbone.to(self.device).eval()
         self.bf16 = choose_bf16(precision, self.device)
+        self._encoded = EncodedPrompts()
 
     @overload
     def predict(
         self,
         images: ImageLike,
-        prompt: Prompt | Sequence[Prompt],
+        prompt: PromptLike | Sequence[PromptLike],
         overlap: float = ...,
         batch_size: int | None = ...,
+        flips: bool = ...,
     ) -> Result: ...
 
     @overload
     def predict(
         self,
         images: list[Any] | tuple[Any, ...],
-        prompt: Prompt | Sequence[Prompt],
+        prompt: PromptLike | Sequence[PromptLike],
         overlap: float = ...,
         batch_size: int | None = ...,
+        flips: bool = ...,
     ) -> list[Result]: ...
 
     def predict(
         self,
         images: ImageLike | list[Any] | tuple[Any, ...],
-        prompt: Prompt | Sequence[Prompt],
+        prompt: PromptLike | Sequence[PromptLike],
         overlap: float = 0.25,
         batch_size: int | None = None,
+        flips: bool = False,
     ) -> Result | list[Result]:
         """Segment one image or a list of them.
 
         Args:
             images: a path, a PIL image (turned upright by its EXIF tag) or an `H x W x 3 uint8` RGB
                 array; or a list of these, whose windows share batches.
-            prompt: for all images, or a list with one an image. One with a scale sees the image in
-                overlapping windows at that scale; one without sees it whole, fitted to the canvas.
+            prompt: a prompt, a composition of prompts for several classes, or a function that
+                chooses one of these for an image; for all images, or a list with one an image.
+                A prompt with a scale sees the image in overlapping windows at that scale; one
+                without sees it whole, fitted to the canvas.
             overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
             batch_size: windows at once; None: by the size of the backbone.
+            flips: answer each window upright and mirrored, 4 times, and take the mean scores.
 
         Returns:
             One result, or a list of them in the order of the images.
@@ -101,108 +100,111 @@ class Segmenter:
             InputError: an image that cannot be read, or a prompt learned on another backbone.
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
-        prompts = [prompt] * len(items) if isinstance(prompt, Prompt) else list(prompt)
-        if not all(isinstance(each, Prompt) for each in prompts):
-            raise InputError("prompt: give a Prompt, from load_prompt or Prompt.from_examples")
+        single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
+        prompts: list[Any] = [prompt] * len(items) if single else list(prompt)  # type: ignore[arg-type]
+        for each in prompts:
+            _check_kind(each)
         if len(prompts) != len(items):
             raise InputError(
                 f"{len(items)} images and {len(prompts)} prompts; give one for all, or one an image"
             )
-        places: dict[Prompt, list[int]] = {}
-        for place, each in enumerate(prompts):
-            places.setdefault(each, []).append(place)
-        results: dict[int, Result] = {}
-        for each, indices in places.items():
-            chosen = (items[index] for index in indices)
-            results |= zip(indices, self.stream(chosen, each, overlap, batch_size), strict=True)
-        in_order = [results[index] for index in range(len(items))]
-        return in_order if isinstance(images, list | tuple) else in_order[0]
+        pairs = zip(items, prompts, strict=True)
+        results = list(self._stream(pairs, overlap, batch_size, flips))
+        return results if isinstance(images, list | tuple) else results[0]
 
     def stream(
         self,
         images: Iterable[ImageLike],
-        prompt: Prompt,
+        prompt: PromptLike,
         overlap: float = 0.25,
         batch_size: int | None = None,
+        flips: bool = False,
     ) -> Iterator[Result]:
         """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
+        _check_kind(prompt)
+        if isinstance(prompt, Prompt | Composition):
+            self.check(prompt)
+        return self._stream(((image, prompt) for image in images), overlap, batch_size, flips)
+
+    def check(self, prompt: Prompt | Composition) -> None:
+        """Encode a prompt, which is kept, or say why it cannot be used here.
+
+        Raises:
+            InputError: a prompt learned on another backbone.
+        """
+        self._encoded.of_each(prompt.parts, self._encode, self.network.parameters())
+
+    def _stream(
+        self,
+        pairs: Iterable[tuple[ImageLike, PromptLike]],
+        overlap: float,
+        batch_size: int | None,
+        flips: bool,
+    ) -> Iterator[Result]:
         if not 0 <= overlap < 1:
             raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch size {batch_size}: must be at least 1")
-        answer = _Answer(self, prompt)
-        size = batch_size or self._batch_size(len(prompt.images))
         canvas = self.network.config.canvas
-        opened = (_Opened(load_image(image), prompt.scale, canvas, overlap) for image in images)
-        windows = ((image, place) for image in opened for place in image.blend.places)
-        while batch := list(islice(windows, size)):
-            scores = answer(torch.stack([image.window(place) for image, place in batch]))
-            for (image, place), each in zip(batch, scores, strict=True):
-                image.blend.add(place, each)
-                if not image.blend.missing:
-                    yield image.result(prompt)
 
-    def _batch_size(self, prompts: int) -> int:
-        tokens = 2 * (self.network.config.canvas // self.network.config.patch) ** 2
-        return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
+        def ask(image: ImageLike, prompt: PromptLike) -> Question:
+            pixels = load_image(image)
+            chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
+            return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
 
+        questions = (ask(image, prompt) for image, prompt in pairs)
+        return answered(questions, self._answer, lambda n: batch_size or self.batch_size(n))
 
-class _Answer:
-    """Network and prompt together: windows in, scores out; the prompt is prepared once."""
+    def _answer(self, windows: list[Window]) -> None:
+        prompts = [window.part.prompt for window in windows]
+        encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
+        alike = all(prompt is prompts[0] for prompt in prompts)
+        queries = torch.stack([window.pixels() for window in windows])
+        with self.computing():
+            normalised = normalise(queries.to(self.device))
+            coloured = self.network.ensemble(normalised, encoded[0] if alike else encoded)
+            coloured = denormalise(coloured.float())
+            start = 0
+            for prompt, same in groupby(windows, lambda window: window.part.prompt):
+                group = list(same)
+                answers = coloured[start : start + len(group)]
+                start += len(group)
+                for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
+                    window.add(scores)
 
-    def __init__(self, segmenter: Segmenter, prompt: Prompt) -> None:
-        network = segmenter.network
+    def _encode(self, prompt: Prompt) -> EncodedPrompt:
+        network = self.network
         if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
             raise InputError(
                 f"prompt {prompt.name}: learned on the backbone with fingerprint "
                 f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
                 "use the backbone that its card names"
             )
-        self.segmenter = segmenter
-        self.prompt = prompt
         images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
-        with self._computing():
-            self.encoded = network.encode_prompt(
-                images.to(segmenter.device), colours.to(segmenter.device), prompt.seg_type
+        with self.computing():
+            return network.encode_prompt(
+                images.to(self.device), colours.to(self.device), prompt.seg_type
             )
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
-        device = self.segmenter.device.type
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients, in the precision asked for; explain a lack of memory."""
         with (
             torch.inference_mode(),
-            torch.autocast(device, torch.bfloat16, enabled=self.segmenter.bf16),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
             explain_out_of_memory(),
         ):
             yield
 
-    def __call__(self, queries: Tensor) -> Tensor:
-        """Map `B x 3 x S x S` in pixel space to scores `B x C x S x S` on the CPU."""
-        with self._computing():
-            normalised = normalise(queries.to(self.segmenter.device))
-            coloured = self.segmenter.network.ensemble(normalised, self.encoded)
-            return self.prompt.palette.scores(denormalise(coloured.float())).cpu()
+    def batch_size(self, prompts: int) -> int:
+        """Return how many windows fill the device beside a prompt of this many images."""
+        tokens = 2 * (self.network.config.canvas // self.network.config.patch) ** 2
+        return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
 
 
-class _Opened:
-    """An image at the canvas' scale, and what is known of its answer so far."""
-
-    def __init__(self, image: np.ndarray, scale: float | None, canvas: int, overlap: float) -> None:
-        self.own_size = image.shape[0], image.shape[1]
-        self.size = (canvas, canvas) if scale is None else scaled_size(*self.own_size, scale)
-        self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
-        self.canvas = canvas
-        self.blend = Blend(self.pixels.shape[1], self.pixels.shape[2], canvas, overlap)
-
-    def window(self, place: Place) -> Tensor:
-        top, left = place
-        return self.pixels[:, top : top + self.canvas, left : left + self.canvas]
-
-    def result(self, prompt: Prompt) -> Result:
-        (top, left), (height, width) = self.start, self.size
-        scores = self.blend.result()[:, top : top + height, left : left + width]
-        scores = resize_scores(scores, self.own_size)
-        return Result(prompt.palette.decide(scores, prompt.threshold).numpy(), scores.numpy())
+def _check_kind(prompt: Any) -> None:
+    if not isinstance(prompt, Prompt | Composition) and not callable(prompt):
+        raise InputError("prompt: give a Prompt, from load_prompt or Prompt.from_examples")
 
 
 def choose_device(name: str) -> torch.device:

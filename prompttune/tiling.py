@@ -1,5 +1,7 @@
 """Geometry of inference: resizing, mirrored borders, overlapping windows and their blending."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -31,6 +33,12 @@ def resize_scores(scores: Tensor, size: tuple[int, int]) -> Tensor:
     if scores.shape[-2:] == size:
         return scores
     return F.interpolate(scores[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def tiled(pieces: Sequence[Tensor], side: int) -> Tensor:
+    """Lay `side * side` pieces of `C x H x W` out row by row, `C x (side H) x (side W)`."""
+    rows = [torch.cat(list(pieces[at : at + side]), 2) for at in range(0, side**2, side)]
+    return torch.cat(rows, 1)
 
 
 def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
@@ -93,18 +101,19 @@ class Blend:
         height: of the whole, at least `size`; `width` likewise.
         size: side of a window.
         overlap: see `windows`.
+        times: how often each window is added; their mean counts.
     """
 
-    def __init__(self, height: int, width: int, size: int, overlap: float) -> None:
+    def __init__(self, height: int, width: int, size: int, overlap: float, times: int = 1) -> None:
         self.places = windows(height, width, size, overlap)
-        self.missing = len(self.places)
+        self.missing = len(self.places) * times
         self._size = size
         self._window_weights = window_weights(size)
         self._weights = torch.zeros(height, width)
         self._sum: Tensor | None = None
 
     def add(self, place: Place, scores: Tensor) -> None:
-        """Add one window's scores, `C x size x size`; each of `places` once, in any order."""
+        """Add one window's scores, `C x size x size`; each of `places` in any order."""
         if self._sum is None:
             self._sum = scores.new_zeros(len(scores), *self._weights.shape)
         top, left = place

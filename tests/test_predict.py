@@ -1,5 +1,6 @@
 """The predict command, on a small random SegGPT in a file."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from prompttune import predict
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
 from prompttune.commandline import run
+from prompttune.composition import Composition
 from prompttune.errors import InputError
+from prompttune.instances import coco_results, find_instances
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.segmenter import Segmenter
@@ -101,20 +104,241 @@ def test_a_scale_reaches_the_prompt(folder: Path, backbone: Path) -> None:
         assert np.array_equal(np.asarray(mask), expected.classes)
 
 
-def test_several_examples_make_an_ensemble(
-    folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Prompt] = []
+@pytest.fixture
+def spied(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Return the prompts that reach `Segmenter.stream`."""
+    seen: list = []
     stream = Segmenter.stream
 
-    def spy(self: Segmenter, images: object, prompt: Prompt, overlap: float) -> object:
+    def spy(self: Segmenter, images: object, prompt: object, *more: object, **named: object):
         seen.append(prompt)
-        return stream(self, images, prompt, overlap)  # type: ignore[arg-type]
+        return stream(self, images, prompt, *more, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Segmenter, "stream", spy)
+    return seen
+
+
+@pytest.fixture
+def keys(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Prompt]:
+    """Put keys into the place of the zoo."""
+    fingerprint = Segmenter(backbone).network.fingerprint
+
+    def key(name: str, seed: int, *classes: str, **fields: object) -> Prompt:
+        pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed)).unbind()
+        options = {"name": name, "fingerprint": fingerprint, "threshold": 0.2} | fields
+        return Prompt(pixels[:1], pixels[1:], Palette.of(classes), **options)  # type: ignore[arg-type]
+
+    found = {
+        "vein": key("vein", 1, "vein", scale=1.5),
+        "disc": key("disc", 2, "disc", "cup"),
+        "cup": key("cup", 3, "cup"),
+        "foreign": key("foreign", 4, "vein", fingerprint="0" * 64),
+    }
+    monkeypatch.setattr("prompttune.zoo.store.load_prompt", lambda name, _: found[name])
+    return found
+
+
+def line_of(folder: Path, backbone: Path, *more: object) -> list[str]:
+    common = (folder / "images", "--output", folder / "out", "--backbone", backbone)
+    return [str(each) for each in (*common, *more)]
+
+
+def shown(folder: Path, stem: str) -> np.ndarray:
+    with Image.open(folder / "out" / f"{stem}.png") as mask:
+        return np.asarray(mask)
+
+
+def test_several_examples_make_an_ensemble(folder: Path, backbone: Path, spied: list) -> None:
     more = ("--example", folder / "eye.png", folder / "mask.png")
     assert predict.main(arguments(folder, backbone, *more)) == 0
-    assert len(seen[0].images) == 2
+    assert len(spied[0].images) == 2
+    assert predict.main(arguments(folder, backbone, *more, "--ensemble", "spatial")) == 0
+    assert [image.shape for image in spied[1].images] == [(3, 40, 40)]
+
+
+def test_a_key_and_an_example_answer_together(
+    folder: Path, backbone: Path, keys: dict[str, Prompt], spied: list
+) -> None:
+    Image.fromarray(np.eye(20, dtype=np.uint8)).save(folder / "mask.png")
+    example = ("--example", folder / "eye.png", folder / "mask.png")
+    assert predict.main(line_of(folder, backbone, "--prompt", "vein", *example)) == 0
+    (joined,) = spied
+    pair = (folder / "eye.png", folder / "mask.png")
+    other = Prompt.from_examples([pair], ["vein"], scale=1.5, canvas=16)
+    assert joined.images[0].equal(keys["vein"].images[0])
+    assert joined.images[1].equal(other.images[0])
+    assert (joined.threshold, joined.scale) == (0.2, 1.5)
+
+
+def test_keys_of_several_classes_share_one_result(
+    folder: Path, backbone: Path, keys: dict[str, Prompt]
+) -> None:
+    line = line_of(folder, backbone, "--prompt", "vein", "--prompt", "disc")
+    assert predict.main(line) == 0
+    both = Composition([keys["vein"], keys["disc"]])
+    result = Segmenter(backbone).predict(folder / "images" / "c.tif", both)
+    assert np.array_equal(shown(folder, "c"), result.classes)
+    with Image.open(folder / "out" / "c.png") as mask:
+        colours = [value for colour in both.palette.colours for value in colour]
+        assert mask.getpalette()[3:12] == colours
+    assert result.classes.any()
+
+
+def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
+    assert predict.main(arguments(folder, backbone, "--flips", images="images/c.tif")) == 0
+    prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")])
+    image = folder / "images" / "c.tif"
+    expected = Segmenter(backbone).predict(image, prompt, flips=True)
+    assert np.array_equal(shown(folder, "c"), expected.classes)
+
+
+def test_what_is_done_is_skipped_on_request(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    for name in ("a.png", "a_overlay.png", "b.png"):  # b has no overlay
+        (folder / "out" / name).write_text("kept")
+    assert predict.main(arguments(folder, backbone, "--skip_done")) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 images segmented" in said
+    assert "(1 more were there already)" in said
+    assert (folder / "out" / "a.png").read_text() == "kept"
+    assert shown(folder, "b").shape == (16, 16)
+    assert predict.main(arguments(folder, backbone, "--skip_done")) == 0
+    assert "all 3 images are done already" in capsys.readouterr().out
+    assert predict.main(arguments(folder, backbone)) == 0
+    assert shown(folder, "a").shape == (20, 24)
+
+
+def test_instances_are_written_as_coco_results(folder: Path, backbone: Path) -> None:
+    (folder / "images" / "b.jpg").rename(folder / "images" / "0042.jpg")
+    assert predict.main(arguments(folder, backbone, "--instances", "--least_area", 3)) == 0
+    content = json.loads((folder / "out" / "0042_instances.json").read_text())
+    prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")])
+    result = Segmenter(backbone).predict(folder / "images" / "0042.jpg", prompt)
+    assert content == coco_results(find_instances(result, 3), 42)
+    assert {each["category_id"] for each in content} <= {1, 2}
+    assert {each["image_id"] for each in content} == {42}
+    assert json.loads((folder / "out" / "a_instances.json").read_text())[0]["image_id"] == "a"
+
+
+def test_coloured_instances_are_objects_of_one_class(
+    folder: Path, backbone: Path, spied: list
+) -> None:
+    more = ("--instances", "--instance_masks", "--least_area", 1, "--classes", "cell")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
+    assert (spied[0].instance_of, spied[0].seg_type) == ("cell", 1)
+    content = json.loads((folder / "out" / "a_instances.json").read_text())
+    assert {each["category_id"] for each in content} == {1}
+    result = Segmenter(backbone).predict(folder / "images" / "a.png", spied[0])
+    assert content == coco_results(find_instances(result, 1, one_class=True), "a")
+
+
+@pytest.fixture
+def pool(folder: Path) -> Path:
+    """Return a pool of four: copies of the images, one of which shows nothing."""
+    for part in ("images", "masks"):
+        (folder / "pool" / part).mkdir(parents=True)
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif", "c.tif")):
+        image = Image.open(folder / "images" / name)
+        image.save(folder / "pool" / "images" / f"{number}.png")
+        mask = np.zeros(image.size[::-1], np.uint8)
+        mask[: 5 * (number < 3)] = 255
+        Image.fromarray(mask).save(folder / "pool" / "masks" / f"{number}.png")
+    return folder / "pool"
+
+
+def test_the_nearest_examples_of_a_pool_are_chosen(
+    folder: Path, backbone: Path, pool: Path
+) -> None:
+    line = line_of(folder, backbone, "--pool", pool, "--shots", 1)
+    assert predict.main(line) == 0
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
+        itself = (pool / "images" / f"{number}.png", pool / "masks" / f"{number}.png")
+        prompt = Prompt.from_examples([itself], ["foreground"])
+        expected = Segmenter(backbone).predict(folder / "images" / name, prompt)
+        assert (shown(folder, name[0]) != expected.classes).mean() < 0.01
+
+
+@pytest.mark.parametrize("select", ["diverse", "random", "nearest"])
+def test_a_pool_joins_a_key(
+    folder: Path, backbone: Path, pool: Path, keys: dict[str, Prompt], spied: list, select: str
+) -> None:
+    more = ("--pool", pool, "--select", select, "--shots", 2, "--ensemble", "spatial")
+    assert predict.main(line_of(folder, backbone, "--prompt", "vein", *more)) == 0
+    prompt = spied[0]
+    if select == "nearest":
+        prompt = prompt(np.zeros((9, 9, 3), np.uint8))
+    assert len(prompt.images) == 2
+    assert prompt.palette == spied[0].palette == keys["vein"].palette
+
+
+def test_a_video_goes_to_its_own_module(
+    folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple] = []
+    monkeypatch.setattr(
+        "prompttune.video.run.segment_video", lambda *given: asked.append(given) or 7
+    )
+    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory", 3)
+    line.remove(str(folder / "images"))
+    assert predict.main(line) == 0
+    ((segmenter, prompt, source, output, memory),) = asked
+    assert isinstance(segmenter, Segmenter)
+    assert len(prompt.images) == 1
+    assert (source, output, memory) == (folder / "clip.mp4", folder / "out", 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--prompt", "disc", "--prompt", "cup"), "disc and cup both have a class 'cup'"),
+        (("--prompt", "foreign"), "prompt foreign: learned on the backbone"),
+        (("--prompt", "vein", "--prompt", "foreign"), "prompt foreign: learned on the backbone"),
+        (("--prompt", "vein", "--example", "eye.png", "mask.png"), "mask holds values 0, 1, 2"),
+        (("--prompt", "vein", "--prompt", "cup", "--example", "eye.png", "mask.png"),
+         "give one --prompt beside them"),
+        (("--prompt", "vein", "--ensemble", "spatial"), "goes with --example"),
+        (("--pool", "pool", "--shots", "4"), "pool has 3 images that show a class"),
+        (("--pool", "pool", "--shots", "0"), "--shots 0"),
+        (("--pool", "gone"), "gone: no such folder"),
+        (("--pool", "pool", "--example", "eye.png", "mask.png"), "exclude each other"),
+        (("--example", "eye.png", "gone.png"), "gone.png: no such file"),
+        (("--example", "eye.png", "mask.png", "--instance_masks"), "and --instances"),
+        (("--prompt", "vein", "--video", "a.mp4"), "give IMAGES or --video FILE"),
+        (("--prompt", "vein", "--least_area", "0"), "--least_area: must be"),
+    ],
+)  # fmt: skip
+def test_prompts_that_do_not_fit_end_in_one_line(
+    folder: Path,
+    backbone: Path,
+    pool: Path,
+    keys: dict[str, Prompt],
+    more: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    said = fails(line_of(folder, backbone, *more), capsys)
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--prompt", "a", "--prompt", "b"), "takes one key"),
+        (("--prompt", "a", "--flips"), "go with IMAGES"),
+        (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
+        (("--prompt", "a", "--memory", "-1"), "--memory: must be at least 0"),
+        ((), "one of the arguments --prompt --example"),
+    ],
+)
+def test_what_a_video_cannot_have_is_refused(more: tuple[str, ...], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        predict.main(["--video", "a.mp4", "--output", "o", *more])
 
 
 def test_a_key_is_loaded_from_the_zoo(
@@ -164,23 +388,6 @@ def test_two_images_of_one_stem_are_refused_before_anything_is_written(
     assert not (folder / "out").exists()
 
 
-def test_an_image_named_twice_counts_once(folder: Path) -> None:
-    images = folder / "images"
-    found = predict.find_images([images / "b.jpg", images, images / ".." / "images" / "c.tif"])
-    assert [path.name for path in found] == ["b.jpg", "a.png", "c.tif"]
-
-
-def test_outputs_never_replace_other_outputs_or_inputs(tmp_path: Path) -> None:
-    names = predict.name_outputs([Path("x/a.jpg"), Path("x/b.jpg")], tmp_path)
-    assert names == {Path("x/a.jpg"): tmp_path / "a.png", Path("x/b.jpg"): tmp_path / "b.png"}
-    with pytest.raises(InputError, match=r"would both be written to .*a_overlay\.png"):
-        predict.name_outputs([Path("a.png"), Path("a_overlay.png")], tmp_path)
-    with pytest.raises(InputError, match="written over an input"):
-        predict.name_outputs([tmp_path / "a.png"], tmp_path / ".." / tmp_path.name)
-    with pytest.raises(InputError, match="written over an input"):
-        predict.name_outputs([Path("eye.jpg")], tmp_path, kept=[tmp_path / "eye.png"])
-
-
 @pytest.mark.parametrize(
     ("more", "line"),
     [
@@ -189,7 +396,6 @@ def test_outputs_never_replace_other_outputs_or_inputs(tmp_path: Path) -> None:
         (("--overlap", "much"), "argument --overlap: invalid float value: 'much'"),
         (("--classes", "a"), "mask holds values 0, 1, 2"),
         (("--classes", "a,a"), "names used twice: a"),
-        (("--prompt", "retina"), "not allowed with argument --example"),
         (("--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
         (("--backbone", "seggpt-tinny"), "seggpt-tinny"),
     ],
@@ -210,9 +416,9 @@ def test_bad_options_end_in_one_line(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (["a.png", "--output", "o"], "one of the arguments --prompt --example is required"),
+        (["a.png", "--output", "o"], "one of the arguments --prompt --example --pool is required"),
         (["a.png", "--prompt", "retina"], "the following arguments are required: --output"),
-        (["--prompt", "retina", "--output", "o"], "arguments are required: IMAGES"),
+        (["--prompt", "retina", "--output", "o"], "give IMAGES or --video FILE"),
         (["a.png", "--prompt", "retina", "--output", "o", "--scale", "1"], "go with --example"),
     ],
 )
@@ -228,11 +434,6 @@ def test_an_example_of_two_sizes_names_both_files(
     said = fails(arguments(folder, backbone), capsys)
     assert "eye.png is 20 x 20" in said
     assert "mask.png is 9 x 9" in said
-
-
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no images in this folder"):
-        predict.find_images([tmp_path])
 
 
 def test_an_output_that_cannot_be_a_folder_ends_in_one_line(
@@ -256,35 +457,6 @@ def test_a_full_disk_leaves_no_half_written_file(
     monkeypatch.setattr(os, "fsync", full)
     assert "No space left on device" in fails(arguments(folder, backbone), capsys)
     assert written(folder) == []
-
-
-def test_overlay_is_thin_lines_and_half_transparent_colour() -> None:
-    image = np.full((9, 9, 3), 100, np.uint8)
-    class_map = np.zeros((9, 9), np.uint8)
-    class_map[2:7, 2:7] = 1
-    palette = Palette(("part", "other"), ((255, 0, 0), (0, 255, 0)))
-    drawn = np.asarray(predict.overlay(image, class_map, palette))
-    assert (drawn[class_map == 0] == 100).all()
-    inner = np.zeros((9, 9), bool)
-    inner[3:6, 3:6] = True
-    assert (drawn[(class_map == 1) & ~inner] == (255, 0, 0)).all()
-    assert (drawn[inner] == np.round(100 + 0.45 * (np.array([255, 0, 0]) - 100))).all()
-
-
-def test_a_single_white_class_is_shown_in_a_colour() -> None:
-    drawn = predict.overlay(
-        np.full((3, 3, 3), 255, np.uint8), np.ones((3, 3), np.uint8), Palette.of(["road"])
-    )
-    assert (np.ptp(np.asarray(drawn), axis=2) > 50).all()
-
-
-def test_index_images_keep_every_index(tmp_path: Path) -> None:
-    palette = Palette.of(map(str, range(254)))
-    class_map = np.arange(255, dtype=np.uint8).reshape(15, 17)
-    predict.write_png(tmp_path / "all.png", predict.index_image(class_map, palette))
-    with Image.open(tmp_path / "all.png") as image:
-        assert np.array_equal(np.asarray(image), class_map)
-        assert image.getpalette()[3:6] == [255, 255, 255]
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -42,14 +42,17 @@ class Pointwise(nn.Module):
         assert images.shape[1:] == colours.shape[1:] == (3, self.config.canvas, self.config.canvas)
         return SimpleNamespace(images=images, seg_type=seg_type)
 
-    def ensemble(self, queries: Tensor, prompt: SimpleNamespace) -> Tensor:
+    def ensemble(self, queries: Tensor, prompts: SimpleNamespace | list) -> Tensor:
+        """Take one prompt for all queries, or one a query."""
         assert queries.shape[1:] == (3, self.config.canvas, self.config.canvas)
         assert torch.is_inference_mode_enabled()
-        call = SimpleNamespace(batch=len(queries), seg_type=prompt.seg_type)
-        call.prompt = prompt.images.data_ptr()
+        each = prompts if isinstance(prompts, list) else [prompts] * len(queries)
+        call = SimpleNamespace(batch=len(queries), seg_types=[prompt.seg_type for prompt in each])
+        call.prompts = {prompt.images.data_ptr() for prompt in each}
         call.autocast = torch.is_autocast_enabled("cpu")
         self.calls.append(call)
-        return normalise(denormalise(queries) * denormalise(prompt.images).mean())
+        light = torch.stack([denormalise(prompt.images).mean() for prompt in each])
+        return normalise(denormalise(queries) * light[:, None, None, None])
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -141,14 +144,14 @@ def test_a_batch_equals_its_images_one_by_one(scale: float | None) -> None:
         assert_same(result, segmenter.predict(image, prompt))
 
 
-def test_prompts_one_an_image_are_grouped_and_the_order_is_kept() -> None:
+def test_prompts_one_an_image_share_batches_and_the_order_is_kept() -> None:
     dark, bright = prompt_of(0.3), prompt_of(1.0, scale=1.0, seg_type=1)
     images = [photo(20, 20 + n, n) for n in range(5)]
     prompts = [dark, bright, dark, bright, bright]
     network = Pointwise()
     segmenter = Segmenter(network)
     together = segmenter.predict(images, prompts)
-    assert [call.seg_type for call in network.calls] == [0, 1], "one batch a prompt"
+    assert [set(call.seg_types) for call in network.calls] == [{0, 1}], "one batch for all"
     for image, prompt, result in zip(images, prompts, together, strict=True):
         assert_same(result, segmenter.predict(image, prompt))
     assert_same(segmenter.predict(images[0], [bright]), segmenter.predict(images[0], bright))
@@ -162,7 +165,20 @@ def test_a_prompt_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Segmenter(network).predict([photo(50, 50), photo(40, 40)], prompt_of(scale=1.0), batch_size=2)
     assert made == [CANVAS]
     assert len(network.calls) > 5
-    assert len({call.prompt for call in network.calls}) == 1
+    assert len(set.union(*(call.prompts for call in network.calls))) == 1
+
+
+def test_predict_again_uses_what_was_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    at = Prompt.at
+    monkeypatch.setattr(Prompt, "at", lambda self, canvas: made.append(canvas) or at(self, canvas))
+    segmenter, prompt = Segmenter(Pointwise()), prompt_of()
+    before = segmenter.predict(photo(8, 8), prompt)
+    assert np.array_equal(segmenter.predict(photo(8, 8), prompt).scores, before.scores)
+    assert len(made) == 1
+    prompt.images[0].mul_(0.5)
+    assert not np.array_equal(segmenter.predict(photo(8, 8), prompt).scores, before.scores)
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("kind", ["path", "text", "pil", "grey array", "upright"])

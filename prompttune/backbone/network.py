@@ -15,6 +15,7 @@ stream, in which the query is nothing but mask tokens, depends on the prompt alo
 computes it once for all queries.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,9 @@ from prompttune.backbone.attention import attend
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.products import Linear
 from prompttune.errors import InputError
+
+PROMPTS_AT_A_TIME = 4
+"""Of an ensemble without gradients: what one layer holds beside the tokens does not grow with N."""
 
 
 class Attention(nn.Module):
@@ -47,6 +51,8 @@ class Attention(nn.Module):
 
         With `tail`, only the last tokens of `[prompt 1 | query]` come back, `B x tail x dim`.
         """
+        if prompts > PROMPTS_AT_A_TIME and not torch.is_grad_enabled():
+            return self._few_at_a_time(tokens, prompts, tail)
         qkv = self.qkv(tokens)
         if prompts > 1:
             qkv = _beside_each_prompt(qkv, prompts)
@@ -55,6 +61,20 @@ class Attention(nn.Module):
             query_tokens = tokens.shape[1] // (prompts + 1)
             mixed = _average_query(mixed, prompts, query_tokens, first_only=tail is not None)
         return self.proj(mixed)
+
+    def _few_at_a_time(self, tokens: Tensor, prompts: int, tail: int | None) -> Tensor:
+        *parts, query = tokens.chunk(prompts + 1, 1)
+        query_qkv, above, summed = self.qkv(query), [], torch.zeros_like(query)
+        for start in range(0, prompts, PROMPTS_AT_A_TIME):
+            few = parts[start : start + PROMPTS_AT_A_TIME]
+            qkv = torch.cat((self.qkv(torch.cat(few, 1)), query_qkv), 1)
+            qkv = _beside_each_prompt(qkv, len(few))
+            mixed = attend(qkv, self.rel_pos_h, self.rel_pos_w, self.heads, self.grid, tail)
+            mean = _average_query(mixed, len(few), query.shape[1], first_only=tail is not None)
+            if tail is None or start == 0:
+                above.append(mean[:, : -query.shape[1]])
+            summed = summed + len(few) * mean[:, -query.shape[1] :]
+        return self.proj(torch.cat((*above, summed / prompts), 1))
 
 
 def _beside_each_prompt(tokens: Tensor, prompts: int) -> Tensor:
@@ -111,6 +131,9 @@ class Block(nn.Module):
         if tail is not None:
             tokens = _first_canvas(tokens, prompts, tail)
         tokens = tokens + attended
+        if prompts > PROMPTS_AT_A_TIME and not torch.is_grad_enabled():
+            few = PROMPTS_AT_A_TIME * tokens.shape[1] // (prompts + 1)
+            return torch.cat([x + self.mlp(self.norm2(x)) for x in tokens.split(few, 1)], 1)
         return tokens + self.mlp(self.norm2(tokens))
 
 
@@ -143,16 +166,34 @@ class LayerNorm2d(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompt:
-    """What `SegGPT.encode_prompt` knows of a prompt before it sees a query."""
+    """What `SegGPT.encode_prompt` knows of a prompt before it sees a query.
+
+    B is 1, or with `one_a_query` the number of queries.
+    """
 
     images: Tensor
-    """Tokens of the N images as the first block takes them, `1 x N T x dim`."""
+    """Tokens of the N images as the first block takes them, `B x N T x dim`."""
     target_stream: Tensor
-    """The target stream of prompts and query after `merge_block`, `1 x (N + 1) T x dim`."""
+    """The target stream of prompts and query after `merge_block`, `B x (N + 1) T x dim`."""
     prompts: int
     """N."""
-    seg_type: int
-    """0 semantic, 1 instance."""
+    seg_type: int | Tensor
+    """0 semantic, 1 instance; or B of them."""
+
+    @classmethod
+    def one_a_query(cls, prompts: Sequence["EncodedPrompt"]) -> "EncodedPrompt":
+        """Put prompts of equally many images together, one for each query of a batch.
+
+        Raises:
+            InputError: prompts of different numbers of images.
+        """
+        counts = {prompt.prompts for prompt in prompts}
+        if len(counts) != 1:
+            raise InputError(f"ensemble: prompts of {sorted(counts)} images in one batch")
+        images = torch.cat([prompt.images for prompt in prompts])
+        types = torch.tensor([int(prompt.seg_type) for prompt in prompts], device=images.device)
+        streams = torch.cat([prompt.target_stream for prompt in prompts])
+        return cls(images, streams, counts.pop(), types)
 
 
 class SegGPT(nn.Module):
@@ -221,7 +262,7 @@ class SegGPT(nn.Module):
     def ensemble(
         self,
         queries: Tensor,
-        images: Tensor | EncodedPrompt,
+        images: Tensor | EncodedPrompt | Sequence[EncodedPrompt],
         colours: Tensor | None = None,
         seg_type: int = 0,
     ) -> Tensor:
@@ -230,18 +271,21 @@ class SegGPT(nn.Module):
         Args:
             queries: B x 3 x S x S.
             images: N x 3 x S x S, the prompts' images; or what `encode_prompt` made of a prompt,
-                which then is all that is needed.
+                which then is all that is needed; or a list of these, one a query, each of N images.
             colours: N x 3 x S x S, the prompts' colours.
             seg_type: 0 semantic, 1 instance.
 
         Returns:
             The queries' colours, B x 3 x S x S. Equals B separate calls.
         """
-        prompt = images
-        if not isinstance(prompt, EncodedPrompt):
+        if isinstance(images, Tensor):
             if colours is None:
                 raise InputError("ensemble: images of a prompt need their colours")
-            prompt = self.encode_prompt(prompt, colours, seg_type)
+            prompt = self.encode_prompt(images, colours, seg_type)
+        elif isinstance(images, EncodedPrompt):
+            prompt = images
+        else:
+            prompt = EncodedPrompt.one_a_query(images)
         below = self._positions()[:, -self.config.tokens // 2 :]
         types = self._type_token(prompt.seg_type)
         query = self.patch_embed(queries) + self.segment_token_x[0] + below + types

@@ -279,3 +279,37 @@ def test_running_out_of_memory_is_explained():
             fail()
     with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory():
         torch.zeros(2, 3) @ torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize("prompts", [1, 2])
+@torch.no_grad()
+def test_every_query_of_a_batch_may_have_its_own_prompt(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    queries, images, colours = ensemble_inputs(config, 3, 3 * prompts)
+    encoded = [
+        network.encode_prompt(*pair, seg_type=number % 2)
+        for number, pair in enumerate(zip(images.chunk(3), colours.chunk(3), strict=True))
+    ]
+    together = network.ensemble(queries, encoded)
+    alone = torch.cat([
+        network.ensemble(query, prompt)
+        for query, prompt in zip(queries.split(1), encoded, strict=True)
+    ])  # fmt: skip
+    assert relative_error(together, alone) < 1e-5
+
+
+def test_prompts_of_different_numbers_of_images_cannot_share_a_batch():
+    network = random_network(CONFIGS["merge-0"])
+    queries, images, colours = ensemble_inputs(network.config, 2, 2)
+    encoded = [network.encode_prompt(images[:n], colours[:n]) for n in (1, 2)]
+    with pytest.raises(InputError, match=r"prompts of \[1, 2\] images"):
+        network.ensemble(queries, encoded)
+
+
+@pytest.mark.parametrize("prompts", [5, 8, 9])
+def test_a_few_prompts_at_a_time_give_what_all_at_once_give(config: SegGPTConfig, prompts: int):
+    network = random_network(config)
+    inputs = ensemble_inputs(config, 2, prompts)
+    at_once = network.ensemble(*(x.requires_grad_() for x in inputs)).detach()
+    with torch.inference_mode():
+        assert relative_error(network.ensemble(*inputs), at_once) < 1e-5

@@ -1,0 +1,101 @@
+"""Which files a prediction reads and writes, and writing them whole or not at all."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from prompttune.errors import InputError
+
+SUFFIXES = {
+    ".bmp",
+    ".gif",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """Replace folders by the image files in them, sorted; a file that is named twice counts once.
+
+    Raises:
+        InputError: a folder without images.
+    """
+    found: list[Path] = []
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
+            if not files:
+                raise InputError(f"{path}: no images in this folder")
+        found += files
+    return list({os.path.abspath(path): path for path in found}.values())
+
+
+def name_outputs(
+    images: Iterable[Path], output: Path, kept: Iterable[Path] = ()
+) -> dict[Path, Path]:
+    """Say for each image where its mask goes; the other results lie beside it.
+
+    Args:
+        images: of the command.
+        output: folder of the results.
+        kept: further files that must not be written over.
+
+    Raises:
+        InputError: two images would be written to one file, or a result over an image.
+    """
+    masks = {image: output / f"{image.stem}.png" for image in images}
+    owner: dict[Path, Path] = {}
+    for image, mask in masks.items():
+        for path in (mask, overlay_path(mask)):
+            if path in owner:
+                raise InputError(
+                    f"{owner[path]} and {image} would both be written to {path}; rename one"
+                )
+            owner[path] = image
+    inputs = {path.resolve() for path in (*masks, *kept)}
+    for path in owner:
+        if path.resolve() in inputs:
+            raise InputError(
+                f"{path}: the result would be written over an input; choose another --output"
+            )
+    return masks
+
+
+def overlay_path(mask: Path) -> Path:
+    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`."""
+    return mask.with_name(f"{mask.stem}_overlay.png")
+
+
+def instances_path(mask: Path) -> Path:
+    """Return `DIR/<stem>_instances.json` for `DIR/<stem>.png`."""
+    return mask.with_name(f"{mask.stem}_instances.json")
+
+
+def is_done(mask: Path, instances: bool) -> bool:
+    """Say whether all results of an image are there (each is written whole)."""
+    results = [mask, overlay_path(mask), *([instances_path(mask)] if instances else [])]
+    return all(path.is_file() for path in results)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only once it is complete."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

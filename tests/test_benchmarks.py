@@ -1,0 +1,63 @@
+"""The benchmarks of prediction run, and their answers agree."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import prediction, selection
+from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone.weights import save_weights
+
+
+def table(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
+    """Return the rows of the Markdown table that was printed, by their first cell."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return {first: cells for first, *cells in rows}
+
+
+def test_both_loops_give_the_same_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["prediction", "--images", "2", "--size", "80", "--repeats", "1"]
+    )
+    prediction.main()
+    rows = table(capsys)
+    assert [cells[0] for cells in rows.values()] == ["1", "1", "4"], "windows an image"
+    assert list(rows) == ["one-shot", "ensemble of 8", "tuned"]
+    assert all(float(cells[-1]) < 1e-5 for cells in rows.values())
+
+
+def test_ways_of_choosing_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 8), ("test", 2)):
+        for kind in ("images", "masks"):
+            (tmp_path / part / kind).mkdir(parents=True)
+        for number in range(count):
+            mask = np.zeros((20, 20), np.uint8)
+            mask[5:12, number : number + 8] = 255
+            image = generator.integers(0, 100, (20, 20, 3), np.uint8) + mask[..., None] // 2
+            Image.fromarray(image).save(tmp_path / part / "images" / f"{number}.png")
+            Image.fromarray(mask).save(tmp_path / part / "masks" / f"{number}.png")
+    config = SegGPTConfig(
+        canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+    )
+    network = SegGPT(config).requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    save_weights(network, tmp_path / "small.safetensors")
+    words = ["--data", tmp_path, "--shots", 1, 2, "--draws", 2, "--backbone"]
+    line = ["selection", *words, tmp_path / "small.safetensors"]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in line])
+    selection.main()
+    rows = table(capsys)
+    assert list(rows) == ["1", "2"]
+    for _, best, diverse, nearest in rows.values():
+        assert all(0 <= float(value) <= 1 for value in (best, diverse, nearest))
