@@ -31,11 +31,16 @@ def find_pool(folder: Path) -> list[tuple[Path, Path]]:
     All of them, without the test part where the folder has one of its own.
 
     Raises:
-        InputError: missing folder, unknown layout, an image or mask without partner.
+        InputError: missing folder, unknown layout, an image or mask without partner, annotations
+            instead of masks.
     """
     from prompttune.data.layouts import find_split
 
     split = find_split(folder)
+    if any(sample.painting for sample in split.train):
+        raise InputError(
+            f"{folder}: a pool needs masks/; annotations in JSON are read by fit alone"
+        )
     has_test = (folder / "train").is_dir() or (folder / "training").is_dir()
     samples = {*split.train, *split.val, *(() if has_test else split.test)}
     ordered = sorted(samples, key=lambda sample: sample.name)

@@ -283,10 +283,11 @@ def test_a_video_goes_to_its_own_module(
     line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory", 3)
     line.remove(str(folder / "images"))
     assert predict.main(line) == 0
-    ((segmenter, prompt, source, output, memory),) = asked
+    ((segmenter, prompt, source, output, memory, kept),) = asked
     assert isinstance(segmenter, Segmenter)
     assert len(prompt.images) == 1
     assert (source, output, memory) == (folder / "clip.mp4", folder / "out", 3)
+    assert len(kept) == 2  # the example, which no result may replace
 
 
 @pytest.mark.parametrize(

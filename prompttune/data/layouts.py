@@ -1,15 +1,20 @@
-"""Find the images, masks and fields of view of a data folder, and split them into parts."""
+"""Find the images and masks (or annotations) of a data folder, and split them into parts."""
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from prompttune.data.annotations import find_annotated
+from prompttune.data.annotations_things import Annotation, Painting, class_numbers
 from prompttune.data.reading import read_field_of_view, read_image, read_mask
 from prompttune.errors import InputError
+from prompttune.recipes import Recipe
 
 TEST_FRACTION = 0.2
 SUFFIXES = frozenset(
@@ -18,7 +23,7 @@ SUFFIXES = frozenset(
 _LAYOUTS = (
     "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "
     "training/ and test/ with images/ + 1st_manual/ + mask/; CHASE_DB1's Image_01L.jpg + "
-    "Image_01L_1stHO.png"
+    "Image_01L_1stHO.png; or annotations.json (COCO) or labelme's files in place of masks/"
 )
 
 
@@ -29,7 +34,10 @@ class Sample:
     name: str
     image: Path
     mask: Path
+    """Or the JSON file that annotates it."""
     field_of_view: Path | None = None
+    painting: Painting | None = field(default=None, compare=False, repr=False)
+    """What the JSON file says of the image; it is painted when the sample is loaded."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,11 @@ class LoadedSample:
 
 
 def find_split(
-    folder: str | Path, seed: int = 0, val_fraction: float = 0.2, images: int | None = None
+    folder: str | Path,
+    seed: int = 0,
+    val_fraction: float = 0.2,
+    images: int | None = None,
+    classes: Sequence[str] = Recipe.classes,
 ) -> Split:
     """Find the samples of a folder in one of the known layouts and split them by `seed`.
 
@@ -70,21 +82,24 @@ def find_split(
       `training/mask/21_training_mask.gif` (the field of view), `test/` likewise, where masks may
       be missing (then `test` is empty);
     - CHASE_DB1's release: `Image_01L.jpg`, `Image_01L_1stHO.png` (first observer) in one folder: a
-      fifth of the children becomes `test`; both eyes of a child stay in one part.
+      fifth of the children becomes `test`; both eyes of a child stay in one part;
+    - the first two with annotations in place of `masks/`, where `images/` may be left out too:
+      COCO's `annotations.json`, or a labelme file for each image (`data.annotations`).
 
     Of what is left for training, `val_fraction` becomes `val`, at least one image; with fewer than
     3 images `val` is `train`. The parts depend on seed and names alone, not on the file system.
     With `images` only so many, chosen by seed, are left for `train` and `val` together; the same
-    ones are among those of a larger number, and `test` stays as it is.
+    ones are among those of a larger number, and `test` stays as it is. `classes` names those that
+    annotations are painted of; masks have numbers and need no names.
 
     Raises:
         InputError: missing folder, unknown layout, no images, an image or mask without partner,
-            fewer images for training than `images`.
+            fewer images for training than `images`, annotations that are none or lack a class.
     """
     folder = Path(folder)
     if not 0 < val_fraction < 1:
         raise InputError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
-    train, test, layout, group = _find(folder)
+    train, test, layout, group = _find(folder, classes)
     if test is None:
         test, train = _split_off(train, TEST_FRACTION, seed, group)
     if images is not None:
@@ -94,12 +109,15 @@ def find_split(
 
 
 def _find(
-    folder: Path,
+    folder: Path, classes: Sequence[str]
 ) -> tuple[Sequence[Sample], Sequence[Sample] | None, str, Callable[[Sample], str]]:
     """Return a folder's training samples, its test samples (None: split them off), its layout."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if (folder / "train").is_dir():
+        if drawn := _annotated([folder / "train", folder / "test"], classes):
+            (train, test), kind = drawn
+            return train, test, f"train/ and test/ with {kind}", _alone
         train, test = _pairs(folder / "train"), _pairs(folder / "test")
         return train, test, "train/ and test/ with images/ + masks/", _alone
     if (folder / "training" / "1st_manual").is_dir():
@@ -107,10 +125,13 @@ def _find(
         if (folder / "test" / "1st_manual").is_dir():
             test = _drive(folder / "test")
         return train, test, "DRIVE's release", _alone
-    if (folder / "images").is_dir():
-        return _pairs(folder), None, "images/ + masks/, split by seed", _alone
     if samples := _chase(folder):
         return samples, None, "CHASE_DB1's release, children split by seed", _child
+    if drawn := _annotated([folder], classes):
+        (samples,), kind = drawn
+        return samples, None, f"{kind}, split by seed", _alone
+    if (folder / "images").is_dir():
+        return _pairs(folder), None, "images/ + masks/, split by seed", _alone
     raise InputError(f"{folder}: holds no known layout; it should have {_LAYOUTS}")
 
 
@@ -120,9 +141,13 @@ def load_sample(
     """Read the files of a sample; `classes` and `values` as `read_mask` takes them.
 
     Raises:
-        InputError: a file that cannot be read, or a mask or field of view of another size.
+        InputError: a file that cannot be read, a mask or field of view of another size, outlines
+            that do not fit.
     """
     image = read_image(sample.image)
+    if sample.painting is not None:
+        height, width = image.shape[:2]
+        return LoadedSample(sample.name, image, sample.painting.class_map((height, width)))
     class_map = read_mask(sample.mask, classes, values)
     _check_size(sample.image, image, sample.mask, class_map)
     if sample.field_of_view is None:
@@ -168,6 +193,37 @@ def _pairs(folder: Path) -> tuple[Sample, ...]:
     images, masks = _files(folder / "images"), _files(folder / "masks")
     fields = _files(folder / "fov") if (folder / "fov").is_dir() else None
     return _matched(folder, images, masks, fields)
+
+
+def _annotated(
+    parts: Sequence[Path], classes: Sequence[str]
+) -> tuple[list[tuple[Sample, ...]], str] | None:
+    """Return the samples of annotated parts and the annotations' kind; None where masks lie.
+
+    The first part alone must show every class.
+    """
+    if (parts[0] / "masks").is_dir():
+        return None
+    found = [find_annotated(part, SUFFIXES) for part in parts if part.is_dir()]
+    if found[0] is None:
+        return None
+    numbers = class_numbers(found[0].annotations, classes, parts[0])
+    samples = []
+    for part, annotated in zip_longest(parts, found):
+        if annotated is None:
+            raise InputError(f"{part}: has no annotations, but {parts[0].name}/ beside it has")
+        samples.append(tuple(_painted(part, each, numbers) for each in annotated.annotations))
+        names = Counter(sample.name for sample in samples[-1])
+        if twice := sorted(name for name, times in names.items() if times > 1):
+            raise InputError(f"{part}: two of its annotated images are '{twice[0]}'; keep one")
+    return samples, found[0].kind
+
+
+def _painted(part: Path, annotation: Annotation, numbers: Mapping[str, int]) -> Sample:
+    folder = part / "images" if (part / "images").is_dir() else part
+    name = annotation.image.relative_to(folder).with_suffix("").as_posix()
+    painting = Painting.of(annotation, numbers)
+    return Sample(name, annotation.image, annotation.file, painting=painting)
 
 
 def _drive(folder: Path) -> tuple[Sample, ...]:

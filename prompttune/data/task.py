@@ -90,7 +90,7 @@ def task_data(recipe: Recipe, folder: Path | None, images: int | None = None) ->
         if images is not None:
             raise InputError("--images goes with --data; generated images are always as many")
         return _generated(recipe)
-    split = find_split(folder, recipe.seed, recipe.val_fraction, images)
+    split = find_split(folder, recipe.seed, recipe.val_fraction, images, recipe.classes)
     train, val, test = (
         SampleFolder(part, recipe, folder) for part in (split.train, split.val, split.test)
     )

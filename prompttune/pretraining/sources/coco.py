@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from prompttune.data.rle import decode_runs
 from prompttune.errors import InputError
 from prompttune.pretraining.sources.packed import Files
 
@@ -121,32 +122,6 @@ def decode_segment(segmentation: Any, shape: tuple[int, ...]) -> np.ndarray:
             cv2.fillPoly(one, [np.round(points * 256).astype(np.int32)], 1, shift=8)
             mask |= one
         return mask > 0
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    runs = decode_counts(counts) if isinstance(counts, str | bytes) else counts
-    if (height, width) != tuple(shape[:2]) or sum(runs) != height * width or min(runs) < 0:
+    if tuple(segmentation["size"]) != tuple(shape[:2]):
         raise ValueError("run lengths of another size")
-    values = np.arange(len(runs)) % 2 > 0
-    return np.repeat(values, runs).reshape(width, height).T  # runs go down the columns
-
-
-def decode_counts(text: str | bytes) -> list[int]:
-    """Return the run lengths of COCO's compressed text.
-
-    Five bits a character (from "0"), low ones first, a sixth for "goes on"; from the fourth number
-    on, what is written is the difference to the last but one.
-    """
-    codes = text.encode("ascii") if isinstance(text, str) else text
-    runs: list[int] = []
-    value = shift = 0
-    for code in codes:
-        bits = code - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return runs
+    return decode_runs(segmentation["counts"], segmentation["size"])

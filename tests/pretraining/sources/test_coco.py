@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from prompttune.data.rle import decode_counts
 from prompttune.errors import InputError
-from prompttune.pretraining.sources.coco import decode_counts, decode_segment
+from prompttune.pretraining.sources.coco import decode_segment
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
 
 HEIGHT, WIDTH = 40, 60
