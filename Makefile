@@ -4,7 +4,7 @@ VENV ?= .venv
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: retina test backbone clean
+.PHONY: retina test backbone zoo clean
 
 # For `make backbone`: the folder of sets that the recipes name.
 DATA ?= data/pretraining-pool
@@ -25,6 +25,17 @@ backbone: $(VENV)/.run-ready
 	for stage in 2 3 4 5; do \
 		$(PRETRAIN) --recipe recipes/pretrain-tiny-$$stage.yaml --output runs/tiny-$$stage --resume \
 			--init runs/tiny-$$((stage - 1))/backbone.safetensors || exit 1; \
+	done
+
+# For `make zoo`: the folder of the tasks' sets.
+SETS ?= data
+KEYS = retina:retina-drive aerial:aerial-roads cracks:road-cracks membranes:em-membranes car-parts:car-parts
+
+# Tunes all shipped keys anew, some ten minutes of two cores.
+zoo: $(VENV)/.run-ready
+	for key in $(KEYS); do \
+		$(VENV)/bin/python -m prompttune.fit --task $${key%%:*} --data $(SETS)/$${key##*:} \
+			--prompts_zoo prompts_zoo --overwrite || exit 1; \
 	done
 
 $(VENV)/.run-ready: pyproject.toml constraints.txt

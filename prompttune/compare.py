@@ -17,6 +17,7 @@ from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
 
 if TYPE_CHECKING:
+    from prompttune.composition import Composition
     from prompttune.data.task import TaskData
     from prompttune.evaluation.comparison import Bench, Row, RowScores
     from prompttune.evaluation.report import Comparison
@@ -140,7 +141,7 @@ class _Contender:
 
     recipe: "Recipe"
     data: "TaskData"
-    key: "Prompt"
+    key: "Prompt | Composition"
     seconds: float | None = None
     """What tuning took; None if it was not done here."""
     card: "Card | None" = None
@@ -153,6 +154,7 @@ def _contender(
     """Load the key, or tune one now where a row needs it."""
     from prompttune.data.task import task_data
     from prompttune.recipes import load_recipe
+    from prompttune.tuning.groups import changed
     from prompttune.tuning.run import tune
     from prompttune.tuning.start import starting_prompt
     from prompttune.zoo.key import load_key
@@ -169,18 +171,18 @@ def _contender(
                 raise InputError(text)
             load_key(path, network.fingerprint, network.name)
         if args.scale is not None:
-            key = replace(key, scale=args.scale)
+            key = changed(key, scale=args.scale)
         data = task_data(recipe, args.data, args.images)
         return _Contender(recipe, data, key, None, card, path)
     recipe = load_recipe(args.task)
     data = task_data(recipe, args.data, args.images)
     if "tuned" not in rows:
         start = starting_prompt(replace(recipe, init="noise"), network.config.canvas, data.train)
-        return _Contender(recipe, data, replace(start, name="none"))
+        return _Contender(recipe, data, changed(start, name="none"))
     started = time.perf_counter()
     tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
     seconds = time.perf_counter() - started
-    return _Contender(recipe, data, replace(tuned.prompt, name="tuned here"), seconds)
+    return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), seconds)
 
 
 def _machine(segmenter: "Segmenter") -> "Machine":
@@ -312,7 +314,7 @@ def _details(
         "train_images": len(contender.data.train),
         "validation_images": len(contender.data.val),
         "command": quote_command(PROG, words),
-        "scale": bench.key.scale,
+        "scale": bench.scale,
         "overlap": bench.overlap,
         "seed": bench.seed,
         "examples": [sample.name for sample in bench.drawn[: bench.examples]],

@@ -55,8 +55,8 @@ class Composition:
 
     @property
     def name(self) -> str:
-        """The prompts' names, for messages."""
-        return ", ".join(each.name for each in self.prompts)
+        """The prompts' names, for messages; groups of one key share theirs."""
+        return ", ".join(dict.fromkeys(each.name for each in self.prompts))
 
     @property
     def parts(self) -> tuple[Prompt, ...]:

@@ -34,6 +34,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--name", help="of the key (default: the task, with -generated where there is no --data)")
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--devices", type=int, default=1, help="a process on each takes its share of every batch")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from prompttune.data.task import task_data
     from prompttune.segmenter import Segmenter, choose_bf16
+    from prompttune.tuning.devices import check_devices, local_rank, take_own_device
     from prompttune.tuning.finish import finish
     from prompttune.tuning.run import Machine, discard, tune
     from prompttune.zoo.key import check_savable
@@ -86,14 +88,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     zoo = save_folder(args.prompts_zoo)
     overwrite = args.overwrite or args.resume
     check_savable(name, zoo, overwrite)
+    take_own_device()
     segmenter = Segmenter(args.backbone, device=args.device)
+    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops)
     data = task_data(recipe, args.data, args.images)
-    _announce(recipe, data)
-    if args.overwrite and not args.resume:
-        discard(output)
+    if local_rank() == 0:
+        _announce(recipe, data)
+        if args.overwrite and not args.resume:
+            discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
-    machine = Machine(segmenter.device.type, bf16, args.memory, args.logger, args.workers)
+    machine = Machine(
+        segmenter.device.type, bf16, args.memory, args.logger, args.workers, devices=args.devices
+    )
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
+    if local_rank() > 0:
+        return 0  # the first process has the same prompt, and goes on alone
     with _scoring_bar() as on_start:
         finished = finish(
             tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),

@@ -195,7 +195,8 @@ def _segment_video(
     from prompttune.prompt import Prompt
     from prompttune.video.run import segment_video
 
-    assert isinstance(prompt, Prompt)  # `_check` refuses what makes another
+    if not isinstance(prompt, Prompt):  # `_check` refuses all that makes another, but such a key
+        raise InputError("--video: this key shares its classes among groups; it segments images")
     kept = [path for pair in options.example for path in pair]
     frames = segment_video(segmenter, prompt, options.video, options.output, options.memory, kept)
     print(f"{frames} frames segmented, results in {options.output}")
@@ -207,6 +208,7 @@ def _make_prompt(
 ) -> "Prompt | Composition | NearestExamples":
     """Make of the options what answers, and check that it fits the backbone."""
     from prompttune.composition import Composition
+    from prompttune.prompt import Prompt
 
     keys = []
     if options.prompt:
@@ -216,8 +218,11 @@ def _make_prompt(
     for key in keys:
         segmenter.check(key)
     if options.example or options.pool:
-        return _with_examples(options, segmenter, keys)
-    return keys[0] if len(keys) == 1 else Composition(keys)
+        plain = [key for key in keys if isinstance(key, Prompt)]
+        if len(plain) < len(keys):
+            raise InputError("--prompt: a key that shares its classes among groups stands alone")
+        return _with_examples(options, segmenter, plain)
+    return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
 
 
 def _with_examples(

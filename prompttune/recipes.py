@@ -29,6 +29,8 @@ class Recipe:
     """Where the prompt starts. The last three keep (a mixture of) training images in the key."""
     prompts: int = 1
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
+    group: int = 6
+    """Classes that one prompt carries at most: more are shared by several; 0: no limit."""
     learn: Literal["both", "image", "colours"] = "both"
     """Which half of the prompt is learned."""
     bounded: bool = True
@@ -85,7 +87,7 @@ class Recipe:
         for name in ("overlap", "warmup", "dropout", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
-        for name in ("jitter", "weight_decay", "foreground_weight", "patience"):
+        for name in ("jitter", "weight_decay", "foreground_weight", "patience", "group"):
             if getattr(self, name) < 0:
                 raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
         if not 0 < self.val_fraction < 1:

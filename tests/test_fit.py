@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from prompttune import fit, load_prompt
+from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone.weights import save_weights
+from prompttune.composition import Composition
+from prompttune.data import task
 from prompttune.errors import InputError
 from prompttune.recipes import load_recipe
 from prompttune.segmenter import Segmenter
+from prompttune.tuning import run
 from prompttune.zoo.header import load_card
 
 QUICK = [
@@ -144,6 +149,77 @@ def test_an_image_that_cannot_be_read_leaves_no_run_behind(folder: Path) -> None
 def test_cuda_where_there_is_none_is_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="no CUDA device"):
         fit.main(arguments(folder, "--device", "cuda"))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> list[str]:
+    """Give the arguments for a random backbone that is as quick as one can be."""
+    torch.manual_seed(0)
+    config = SegGPTConfig(
+        canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+        decoder_dim=4, pretrain_canvas=16,
+    )  # fmt: skip
+    network = SegGPT(config)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_weights(network, tmp_path / "small.safetensors")
+    return ["--backbone", str(tmp_path / "small.safetensors")]
+
+
+def test_many_classes_become_one_key_of_groups(folder: Path, small: list[str]) -> None:
+    for number in range(6):  # a square's class is the third of the image it is in
+        path = folder / "data" / "masks" / f"{number}.png"
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        rows = np.arange(90)[:, None] // 30 + 1
+        cv2.imwrite(str(path), np.where(mask > 0, rows, 0).astype(np.uint8))
+    line = ["--task", "custom", "--classes", "top,middle,bottom", "--group", "2", "--name", "rows"]
+    more = ["--score_images", "2", "--precision", "bf16", "--max_steps", "2", *small]
+    assert fit.main(arguments(folder, *line, *more)[2:]) == 0
+    card = load_card(folder / "zoo" / "rows")
+    assert card.groups is not None
+    assert [group.classes for group in card.groups] == [2, 1]
+    assert card.tuning is not None
+    assert (card.tuning.precision, card.tuning.seconds > 0) == ("bf16", True)
+    prompt = load_prompt("rows", prompts_zoo=folder / "zoo")
+    assert isinstance(prompt, Composition)
+    assert {part.threshold for part in prompt.parts} == {card.threshold}
+    segmenter = Segmenter(folder / "small.safetensors", device="cpu")
+    result = segmenter.predict(folder / "data" / "images" / "0.png", prompt)
+    assert result.scores.shape == (3, 90, 90)
+    assert np.array_equal(result.classes, prompt.decide(torch.from_numpy(result.scores)).numpy())
+    assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned"}
+
+
+def test_no_test_image_is_read_before_scoring(
+    folder: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    seen_by_tuning: list[str] = []
+    held_back: list[str] = []
+    load, learn, find = task.load_sample, run.tune, task.find_split
+
+    def spying_find(*args):
+        split = find(*args)
+        held_back.extend(sample.image.name for sample in split.test)
+        return split
+
+    def spying_load(sample, *args):
+        read.append(sample.image.name)
+        return load(sample, *args)
+
+    def spying_tune(*args):
+        tuned = learn(*args)
+        seen_by_tuning.extend(read)
+        return tuned
+
+    monkeypatch.setattr(task, "find_split", spying_find)
+    monkeypatch.setattr(task, "load_sample", spying_load)
+    monkeypatch.setattr(run, "tune", spying_tune)
+    fit.main(arguments(folder, "--max_steps", "2", *small))
+    assert seen_by_tuning
+    assert held_back
+    assert not set(seen_by_tuning) & set(held_back)
+    assert set(held_back) <= set(read)  # the spy sees them when they are scored
 
 
 def test_a_key_is_not_replaced_unasked(folder: Path) -> None:

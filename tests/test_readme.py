@@ -28,7 +28,7 @@ def test_the_readme_shows_commands() -> None:
 def test_commands_are_understood(command: str) -> None:
     """Each is parsed by its own parser; that its files exist is not asked."""
     _, _, module, *words = shlex.split(command, comments=True)
-    name = f"{module}.__main__" if module.endswith(("zoo", "backbone")) else module
+    name = f"{module}.__main__" if module.endswith(("zoo", "backbone", "pretraining")) else module
     importlib.import_module(name).parse(words)
 
 

@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
 from prompttune.errors import InputError
+from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import (
     UNDEFINED,
     Metrics,
@@ -34,7 +36,7 @@ from prompttune.prompt import Prompt
 class Predictor(Protocol):
     """What a comparison needs of a `Segmenter`."""
 
-    def predict(self, images: np.ndarray, prompt: Prompt, overlap: float) -> Any:
+    def predict(self, images: np.ndarray, prompt: Any, overlap: float) -> Any:
         """Segment one `H x W x 3 uint8` image; the result has `scores`, `C x H x W float32`."""
 
 
@@ -52,6 +54,8 @@ class Candidate:
     None where there is no answer for an image: it is left out of the candidate's means."""
     threshold: float | None = None
     """Fixed; None: chosen on the validation images."""
+    composition: Composition | None = None
+    """Decides the scores; None: the key's palette does."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Bench:
     """What all rows share: the images, the key, and how they are predicted and scored."""
 
     segmenter: Predictor
-    key: Prompt
+    key: Prompt | Composition
     """The tuned prompt; its classes and its scale hold for every row."""
     canvas: int
     """The backbone's canvas: side of the window that is cut from an example."""
@@ -114,6 +118,11 @@ class Bench:
     def classes(self) -> tuple[str, ...]:
         """Names of the foreground classes."""
         return self.key.palette.classes
+
+    @property
+    def scale(self) -> float | None:
+        """Of the key, and so of all rows."""
+        return self.key.parts[0].scale
 
     @cached_property
     def drawn(self) -> tuple[LoadedSample, ...]:
@@ -140,7 +149,7 @@ class Bench:
         """Return a prompt of examples at the scale of the key."""
         pairs = [(sample.image, example_map(sample)) for sample in samples]
         return Prompt.from_examples(
-            pairs, classes=self.classes, scale=self.key.scale, canvas=self.canvas
+            pairs, classes=self.classes, scale=self.scale, canvas=self.canvas
         )
 
     def candidates(self, row: "Row") -> Sequence[Candidate]:
@@ -149,13 +158,15 @@ class Bench:
             self._candidates[row.candidates] = row.candidates(self)
         return self._candidates[row.candidates]
 
-    def prompted(self, name: str, prompt: Prompt) -> Candidate:
+    def prompted(self, name: str, prompt: Prompt | Composition) -> Candidate:
         """Return the candidate that segments with a prompt."""
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
             return self.segmenter.predict(image, prompt, overlap=self.overlap).scores
 
-        return Candidate(name, len(prompt.images), scores)
+        images = sum(len(part.images) for part in prompt.parts)
+        decides = prompt if isinstance(prompt, Composition) else None
+        return Candidate(name, images, scores, composition=decides)
 
     def validate(self, candidate: Candidate) -> Validated:
         """Choose a candidate's threshold on the validation images."""
@@ -167,7 +178,12 @@ class Bench:
                 for sample in self.validation
                 if (scores := self._predict(candidate, sample)[0]) is not None
             )
-            self._validated[candidate.name] = Validated(*choose_threshold(answers))
+            chosen = (
+                choose_threshold(answers)
+                if candidate.composition is None
+                else choose_shared_threshold(candidate.composition, answers)
+            )
+            self._validated[candidate.name] = Validated(*chosen)
         return self._validated[candidate.name]
 
     def try_out(self, candidate: Candidate) -> Trial:
@@ -182,7 +198,7 @@ class Bench:
                     class_map = np.zeros_like(sample.class_map)
                     images.append(UNDEFINED)
                 else:
-                    class_map = self.decide(scores, validated.threshold)
+                    class_map = self.decide(scores, validated.threshold, candidate.composition)
                     images.append(measure(scores, class_map, sample.class_map, _counted(sample)))
                 packed.append(zlib.compress(class_map.tobytes(), 1))
             self._tested[candidate.name] = Trial(
@@ -190,8 +206,12 @@ class Bench:
             )
         return self._tested[candidate.name]
 
-    def decide(self, scores: np.ndarray, threshold: float) -> np.ndarray:
+    def decide(
+        self, scores: np.ndarray, threshold: float, composition: Composition | None = None
+    ) -> np.ndarray:
         """Return the `H x W uint8` class map of `C x H x W` scores."""
+        if composition is not None:
+            return at_threshold(composition, threshold).decide(torch.tensor(scores)).numpy()
         return self.key.palette.decide(torch.tensor(scores), threshold).numpy()
 
     def _predict(

@@ -37,7 +37,7 @@ def spatial(bench: Bench) -> list[Candidate]:
     samples = bench.drawn[:4]
     prompt = Prompt.spatial(
         [(sample.image, example_map(sample)) for sample in samples],
-        classes=bench.classes, scale=bench.key.scale, canvas=bench.canvas,
+        classes=bench.classes, scale=bench.scale, canvas=bench.canvas,
     )  # fmt: skip
     return [bench.prompted(f"spatial: {len(samples)} examples", prompt)]
 

@@ -8,9 +8,9 @@ from numpy.random import Generator
 from prompttune.data.fundus import generate_fundus
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.suite import Problem
-from prompttune.pretraining.families import FAMILIES
-from prompttune.pretraining.generated import Task
-from prompttune.pretraining.shapes import Shape
+from prompttune.pretraining.generated.families import FAMILIES
+from prompttune.pretraining.generated.scenes import Task
+from prompttune.pretraining.generated.shapes import Shape
 from prompttune.recipes import load_recipe
 
 ROW_COUNT = 6

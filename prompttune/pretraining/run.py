@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPT, explain_out_of_memory
 from prompttune.backbone.weights import write_weights
+from prompttune.data.batches import Share, StepSampler, collate
 from prompttune.errors import InputError
-from prompttune.pretraining.batches import Share, StepSampler, collate
 from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
 from prompttune.pretraining.initialise import starting_network
 from prompttune.pretraining.module import Generate, InContextColouring

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
+from prompttune.composition import Composition
 from prompttune.data.task import TaskData
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
@@ -13,13 +15,17 @@ from prompttune.evaluation.rows import ROWS
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.segmenter import Segmenter
+from prompttune.tuning.groups import changed
 from prompttune.tuning.run import Tuned
-from prompttune.zoo.card import Card, Data, Initialisation, Scores
+from prompttune.zoo.card import Card, Data, Initialisation, Scores, Tuning
 from prompttune.zoo.key import save_key
 
 KEY_DTYPE = torch.float16  # half the size
-INIT_KINDS = {"kaiming": "noise", "best-example": "example", "mean": "example"}
-"""What a card calls a start that it has no name of its own for."""
+INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
+    "noise": "noise", "kaiming": "noise", "generated": "generated",
+    "example": "example", "best-example": "example", "mean": "example",
+}  # fmt: skip
+"""What a card calls a start."""
 EXAMPLES = 3
 """One-shot examples of the short table."""
 
@@ -56,24 +62,19 @@ def finish(
             laptop, not an hour.
         on_start: Called with the number of predictions to come; what it returns, after each.
     """
-    prompt = replace(
-        tuned.prompt,
-        name=name,
-        images=_as_kept(tuned.prompt.images),
-        colours=_as_kept(tuned.prompt.colours),
-    )
+    prompt = _as_kept(changed(tuned.prompt, name=name))
     bench = _bench(prompt, recipe, segmenter, data, images)
     rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
     bench.on_image = on_start(count_predictions(bench, rows))
     scored = compare(bench, rows)
     (own,) = scored[1].trials
-    prompt = replace(prompt, threshold=own.validated.threshold)
+    prompt = changed(prompt, threshold=own.validated.threshold)
     comparison = Comparison(
         task=recipe.task, backbone=segmenter.network.name, data=data.name,
         split="test" if data.test else "val", palette=prompt.palette, rows=scored,
         samples=bench.test, notices=_notices(data), details={"command": command},
     )  # fmt: skip
-    card = _card(prompt, recipe, segmenter, data, as_scores(comparison))
+    card = _card(prompt, tuned, recipe, segmenter, data, as_scores(comparison))
     report = output / "report"
     with staged(report) as stage:
         write_report(stage, comparison)
@@ -82,7 +83,11 @@ def finish(
 
 
 def _bench(
-    prompt: Prompt, recipe: Recipe, segmenter: Segmenter, data: TaskData, images: int
+    prompt: Prompt | Composition,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    images: int,
 ) -> Bench:
     return Bench(
         segmenter=segmenter,
@@ -97,8 +102,16 @@ def _bench(
     )
 
 
-def _as_kept(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _as_kept(prompt: Prompt | Composition) -> Prompt | Composition:
     """Round as the key does: what is scored is what is kept."""
+    parts = [
+        replace(part, images=_rounded(part.images), colours=_rounded(part.colours))
+        for part in prompt.parts
+    ]
+    return parts[0] if isinstance(prompt, Prompt) else Composition(parts)
+
+
+def _rounded(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return tuple(plane.to(KEY_DTYPE).float() for plane in planes)
 
 
@@ -107,9 +120,14 @@ def _notices(data: TaskData) -> tuple[str, ...]:
 
 
 def _card(
-    prompt: Prompt, recipe: Recipe, segmenter: Segmenter, data: TaskData, scores: Scores
+    prompt: Prompt | Composition,
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    scores: Scores,
 ) -> Card:
-    kind = INIT_KINDS.get(recipe.init, recipe.init)
+    kind = INIT_KINDS[recipe.init]
     shows_real = kind == "example" and not data.generated
     return Card.of(
         prompt,
@@ -121,4 +139,5 @@ def _card(
         data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
                   sha256=data.sha256(), generated=data.generated),
         scores=(scores,),
+        tuning=Tuning(precision=tuned.precision, seconds=round(tuned.seconds, 1)),
     )  # fmt: skip

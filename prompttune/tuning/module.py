@@ -1,6 +1,9 @@
 """The Lightning module of in-context tuning: a frozen network and one learned prompt."""
 
 import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Self
 
@@ -15,14 +18,18 @@ from torchmetrics.classification import MulticlassF1Score
 from prompttune.backbone import SegGPT
 from prompttune.palette import IGNORE
 from prompttune.recipes import Recipe
-from prompttune.tuning.loss import tuning_loss
+from prompttune.tuning.devices import sum_of_all
+from prompttune.tuning.groups import relabelling
+from prompttune.tuning.loss import tuning_loss, whole
 from prompttune.tuning.prompt import LearnablePrompt
 
 
 class PromptTuning(pl.LightningModule):
     """Learns a prompt by gradient descent through a network that stays as it is.
 
-    After the fit `best` holds the images and colours of the validation with the best Dice.
+    Of several prompts, each answers for its own classes; the others' are background to it. On any
+    number of devices a step is the same: the loss is that of the whole batch. After the fit `best`
+    holds the images and colours of the validation with the best Dice.
     """
 
     strict_loading = False  # checkpoints leave the network out
@@ -32,12 +39,14 @@ class PromptTuning(pl.LightningModule):
         self.network = network.requires_grad_(False)
         self.prompt = prompt
         self.recipe = recipe
-        self.val_dice = MulticlassF1Score(
-            len(recipe.classes) + 1, average="none", ignore_index=IGNORE
-        )
+        names = [part.palette.classes for part in prompt.parts]
+        known = tuple(name for own in names for name in own)
+        self._tables = [torch.tensor(relabelling(recipe.classes, own)) for own in (*names, known)]
+        self.val_dice = MulticlassF1Score(len(known) + 1, average="none", ignore_index=IGNORE)
         self.best: dict[str, Any] = {"dice": -1.0, "step": 0}
         self.stale = 0  # validations since the best
         self.average = deepcopy(prompt).requires_grad_(False) if recipe.ema else None
+        self._seconds, self._since = 0.0, time.perf_counter()
 
     @property
     def kept(self) -> LearnablePrompt:
@@ -50,16 +59,46 @@ class PromptTuning(pl.LightningModule):
         self.network.eval()
         return self
 
+    @property
+    def seconds(self) -> float:
+        """What tuning has taken, validations included; of a resumed run, its kept part too."""
+        return self._seconds + time.perf_counter() - self._since
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Return the loss of one batch of query crops."""
-        answer = self.prompt(self.network, batch["image"])
-        loss = tuning_loss(
-            answer, batch["class_map"], self.prompt.palette,
-            self.recipe.dice_weight, self.recipe.colour_weight, self.recipe.beta,
-            self.recipe.foreground_weight,
-        )  # fmt: skip
-        self.log("loss", loss, prog_bar=True, batch_size=len(answer))
+        """Return the loss of one batch of query crops: the mean over the prompts."""
+        with self._reproducible():
+            answers = self.prompt(self.network, batch["image"])
+        recipe, pool = self.recipe, sum_of_all if self.trainer.world_size > 1 else whole
+        losses = [
+            tuning_loss(
+                answer, self._relabelled(batch["class_map"], index), part.palette,
+                recipe.dice_weight, recipe.colour_weight, recipe.beta, recipe.foreground_weight,
+                pool,
+            )
+            for index, (part, answer) in enumerate(zip(self.prompt.parts, answers, strict=True))
+        ]  # fmt: skip
+        loss = torch.stack(losses).mean()
+        self.log("loss", loss, prog_bar=True, batch_size=answers.shape[1])
         return loss
+
+    @contextmanager
+    def _reproducible(self) -> Iterator[None]:
+        """Make the noise of a step depend on (seed, step) alone, whichever device takes it."""
+        if not (self.recipe.jitter or self.recipe.dropout):
+            yield
+            return
+        on_cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=on_cuda):
+            torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+            yield
+
+    def _relabelled(self, class_map: Tensor, prompt: int) -> Tensor:
+        """Map the recipe's class indices to those of one prompt, or with -1 of all."""
+        return self._tables[prompt].to(class_map.device)[class_map].to(class_map.dtype)
+
+    def on_fit_start(self) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
 
     def on_train_start(self) -> None:
         """End at once where the run that is resumed had ended early."""
@@ -75,11 +114,11 @@ class PromptTuning(pl.LightningModule):
             for kept, new in zip(self.average.parameters(), self.prompt.parameters(), strict=True):
                 kept.lerp_(new, share)
 
-    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Count hits and misses of one batch of validation crops."""
-        palette = self.prompt.palette
-        decided = palette.decide(palette.scores(self.kept(self.network, batch["image"])))
-        self.val_dice.update(decided.long(), batch["class_map"])
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Count hits and misses of one batch; return what was decided, `B x S x S uint8`."""
+        decided = self.kept.decide(self.kept(self.network, batch["image"]))
+        self.val_dice.update(decided.long(), self._relabelled(batch["class_map"], -1))
+        return decided
 
     def on_validation_epoch_end(self) -> None:
         """Log the Dice over all validation pixels (mean over classes); keep the best prompt."""
@@ -118,7 +157,9 @@ class PromptTuning(pl.LightningModule):
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("network.")}
         checkpoint["best"], checkpoint["stale"] = self.best, self.stale
+        checkpoint["seconds"] = self.seconds
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best prompt so far."""
         self.best, self.stale = checkpoint["best"], checkpoint["stale"]
+        self._seconds = checkpoint["seconds"]

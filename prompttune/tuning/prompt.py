@@ -1,11 +1,13 @@
 """The learnable prompt: plain torch, no trainer."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prompttune.backbone import SegGPT
-from prompttune.palette import Palette
+from prompttune.composition import Composition
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
 
@@ -13,14 +15,16 @@ from prompttune.prompt import Prompt
 class LearnablePrompt(nn.Module):
     """A prompt whose pixels are parameters (paper, section 3.4: in-context tuning).
 
-    `images` and `colours` are N x 3 x S x S in pixel space. The palette that decodes an answer is
-    fixed; learned colours need not equal it. In train mode noise of deviation `jitter` is added and
-    a share `dropout` of the values is dropped, so that a prompt does not hang on single pixels.
+    A composition is learned as one: G prompts, each for its own group of classes, all in one batch.
+    `images` and `colours` are those of all prompts one after the other, `N x 3 x S x S` in pixel
+    space. The palettes that decode answers are fixed; learned colours need not equal them. In train
+    mode noise of deviation `jitter` is added and a share `dropout` of the values is dropped, so
+    that a prompt does not hang on single pixels.
     """
 
     def __init__(
         self,
-        start: Prompt,
+        start: Prompt | Composition,
         canvas: int,
         learn: str,
         bounded: bool,
@@ -28,19 +32,46 @@ class LearnablePrompt(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        images, colours = start.at(canvas)
+        self.start = Composition(start.parts)
+        halves = zip(*(part.at(canvas) for part in start.parts), strict=True)
+        images, colours = (torch.cat(half) for half in halves)
         self.images = nn.Parameter(images.clone(), requires_grad=learn in ("both", "image"))
         self.colours = nn.Parameter(colours.clone(), requires_grad=learn in ("both", "colours"))
-        self.palette: Palette = start.palette
-        self.seg_type = start.seg_type
         self.bounded = bounded
         self.jitter, self.dropout = jitter, dropout
 
+    @property
+    def parts(self) -> tuple[Prompt, ...]:
+        """The G prompts as they were at the start: palettes, type tokens, numbers of images."""
+        return self.start.parts
+
     def forward(self, network: SegGPT, queries: Tensor) -> Tensor:
-        """Colour queries, B x 3 x S x S in pixel space; so is the answer."""
-        images, colours = (self._disturbed(normalise(x)) for x in (self.images, self.colours))
-        answer = network.ensemble(normalise(queries), images, colours, self.seg_type)
-        return denormalise(answer.float())
+        """Colour queries, `B x 3 x S x S` in pixel space, by each prompt.
+
+        Returns:
+            `G x B x 3 x S x S`, pixel space.
+        """
+        sizes = [len(part.images) for part in self.parts]
+        images, colours = (
+            self._disturbed(normalise(x)).split(sizes) for x in (self.images, self.colours)
+        )
+        encoded = [
+            network.encode_prompt(images[index], colours[index], part.seg_type)
+            for index, part in enumerate(self.parts)
+        ]
+        queries = normalise(queries)
+        if len(set(sizes)) == 1 < len(encoded):
+            each = [one for one in encoded for _ in queries]
+            answers = network.ensemble(queries.repeat(len(encoded), 1, 1, 1), each)
+        else:
+            answers = torch.cat([network.ensemble(queries, one) for one in encoded])
+        return denormalise(answers.float()).unflatten(0, (len(encoded), -1))
+
+    def decide(self, answers: Tensor) -> Tensor:
+        """Turn answers `G x B x 3 x S x S` into class maps `B x S x S uint8` of all classes."""
+        pairs = zip(self.parts, answers, strict=True)
+        scores = torch.cat([part.palette.scores(answer) for part, answer in pairs], 1)
+        return self.start.decide(scores.transpose(0, 1))
 
     def _disturbed(self, values: Tensor) -> Tensor:
         if self.training and self.jitter:
@@ -53,3 +84,16 @@ class LearnablePrompt(nn.Module):
         if self.bounded:
             for pixels in self.parameters():
                 pixels.clamp_(0, 1)
+
+
+def with_pixels(
+    start: Prompt | Composition, images: Tensor, colours: Tensor, fingerprint: str
+) -> Prompt | Composition:
+    """Return what tuning started from with learned pixels, both `N x 3 x S x S`."""
+    sizes = [len(part.images) for part in start.parts]
+    halves = zip(start.parts, images.split(sizes), colours.split(sizes), strict=True)
+    learned = [
+        replace(part, images=tuple(own), colours=tuple(painted), fingerprint=fingerprint)
+        for part, own, painted in halves
+    ]
+    return learned[0] if len(learned) == 1 else Composition(learned)

@@ -10,21 +10,25 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger
-from torch.utils.data import DataLoader
+from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader, Subset
 
 from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.composition import Composition
+from prompttune.data.batches import Share, StepSampler
 from prompttune.data.crops import CropDataset
-from prompttune.data.endless import EndlessSampler
 from prompttune.data.task import TaskData
 from prompttune.errors import InputError
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.training import StepProgress, quiet
+from prompttune.tuning.devices import check_devices, local_rank
 from prompttune.tuning.module import PromptTuning
-from prompttune.tuning.prompt import LearnablePrompt
+from prompttune.tuning.progress import ProgressPictures
+from prompttune.tuning.prompt import LearnablePrompt, with_pixels
 from prompttune.tuning.start import starting_prompt
 
-CHECKPOINT, SETTINGS = "last.ckpt", "settings.json"
+CHECKPOINT, SETTINGS, PROGRESS = "last.ckpt", "settings.json", "progress"
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,22 @@ class Machine:
     logger: Literal["csv", "wandb"] = "csv"
     workers: int = 0
     progress: bool = True
+    devices: int = 1
+    """Each a process that takes its share of every batch."""
 
 
 @dataclass(frozen=True)
 class Tuned:
     """A learned prompt (threshold still 0.5) and what its choice stands on."""
 
-    prompt: Prompt
+    prompt: Prompt | Composition
+    """A composition where the recipe shares the classes among groups."""
     val_dice: float
     """On the validation crops, of the kept step."""
     step: int
+    seconds: float
+    """What tuning took, validations included."""
+    precision: Literal["fp32", "bf16"]
 
 
 def tune(
@@ -61,37 +71,40 @@ def tune(
     """Learn a prompt; everything that a resumed run needs lies in `output`.
 
     Two runs with one recipe, data and backbone give the same prompt bit for bit on a CPU, whether
-    one of them was killed and resumed or not.
+    one of them was killed and resumed or not. On several devices all processes return the same.
 
     Raises:
-        InputError: `output` holds another run, or `resume` does not fit it.
+        InputError: `output` holds another run, `resume` does not fit it, or too many devices.
     """
+    check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops)
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    loaders = _loaders(recipe, network.config.canvas, data, step, machine.workers)
+    canvas = network.config.canvas
+    train, val = _crops(recipe, canvas, data)
+    all_val = DataLoader(val, 2 * recipe.batch)
     start = starting_prompt(
         recipe,
-        network.config.canvas,
+        canvas,
         data.train,
-        lambda prompt: _crop_dice(_module(recipe, network, prompt), loaders[1], machine),
+        lambda prompt: _crop_dice(_module(recipe, network, prompt), all_val, machine),
     )
     module = _module(recipe, network, start)
     # Only now: images that cannot be read must not leave a run behind.
-    _claim(output, _settings(recipe, network, data), resume)
+    if local_rank() == 0:
+        _claim(output, _settings(recipe, network, data), resume)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
+        loaders = _loaders(recipe, train, val, step, machine)
         trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
     best = module.best
-    learned = Prompt(
-        tuple(best["images"]), tuple(best["colours"]), start.palette,
-        scale=recipe.scale, seg_type=start.seg_type, fingerprint=network.fingerprint,
-    )  # fmt: skip
-    return Tuned(learned, best["dice"], best["step"])
+    learned = with_pixels(start, best["images"], best["colours"], network.fingerprint)
+    precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
+    return Tuned(learned, best["dice"], best["step"], module.seconds, precision)
 
 
-def _module(recipe: Recipe, network: SegGPT, start: Prompt) -> PromptTuning:
+def _module(recipe: Recipe, network: SegGPT, start: Prompt | Composition) -> PromptTuning:
     prompt = LearnablePrompt(
         start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout
     )
@@ -109,32 +122,27 @@ def _crop_dice(module: PromptTuning, crops: DataLoader[Any], machine: Machine) -
     return float(module.val_dice.compute()[1:].mean())
 
 
+def _crops(recipe: Recipe, canvas: int, data: TaskData) -> tuple[CropDataset, CropDataset]:
+    """Return endless training crops and the fixed validation crops."""
+    shared = canvas, recipe.scale, recipe.seed
+    length = recipe.max_steps * recipe.batch
+    train = CropDataset(list(data.train), *shared, length, augment=recipe.augment)
+    return train, CropDataset(list(data.val), *shared, recipe.val_crops, augment=False)
+
+
 def _loaders(
-    recipe: Recipe, canvas: int, data: TaskData, start: int, workers: int
+    recipe: Recipe, train: CropDataset, val: CropDataset, start: int, machine: Machine
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Return endless training crops from step `start` on, and the fixed validation crops."""
-    train = CropDataset(
-        list(data.train),
-        canvas,
-        recipe.scale,
-        recipe.seed,
-        length=recipe.max_steps * recipe.batch,
-        augment=recipe.augment,
+    """Load this process's share of the batches from step `start` on, and of validation."""
+    rank, world = local_rank(), machine.devices
+    loader = DataLoader(
+        train,
+        batch_sampler=StepSampler(Share(recipe.batch, rank=rank, world=world), start),
+        num_workers=machine.workers,
+        persistent_workers=machine.workers > 0,
     )
-    val = CropDataset(
-        list(data.val), canvas, recipe.scale, recipe.seed, length=recipe.val_crops, augment=False
-    )
-    sampler = EndlessSampler(start * recipe.batch)
-    return (
-        DataLoader(
-            train,
-            recipe.batch,
-            sampler=sampler,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        ),
-        DataLoader(val, 2 * recipe.batch),
-    )
+    share = Subset(val, range(rank, recipe.val_crops, world))
+    return loader, DataLoader(share, 2 * recipe.batch)
 
 
 def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
@@ -145,10 +153,14 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
         enable_version_counter=False,
         save_on_train_epoch_end=False,
     )
-    bars = [StepProgress(f"Tuning {recipe.task}")] if machine.progress else []
+    shown: list[pl.Callback] = [ProgressPictures(output / PROGRESS)]
+    if machine.progress:
+        shown.append(StepProgress(f"Tuning {recipe.task}"))
     return pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
-        devices=1,
+        devices=machine.devices,
+        strategy=DDPStrategy() if machine.devices > 1 else "auto",
+        use_distributed_sampler=False,
         precision="bf16-mixed" if machine.bf16 else "32-true",
         max_steps=recipe.max_steps,
         val_check_interval=min(recipe.val_every, recipe.max_steps),
@@ -156,7 +168,7 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
         num_sanity_val_steps=0,
         logger=_logger(output, machine),
         log_every_n_steps=10,
-        callbacks=[checkpoint, *bars],
+        callbacks=[checkpoint, *shown],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -210,5 +222,5 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def discard(output: Path) -> None:
     """Forget an earlier run in `output`; anything else there stays."""
-    for name in (CHECKPOINT, SETTINGS):
-        (output / name).unlink(missing_ok=True)
+    for path in (output / CHECKPOINT, output / SETTINGS, *(output / PROGRESS).glob("step-*.png")):
+        path.unlink(missing_ok=True)

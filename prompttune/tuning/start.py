@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
 from prompttune.data.task import GENERATORS
 from prompttune.errors import InputError
@@ -15,6 +16,7 @@ from prompttune.palette import IGNORE, Palette
 from prompttune.pixels import denormalise
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
+from prompttune.tuning.groups import Relabelled, class_groups, relabelling
 
 FIRST_START_SEED = 2_000_000
 """Generated starting images come from seeds that no training or test image has."""
@@ -29,15 +31,36 @@ def starting_prompt(
     canvas: int,
     train: Sequence[LoadedSample],
     judge: Callable[[Prompt], float] = lambda _: 0.0,
-) -> Prompt:
+) -> Prompt | Composition:
     """Return the prompt that tuning begins with, by `recipe.init`.
 
+    More classes than `recipe.group` begin with a composition of one prompt a group.
     `noise`, `kaiming` and `generated` hold nobody's image; `example` holds crops of training
     images, `best-example` those that `judge` likes best, `mean` the average of several.
 
     Raises:
         InputError: examples are asked for, and too few training images show a class.
     """
+    groups = class_groups(recipe.classes, recipe.group)
+    if len(groups) == 1:
+        return _one_prompt(recipe, canvas, train, judge)
+    return Composition(
+        _one_prompt(
+            replace(recipe, classes=own, seed=recipe.seed + index),
+            canvas,
+            Relabelled(train, relabelling(recipe.classes, own)),
+            judge,
+        )
+        for index, own in enumerate(groups)
+    )
+
+
+def _one_prompt(
+    recipe: Recipe,
+    canvas: int,
+    train: Sequence[LoadedSample],
+    judge: Callable[[Prompt], float],
+) -> Prompt:
     if recipe.init in ("noise", "kaiming"):
         return _noise(recipe, canvas)
     if recipe.init == "generated":

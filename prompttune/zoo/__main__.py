@@ -1,4 +1,4 @@
-"""The command `python -m prompttune.zoo`: list, show, verify and remove keys."""
+"""The command `python -m prompttune.zoo`: list, show, verify and remove keys, or lay them out."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 1 where a key in the list cannot be read.
+    """Run the command and return its exit code: 1 where a listed or shown key cannot be read.
 
     Raises:
         InputError: no such key, or one that breaks the format.
@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
-        prog="prompttune.zoo", description="List, show, verify and remove learned prompts (keys)."
+        prog="prompttune.zoo",
+        description="List, show, verify and remove learned prompts (keys), or lay them out.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for do, name, summary in (
@@ -42,10 +43,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "check all of a key, and that it fits its backbone where that is at hand",
         ),
         (_remove, "remove", "remove a key of your own"),
+        (_gallery, "gallery", "write an HTML page of the keys, with sample predictions"),
     ):
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.set_defaults(do=do)
-        if do is not _list:
+        if do is _gallery:
+            _add_gallery(command)
+        elif do is not _list:
             place = "its name" if do is _remove else "its name, or its folder"
             command.add_argument("name", metavar="NAME", help=place)
         command.add_argument(
@@ -55,6 +59,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             help="look here before the shipped keys, instead of your own folder",
         )
     return parser.parse_args(argv)
+
+
+def _add_gallery(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--output", required=True, metavar="DIR", type=Path, help="where the page goes")
+    add("--key", metavar="NAME", help="show this key alone")
+    add("--data", metavar="DIR", type=Path, help="with --key: predict images of its task's folder")
+    add(
+        "--images", type=int, metavar="N", default=3,
+        help="sample predictions a key (default: %(default)s); 0: none, and no backbone is loaded",
+    )  # fmt: skip
 
 
 def _list(given: argparse.Namespace) -> int:
@@ -132,6 +147,27 @@ def _remove(given: argparse.Namespace) -> int:
 
     print(f"removed {remove_key(given.name, given.prompts_zoo)}")
     return 0
+
+
+def _gallery(given: argparse.Namespace) -> int:
+    from prompttune.zoo.store import find_key, list_keys
+
+    if given.data is not None and given.key is None:
+        raise InputError("--data goes with --key NAME: a folder has the images of one task")
+    if given.images < 0:
+        raise InputError(f"--images {given.images}: must not be negative")
+    if given.key is None:
+        keys = [entry.folder for entry in list_keys(given.prompts_zoo)]
+    else:
+        keys = [find_key(given.key, given.prompts_zoo)]
+
+    from prompttune.zoo.gallery import write_gallery
+
+    problems = write_gallery(given.output, keys, given.images, given.data)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(keys) - len(problems)} of {len(keys)} keys: {given.output / 'index.html'}")
+    return 1 if problems else 0
 
 
 def _summary(card: "Card") -> list[str]:

@@ -4,126 +4,37 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from prompttune.errors import InputError
-from prompttune.zoo.files import NAME
+from prompttune.zoo.parts import Backbone as Backbone
+from prompttune.zoo.parts import CardClass as CardClass
+from prompttune.zoo.parts import Data as Data
+from prompttune.zoo.parts import Group as Group
+from prompttune.zoo.parts import Initialisation as Initialisation
+from prompttune.zoo.parts import Line, Name, Part, Share, Utc
+from prompttune.zoo.parts import Normalisation as Normalisation
+from prompttune.zoo.parts import ScoreRow as ScoreRow
+from prompttune.zoo.parts import Scores as Scores
+from prompttune.zoo.parts import Tuning as Tuning
 
 if TYPE_CHECKING:
+    from prompttune.composition import Composition
     from prompttune.prompt import Prompt
 
 FORMAT_VERSION = 1
-FEATURES: frozenset[str] = frozenset()  # names that may stand in `required_features`
+GROUPS = "groups"
+FEATURES = frozenset({GROUPS})  # names that may stand in `required_features`
 MAX_PROMPTS, MAX_CANVAS, MAX_CLASSES = 64, 4096, 254
 NEAREST_TO_BLACK = 32
 """No palette colour lies nearer to the background's black than this (Euclidean, of 255)."""
 
 
-def _printable(text: str) -> str:
-    # Cards travel: a control code in one must not reach a terminal.
-    if not text.isprintable() or not text.strip():
-        raise ValueError("must be one printable line")
-    return text
-
-
-def _in_utc(date: datetime) -> datetime:
-    return date.astimezone(UTC).replace(microsecond=0)
-
-
-Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-Byte = Annotated[int, Field(ge=0, le=255)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-
-
-class _Part(BaseModel):
-    # Fields of later versions are kept, so that rewriting a card loses nothing.
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class CardClass(_Part):
-    """A foreground class: its name and its RGB palette colour, 0..255."""
-
-    name: Line
-    colour: tuple[Byte, Byte, Byte]
-
-
-class Backbone(_Part):
-    """The network a key was tuned on."""
-
-    name: Line
-    fingerprint: Line
-
-
-class Normalisation(_Part):
-    """What the network applies to pixel space: per channel mean and standard deviation."""
-
-    mean: tuple[Number, Number, Number]
-    std: tuple[Number, Number, Number]
-
-
-class Initialisation(_Part):
-    """What tuning started from; a key that started from a real image still contains it."""
-
-    kind: Literal["noise", "generated", "example"]
-    contains_real_image: bool
-
-
-class Data(_Part):
-    """What a key was tuned on: the numbers of images, and the hash that the format specifies."""
-
-    layout: Line
-    train: Annotated[int, Field(ge=0)]
-    val: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    generated: bool
-
-
-class ScoreRow(_Part):
-    """One row of a comparison; any other measure may stand beside these."""
-
-    mode: Line
-    prompts: int | None = None
-    dice: Share | None
-    dice_sd: Share | None = None
-    iou: Share | None
-    auc: Share | None = None
-    cldice: Share | None = None
-    seconds_per_image: Number | None = None
-
-
-class Scores(_Part):
-    """What one command measured on one split of one data set."""
-
-    data: Line
-    split: Line
-    command: Line
-    rows: tuple[ScoreRow, ...]
-
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return head and rows of a table for people, without the columns that no row fills."""
-        rows = [row.model_dump(include=set(ScoreRow.model_fields)) for row in self.rows]
-        head = [
-            field for field in ScoreRow.model_fields if any(row[field] is not None for row in rows)
-        ]
-        return head, [[_cell(row[field]) for field in head] for row in rows]
-
-
-class Card(_Part):
+class Card(Part):
     """All that a key says of itself; fields without a default are required in the file."""
 
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
@@ -145,16 +56,45 @@ class Card(_Part):
     library_version: Line
     date: Utc
     required_features: tuple[Line, ...] = ()
+    groups: Annotated[tuple[Group, ...], Field(min_length=2)] | None = None
     patch: Annotated[int, Field(ge=1)] | None = None
+    tuning: Tuning | None = None
     notes: str | None = None
+
+    def grouped(self) -> list[tuple[tuple[CardClass, ...], int]]:
+        """Return the classes and the number of images of each prompt, of which most keys have one.
+
+        A group's classes and images are the next ones.
+        """
+        if self.groups is None:
+            return [(self.classes, self.prompts)]
+        ends = list(accumulate(group.classes for group in self.groups))
+        starts = [0, *ends[:-1]]
+        return [
+            (self.classes[start:end], group.prompts)
+            for start, end, group in zip(starts, ends, self.groups, strict=True)
+        ]
+
+    @model_validator(mode="after")
+    def _consistent_groups(self) -> Self:
+        if (self.groups is not None) != (GROUPS in self.required_features):
+            raise ValueError("groups: go together with the required feature 'groups'")
+        if self.groups is None:
+            return self
+        if sum(group.classes for group in self.groups) != len(self.classes):
+            raise ValueError("groups: their classes must be all of the key's")
+        if sum(group.prompts for group in self.groups) != self.prompts:
+            raise ValueError("groups: their prompts must be all of the key's")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         colours = [entry.colour for entry in self.classes]
         if len({entry.name for entry in self.classes}) < len(colours):
             raise ValueError("classes must have distinct names")
-        if len(set(colours)) < len(colours):
-            raise ValueError("classes must have distinct colours")
+        for classes, _ in self.grouped():
+            if len({entry.colour for entry in classes}) < len(classes):
+                raise ValueError("classes must have distinct colours")
         if any(r * r + g * g + b * b < NEAREST_TO_BLACK**2 for r, g, b in colours):
             raise ValueError("a class has a colour that cannot be told from the background's black")
         real = self.initialisation.contains_real_image
@@ -167,7 +107,7 @@ class Card(_Part):
     @classmethod
     def of(
         cls,
-        prompt: "Prompt",
+        prompt: "Prompt | Composition",
         *,
         task: str,
         backbone: str,
@@ -177,11 +117,13 @@ class Card(_Part):
         licence: str = "Apache-2.0",
         patch: int | None = None,
         scores: Iterable[Scores] = (),
+        tuning: Tuning | None = None,
         notes: str | None = None,
         date: datetime | None = None,
     ) -> "Card":
         """Describe a learned prompt of S x S images: what the prompt itself knows is taken from it.
 
+        A composition becomes a key of groups; its prompts are alike in all but pixels and palette.
         `recipe` may hold paths and tuples; they are written as text and lists.
 
         Raises:
@@ -189,20 +131,27 @@ class Card(_Part):
         """
         from prompttune.pixels import MEAN, STD
 
-        named = zip(prompt.palette.classes, prompt.palette.colours, strict=True)
+        parts, first = prompt.parts, prompt.parts[0]
+        groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
         fields = {
             "format_version": FORMAT_VERSION,
-            "name": prompt.name,
+            "name": first.name,
             "task": task,
-            "classes": [{"name": name, "colour": colour} for name, colour in named],
-            "prompts": len(prompt.images),
-            "backbone": {"name": backbone, "fingerprint": prompt.fingerprint},
-            "canvas": prompt.images[0].shape[-1],
+            "classes": [
+                {"name": name, "colour": colour}
+                for part in parts
+                for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
+            ],
+            "prompts": sum(len(part.images) for part in parts),
+            "groups": groups if len(parts) > 1 else None,
+            "required_features": [GROUPS] if len(parts) > 1 else [],
+            "backbone": {"name": backbone, "fingerprint": first.fingerprint},
+            "canvas": first.images[0].shape[-1],
             "patch": patch,
-            "scale": prompt.scale,
+            "scale": first.scale,
             "normalisation": {"mean": MEAN, "std": STD},
-            "seg_type": prompt.seg_type,
-            "threshold": prompt.threshold,
+            "seg_type": first.seg_type,
+            "threshold": first.threshold,
             "initialisation": initialisation,
             "recipe": json.loads(json.dumps(dict(recipe), default=str)),
             "data": data,
@@ -210,12 +159,13 @@ class Card(_Part):
             "licence": licence,
             "library_version": _library_version(),
             "date": date or datetime.now(UTC),
+            "tuning": tuning,
             "notes": notes,
         }
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise InputError(f"key '{prompt.name}': {_first(error)}.") from None
+            raise InputError(f"key '{first.name}': {_first(error)}.") from None
 
     def own_dice(self) -> float | None:
         """Return the Dice of the key itself (row `tuned`) in the scores that were added last."""
@@ -274,12 +224,6 @@ def _check_version(raw: dict[str, Any], path: Path) -> None:
             f"{path}: the key requires {unknown[0]!a}, which this prompttune does not know: "
             "update prompttune."
         )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from prompttune.composition import Composition
 from prompttune.errors import InputError
 from prompttune.palette import Palette
 from prompttune.pixels import MEAN, STD
@@ -41,28 +42,34 @@ def check_savable(name: str, zoo: str | Path, overwrite: bool = False) -> None:
 
 
 def save_key(
-    prompt: Prompt,
+    prompt: Prompt | Composition,
     card: Card,
     zoo: str | Path,
     *,
     overwrite: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write `zoo/<prompt.name>/` with the key, its previews and README; return that folder.
+    """Write `zoo/<name>/` with the key, its previews and README; return that folder.
 
     The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
-    float16). A new key appears whole, by one rename of its folder; where a key is overwritten its
-    file is replaced first, by one rename.
+    float16); a composition is several, each for its own group of classes. A new key appears whole,
+    by one rename of its folder; where a key is overwritten its file is replaced first, by one
+    rename.
 
     Raises:
         InputError: a name that is not allowed or taken, a card that does not agree with the prompt,
             values that are not finite, a full or read-only disk. All is then as it was.
     """
-    check_savable(prompt.name, zoo, overwrite)
-    tensors = {"colours": _stack(prompt.colours, dtype), "images": _stack(prompt.images, dtype)}
-    _check_agreement(prompt, card, tensors)
-    folder = Path(zoo) / prompt.name
-    with staging(Path(zoo), prompt.name) as staged:
+    parts, name = prompt.parts, prompt.parts[0].name
+    check_savable(name, zoo, overwrite)
+    tensors = {
+        "colours": _stack([plane for part in parts for plane in part.colours], dtype),
+        "images": _stack([plane for part in parts for plane in part.images], dtype),
+    }
+    _check_tensors(tensors, card, name)
+    _check_agreement(parts, card)
+    folder = Path(zoo) / name
+    with staging(Path(zoo), name) as staged:
         write_synced(staged / KEY_FILE, _pack(tensors, card))
         # The previews show what a reader gets, and the key has passed a reader's checks.
         write_previews(staged, *load_key(staged))
@@ -72,8 +79,10 @@ def save_key(
 
 def load_key(
     path: str | Path, fingerprint: str | None = None, backbone: str = "the one in use"
-) -> tuple[Prompt, Card]:
+) -> tuple[Prompt | Composition, Card]:
     """Read a key, given as its folder or file, with every check of the format, as float32.
+
+    A key of groups is a composition of their prompts, any other one prompt.
 
     `fingerprint` is that of the network it will be used with, `backbone` its name for the error.
 
@@ -89,21 +98,30 @@ def load_key(
             f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
             f"use '{card.backbone.name}', or tune a key for '{backbone}'."
         )
-    tensors = _read_tensors(path)
-    prompt = Prompt(
-        images=tuple(tensors["images"].unbind(0)),
-        colours=tuple(tensors["colours"].unbind(0)),
-        palette=Palette(
-            classes=tuple(entry.name for entry in card.classes),
-            colours=tuple(entry.colour for entry in card.classes),
-        ),
-        scale=card.scale,
-        seg_type=card.seg_type,
-        threshold=card.threshold,
-        fingerprint=card.backbone.fingerprint,
-        name=card.name,
-    )
-    return prompt, card
+    parts = _split(_read_tensors(path), card)
+    return (parts[0] if card.groups is None else Composition(parts)), card
+
+
+def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
+    """Give each group its own classes and images."""
+    sizes = [prompts for _, prompts in card.grouped()]
+    halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
+    return [
+        Prompt(
+            images=tuple(images),
+            colours=tuple(colours),
+            palette=Palette(
+                classes=tuple(entry.name for entry in classes),
+                colours=tuple(entry.colour for entry in classes),
+            ),
+            scale=card.scale,
+            seg_type=card.seg_type,
+            threshold=card.threshold,
+            fingerprint=card.backbone.fingerprint,
+            name=card.name,
+        )
+        for (classes, _), (images, colours) in zip(card.grouped(), halves, strict=True)
+    ]
 
 
 def write_card(path: str | Path, card: Card) -> None:
@@ -131,7 +149,7 @@ def write_card(path: str | Path, card: Card) -> None:
         publish(staged, path.parent)
 
 
-def _stack(planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+def _stack(planes: list[Tensor], dtype: torch.dtype) -> Tensor:
     if dtype not in _DTYPES:
         raise InputError(f"a key holds float32 or float16, not {dtype}.")
     if len({plane.shape for plane in planes}) != 1:
@@ -139,30 +157,37 @@ def _stack(planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
     return torch.stack([plane.detach().cpu() for plane in planes]).to(dtype).contiguous()
 
 
-def _check_agreement(prompt: Prompt, card: Card, tensors: dict[str, Tensor]) -> None:
+def _check_tensors(tensors: dict[str, Tensor], card: Card, key: str) -> None:
     shape = (card.prompts, 3, card.canvas, card.canvas)
     for name, tensor in tensors.items():
         if tuple(tensor.shape) != shape:
             raise InputError(
-                f"key '{prompt.name}': its {name} are {shape_text(tuple(tensor.shape))}, "
+                f"key '{key}': its {name} are {shape_text(tuple(tensor.shape))}, "
                 f"but the card says {shape_text(shape)}."
             )
         if not torch.isfinite(tensor).all():
-            raise InputError(f"key '{prompt.name}': its {name} have values that are not finite.")
-    palette = prompt.palette
-    pairs: dict[str, tuple[Any, Any]] = {
-        "name": (prompt.name, card.name),
-        "classes": (tuple(palette.classes), tuple(entry.name for entry in card.classes)),
-        "palette": (tuple(palette.colours), tuple(entry.colour for entry in card.classes)),
-        "scale": (prompt.scale, card.scale),
-        "seg_type": (prompt.seg_type, card.seg_type),
-        "threshold": (prompt.threshold, card.threshold),
-        "fingerprint": (prompt.fingerprint, card.backbone.fingerprint),
-    }
-    for field, (own, said) in pairs.items():
+            raise InputError(f"key '{key}': its {name} have values that are not finite.")
+
+
+def _check_agreement(parts: tuple[Prompt, ...], card: Card) -> None:
+    said_of_each = card.grouped()
+    pairs: list[tuple[str, Any, Any]] = [("number of groups", len(parts), len(said_of_each))]
+    for prompt, (classes, images) in zip(parts, said_of_each, strict=False):
+        palette = prompt.palette
+        pairs += [
+            ("name", prompt.name, card.name),
+            ("classes", tuple(palette.classes), tuple(entry.name for entry in classes)),
+            ("palette", tuple(palette.colours), tuple(entry.colour for entry in classes)),
+            ("number of images", len(prompt.images), images),
+            ("scale", prompt.scale, card.scale),
+            ("seg_type", prompt.seg_type, card.seg_type),
+            ("threshold", prompt.threshold, card.threshold),
+            ("fingerprint", prompt.fingerprint, card.backbone.fingerprint),
+        ]
+    for field, own, said in pairs:
         if own != said:
             raise InputError(
-                f"key '{prompt.name}': its {field} is {own!r}, but the card says {said!r}."
+                f"key '{parts[0].name}': its {field} is {own!r}, but the card says {said!r}."
             )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from prompttune.composition import Composition
 from prompttune.pixels import to_uint8
 from prompttune.prompt import Prompt
 from prompttune.zoo.card import Card, Scores
@@ -17,13 +18,13 @@ SHOWN = 256  # pixels; smaller prompts are enlarged by a whole factor to at leas
 _GAP = 8
 
 
-def write_previews(folder: Path, prompt: Prompt, card: Card) -> None:
+def write_previews(folder: Path, prompt: Prompt | Composition, card: Card) -> None:
     """Write `images.png`, `colours.png`, `preview.png` (both side by side) and `README.md`.
 
     Values outside [0, 1] are shown clipped.
     """
-    images = [_enlarged(plane) for plane in prompt.images]
-    colours = [_enlarged(plane) for plane in prompt.colours]
+    images = [_enlarged(plane) for part in prompt.parts for plane in part.images]
+    colours = [_enlarged(plane) for part in prompt.parts for plane in part.colours]
     pairs = [list(pair) for pair in zip(images, colours, strict=True)]
     for name, rows in (("images", [images]), ("colours", [colours]), ("preview", pairs)):
         buffer = BytesIO()
@@ -47,9 +48,11 @@ def readme(card: Card) -> str:
         "task": card.task,
         "backbone": f"{card.backbone.name}, fingerprint `{card.backbone.fingerprint}`",
         "prompts": f"{card.prompts} of {card.canvas} x {card.canvas} pixels, {scale}",
+        **_groups(card),
         "started from": kept or f"{card.initialisation.kind}; it contains no real image",
         "tuned on": f"{card.data.layout}{generated}: {card.data.train} images, "
         f"chosen on {card.data.val} others",
+        **_tuning(card),
         "licence": card.licence,
         "made": f"{card.date:%Y-%m-%d}, prompttune {card.library_version}",
     }
@@ -67,6 +70,19 @@ def readme(card: Card) -> str:
         f"Recipe:\n\n```json\n{json.dumps(card.recipe, indent=2, sort_keys=True)}\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _groups(card: Card) -> dict[str, str]:
+    if card.groups is None:
+        return {}
+    counts = " + ".join(str(group.classes) for group in card.groups)
+    return {"groups": f"{counts} classes, each group with prompts of its own"}
+
+
+def _tuning(card: Card) -> dict[str, str]:
+    if card.tuning is None:
+        return {}
+    return {"took": f"{card.tuning.seconds:.0f} s in {card.tuning.precision}"}
 
 
 def _scores(scores: Scores) -> str:

@@ -11,6 +11,7 @@ from prompttune.zoo.files import DERIVED, KEY_FILE, check_name, is_name, key_fil
 from prompttune.zoo.header import load_card
 
 if TYPE_CHECKING:
+    from prompttune.composition import Composition
     from prompttune.prompt import Prompt
 
 
@@ -61,9 +62,12 @@ def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) ->
     raise _unknown(text, zoos)
 
 
-def load_prompt(name_or_folder: str | Path, prompts_zoo: str | Path | None = None) -> "Prompt":
+def load_prompt(
+    name_or_folder: str | Path, prompts_zoo: str | Path | None = None
+) -> "Prompt | Composition":
     """Load a key from the zoo (by name) or from anywhere (by its folder or file).
 
+    A key whose classes are shared among groups is a composition of their prompts.
     `prompts_zoo` is searched before the shipped keys, instead of the user's own folder.
 
     Raises:

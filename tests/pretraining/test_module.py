@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.data.batches import Share, StepSampler, collate
 from prompttune.errors import InputError
-from prompttune.pretraining.batches import Share, StepSampler, collate
 from prompttune.pretraining.module import _join, colouring_loss
 from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
 

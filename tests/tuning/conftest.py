@@ -1,5 +1,7 @@
 """A small random backbone and a small task, as quick as tuning can be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,31 @@ def network() -> SegGPT:
         torch.nn.init.normal_(parameter, std=0.2)
     network.fingerprint = "f" * 64
     return network.eval().requires_grad_(False)
+
+
+CLASSES = ("a", "b", "c", "d", "e")
+
+
+@pytest.fixture
+def grouped(recipe: Recipe) -> Recipe:
+    """Five classes, at most two a prompt: groups of 2, 2 and 1."""
+    return replace(recipe, classes=CLASSES, group=2)
+
+
+@pytest.fixture
+def many() -> TaskData:
+    """Images that show two or three of the five classes; the fifth none of them shows."""
+    parts = [[stripes(seed) for seed in seeds] for seeds in (range(4), range(4, 6), range(6, 8))]
+    return TaskData(*parts, "stripes", "generated", generated=True)
+
+
+def stripes(seed: int) -> LoadedSample:
+    class_map = np.zeros((40, 40), np.uint8)
+    for row in range(4):
+        class_map[10 * row : 10 * row + 6, 5:35] = (row + seed) % 4 + 1 if row % 2 else seed % 2 + 1
+    class_map[:, 38:] = 255
+    noise = np.random.default_rng(seed).integers(0, 60, (40, 40, 3), dtype=np.uint8)
+    return LoadedSample(f"stripes-{seed}", noise + 45 * (class_map % 5)[..., None], class_map)
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ QUIET = Machine(progress=False)
 
 
 def pixels(prompt) -> torch.Tensor:
-    return torch.cat([*prompt.images, *prompt.colours])
+    halves = [half for part in prompt.parts for half in (part.images, part.colours)]
+    return torch.cat([plane for half in halves for plane in half])
 
 
 def test_network_stays_bit_identical_in_eval_and_without_gradients(
@@ -66,7 +67,7 @@ def test_tuning_gains_on_images_that_it_has_not_seen(data, tmp_path) -> None:
 
     def loss(prompt: Prompt) -> float:
         with torch.no_grad():
-            answer = LearnablePrompt(prompt, canvas, "both", True)(network, crops["image"])
+            (answer,) = LearnablePrompt(prompt, canvas, "both", True)(network, crops["image"])
         return dice_loss(prompt.palette.scores(answer), crops["class_map"]).item()
 
     tuned = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
@@ -90,7 +91,14 @@ def test_one_seed_gives_one_key_and_another_another(network, recipe, data, tmp_p
     assert not torch.equal(first, other)
 
 
-def test_a_broken_run_resumes_to_the_same_key(network, recipe, data, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("kind", ["one", "groups", "disturbed"])
+def test_a_broken_run_resumes_to_the_same_key(
+    network, recipe, grouped, data, many, tmp_path, monkeypatch, kind: str
+) -> None:
+    if kind == "groups":
+        recipe, data = grouped, many
+    if kind == "disturbed":
+        recipe = replace(recipe, jitter=0.1, dropout=0.1)
     whole = tune(recipe, network, data, tmp_path / "whole", QUIET)
     step = PromptTuning.training_step
 
@@ -105,6 +113,7 @@ def test_a_broken_run_resumes_to_the_same_key(network, recipe, data, tmp_path, m
     monkeypatch.undo()
     resumed = tune(recipe, network, data, tmp_path / "broken", QUIET, resume=True)
     assert torch.equal(pixels(whole.prompt), pixels(resumed.prompt))
+    assert resumed.seconds > 0
     assert (whole.step, whole.val_dice) == (resumed.step, resumed.val_dice)
     finished = tune(recipe, network, data, tmp_path / "broken", QUIET, resume=True)
     assert torch.equal(pixels(whole.prompt), pixels(finished.prompt))

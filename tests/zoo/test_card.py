@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prompttune.errors import InputError
-from prompttune.zoo.card import Card, Scores, read_json, write_json
+from prompttune.zoo.card import Card, Scores, Tuning, read_json, write_json
 
 REQUIRED = ["format_version", "name", "task", "classes", "prompts", "backbone", "canvas", "scale"]
 REQUIRED += ["normalisation", "seg_type", "threshold", "initialisation", "recipe", "data", "scores"]
@@ -165,6 +165,46 @@ def test_an_example_of_generated_data_is_no_real_image(raw: dict[str, Any]) -> N
     raw["data"]["generated"] = True
     raw["initialisation"] = {"kind": "example", "contains_real_image": False}
     assert not read(raw).initialisation.contains_real_image
+
+
+def grouped(raw: dict[str, Any], **change: Any) -> dict[str, Any]:
+    """Share the two classes and two images of the card among two groups."""
+    groups = {"groups": [{"classes": 1, "prompts": 1}] * 2, "required_features": ["groups"]}
+    return raw | groups | change
+
+
+def test_groups_have_the_next_classes_and_images(raw: dict[str, Any]) -> None:
+    assert [(len(c), n) for c, n in read(raw).grouped()] == [(2, 2)]
+    raw["classes"][1]["colour"] = raw["classes"][0]["colour"]  # another group's
+    assert [([c.name for c in classes], n) for classes, n in read(grouped(raw)).grouped()] == [
+        (["vessel"], 1),
+        (["disc"], 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"groups": [{"classes": 2, "prompts": 1}] * 2}, "classes must be all"),
+        ({"groups": [{"classes": 1, "prompts": 2}] * 2}, "prompts must be all"),
+        ({"groups": [{"classes": 2, "prompts": 2}]}, "card field 'groups'"),
+        ({"groups": [{"classes": 0, "prompts": 1}] * 2}, r"card field 'groups\.0\.classes'"),
+        ({"required_features": []}, "go together"),
+        ({"groups": None}, "go together"),
+        ({"classes": [{"name": n, "colour": [9, 99, 9]} for n in "ab"], "groups": None,
+          "required_features": []}, "distinct colours"),
+    ],
+)  # fmt: skip
+def test_groups_that_do_not_add_up(raw: dict[str, Any], change: dict[str, Any], match: str) -> None:
+    refused(grouped(raw, **change), match)
+
+
+def test_tuning_says_precision_and_seconds(raw: dict[str, Any]) -> None:
+    assert read(raw).tuning is None
+    read_back = read(raw | {"tuning": {"precision": "bf16", "seconds": 61.5}}).tuning
+    assert read_back == Tuning(precision="bf16", seconds=61.5)
+    for wrong in ({"precision": "fp8", "seconds": 1}, {"precision": "bf16", "seconds": -1}):
+        refused(raw | {"tuning": wrong}, "card field 'tuning")
 
 
 def test_several_errors_are_one_line(raw: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from prompttune.composition import Composition
 from prompttune.errors import InputError
+from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.zoo import files
-from prompttune.zoo.card import Scores
+from prompttune.zoo.card import Card, Scores
 from prompttune.zoo.header import MAX_HEADER, load_card
 from prompttune.zoo.key import check_savable, load_key, save_key, write_card
 
@@ -65,6 +68,60 @@ def test_the_file_is_what_safetensors_reads(make: Make, tmp_path: Path) -> None:
         assert file.metadata()["format"] == "prompttune-key"
         assert json.loads(file.metadata()["card"])["canvas"] == 16
     assert (8 + struct.unpack("<Q", path.read_bytes()[:8])[0]) % 8 == 0
+
+
+def composed(make: Make, **change: Any) -> tuple[Composition, Card]:
+    """Two prompts of two images and two classes each, as one key."""
+    one, card = make()
+    palette = Palette(("fovea", "cup"), one.palette.colours)
+    halves = ([2 - plane for plane in half] for half in (one.images, one.colours))
+    other = replace(one, **dict(zip(("images", "colours"), halves, strict=True)), palette=palette)
+    both = Composition([one, replace(other, **change)])
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    return both, Card.of(both, backbone="seggpt-tiny", **fields)
+
+
+def test_groups_are_kept_in_one_file_and_come_back(make: Make, tmp_path: Path) -> None:
+    both, card = composed(make)
+    assert (card.prompts, len(card.classes), card.required_features) == (4, 4, ("groups",))
+    folder = save_key(both, card, tmp_path)
+    loaded, its_card = load_key(folder)
+    assert its_card == card
+    assert isinstance(loaded, Composition)
+    assert loaded.palette.classes == ("vessel", "disc", "fovea", "cup")
+    for part, ours in zip(loaded.parts, both.parts, strict=True):
+        assert part.palette == ours.palette
+        assert (part.name, part.scale, part.threshold) == ("retina", 0.5, 0.4)
+        assert torch.equal(torch.stack(part.images), torch.stack(ours.images))
+        assert torch.equal(torch.stack(part.colours), torch.stack(ours.colours))
+    with safe_open(folder / "prompt.safetensors", framework="np") as file:
+        expected = torch.stack([plane for part in both.parts for plane in part.images])
+        assert np.array_equal(file.get_tensor("images"), expected.numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "match"), [({"threshold": 0.9}, "threshold is 0.9"), ({"scale": 1.0}, "scale is 1")]
+)
+def test_groups_differ_in_pixels_and_palette_alone(
+    make: Make, tmp_path: Path, change: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        save_key(*composed(make, **change), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_of_another_number_of_groups(make: Make, tmp_path: Path) -> None:
+    both, card = composed(make)
+    alone = card.model_copy(update={"groups": None, "required_features": ()})
+    with pytest.raises(InputError, match="number of groups is 2, but the card says 1"):
+        save_key(both, alone, tmp_path)
+
+
+def test_the_shipped_key_is_read() -> None:
+    prompt, card = load_key(Path(__file__).parents[2] / "prompts_zoo" / "retina")
+    assert isinstance(prompt, Prompt)
+    assert (card.groups, card.tuning, card.required_features) == (None, None, ())
+    assert prompt.palette.classes == ("vessel",)
 
 
 def test_whole_image_key_has_no_scale(make: Make, tmp_path: Path) -> None:

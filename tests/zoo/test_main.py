@@ -146,9 +146,26 @@ def test_remove(key: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not key.exists()
 
 
+def test_gallery(make: Make, key: Path, tmp_path: Path, capsys: Any) -> None:
+    cells = save_key(*make("cells"), key.parent)
+    given = ["gallery", "--images", "0", "--output", str(tmp_path / "out")]
+    assert main(given) == 0
+    assert f"2 of 2 keys: {tmp_path / 'out' / 'index.html'}" in capsys.readouterr().out
+    assert main([*given, "--key", "cells"]) == 0
+    assert 'id="retina"' not in (tmp_path / "out" / "index.html").read_text()
+    (cells / "prompt.safetensors").write_bytes(b"oops")
+    assert main(given) == 1
+    assert str(cells) in capsys.readouterr().err
+    assert 'id="retina"' in (tmp_path / "out" / "index.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["gallery", "--output", "out", "--key", "retnia"], "Did you mean 'retina'?"),
+        (["gallery", "--output", "out", "--data", "eyes"], "--data goes with --key"),
+        (["gallery", "--output", "out", "--images", "-1"], "must not be negative"),
+        (["gallery"], "--output"),
         (["show", "retnia"], "Did you mean 'retina'?"),
         (["verify", "retnia"], "Did you mean 'retina'?"),
         (["remove", "retnia"], "Did you mean 'retina'?"),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from prompttune.zoo.card import Initialisation, Scores
+from prompttune.zoo.card import Group, Initialisation, Scores, Tuning
 from prompttune.zoo.key import load_key, save_key
 from prompttune.zoo.previews import readme
 
@@ -88,3 +88,11 @@ def test_readme_warns_of_a_real_image(make: Make) -> None:
 def test_readme_of_a_whole_image_key(make: Make) -> None:
     _, card = make(scale=None)
     assert "queries are fitted whole" in readme(card)
+
+
+def test_readme_says_how_groups_and_tuning_were(make: Make) -> None:
+    _, card = make(tuning=Tuning(precision="bf16", seconds=61.4))
+    assert "| took | 61 s in bf16 |" in readme(card)
+    assert "groups" not in readme(card)
+    groups = (Group(classes=6, prompts=1), Group(classes=4, prompts=1))
+    assert "| groups | 6 + 4 classes" in readme(card.model_copy(update={"groups": groups}))

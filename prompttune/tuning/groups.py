@@ -1,0 +1,66 @@
+"""Classes in groups: more of them than one prompt's colours can carry are shared among several."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, overload
+
+import numpy as np
+
+from prompttune.composition import Composition
+from prompttune.data.layouts import LoadedSample
+from prompttune.palette import IGNORE
+from prompttune.prompt import Prompt
+
+
+def class_groups(classes: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    """Share classes, in their order, among as few groups as can be, as evenly as can be.
+
+    Args:
+        classes: names.
+        most: classes of a group; 0: no limit.
+    """
+    count = -(-len(classes) // most) if most else 1
+    parts = np.array_split(np.arange(len(classes)), count)
+    return [tuple(classes[index] for index in part) for part in parts]
+
+
+def relabelling(classes: Sequence[str], own: Sequence[str]) -> np.ndarray:
+    """Return the table from class indices among `classes` to those among `own`, `256 uint8`.
+
+    Classes that are not `own` are background; 255 (ignore) stays.
+    """
+    table = np.zeros(IGNORE + 1, np.uint8)
+    table[IGNORE] = IGNORE
+    for index, name in enumerate(classes, 1):
+        table[index] = own.index(name) + 1 if name in own else 0
+    return table
+
+
+class Relabelled(Sequence[LoadedSample]):
+    """Samples whose class maps go through a table when they are asked for."""
+
+    def __init__(self, samples: Sequence[LoadedSample], table: np.ndarray) -> None:
+        self.samples, self.table = samples, table
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[LoadedSample]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> LoadedSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Relabelled": ...
+    def __getitem__(self, index: Any) -> Any:
+        chosen = self.samples[index]
+        if isinstance(index, slice):
+            return Relabelled(chosen, self.table)
+        return replace(chosen, class_map=self.table[chosen.class_map])
+
+
+def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition:
+    """Return a prompt, or every prompt of a composition, with some fields replaced."""
+    if isinstance(prompt, Prompt):
+        return replace(prompt, **fields)
+    return Composition(replace(part, **fields) for part in prompt.parts)
