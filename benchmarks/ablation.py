@@ -18,7 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-SETS = {"retina": "retina-drive", "cracks": "road-cracks", "membranes": "em-membranes"}
+SETS = {
+    "retina": "retina-drive",
+    "aerial": "aerial-roads",
+    "cracks": "road-cracks",
+    "membranes": "em-membranes",
+}
 """From a task to its folder in --data."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},

@@ -21,7 +21,14 @@ from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.segmenter import Segmenter
 from prompttune.zoo.card import Card
-from prompttune.zoo.gallery_page import MARK, Learned, Prediction, ShownKey, css, render_gallery
+from prompttune.zoo.gallery_page import (
+    MARK,
+    Learned,
+    Prediction,
+    ShownKey,
+    css,
+    render_gallery,
+)
 from prompttune.zoo.key import load_key
 
 PAGE, PICTURES, STAGE = "index.html", "pictures", ".unfinished"
