@@ -116,14 +116,16 @@ def table(args: argparse.Namespace, scores: dict[str, list[dict[str, float]]], l
         "# What each part of in-context colouring is worth\n\n"
         f"One-shot Dice (J for the videos) on at most {args.limit} test images a class of kinds "
         f"that were not trained on, mean of {args.choices} examples; each variant trained from "
-        f"nothing on {samples:,} samples at a canvas of 32, {args.seeds} seeds: mean, ± half the "
-        f"range.\n\n`{line}`\n\n" + "\n".join(rows) + "\n"
+        f"nothing on {samples:,} samples at a canvas of 32, seeds: {args.seeds}"
+        f"{' (mean, ± half the range)' if args.seeds > 1 else ''}.\n\n`{line}`\n\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 
 def _cell(values: list[float]) -> str:
-    half = (max(values) - min(values)) / 2
-    return f"{statistics.fmean(values):.3f} ± {half:.3f}"
+    mean = f"{statistics.fmean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {(max(values) - min(values)) / 2:.3f}"
 
 
 def _row(cells: list[str]) -> str:
