@@ -24,7 +24,8 @@ class StepProgress(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, at the step where a resumed run goes on."""
         if trainer.is_global_zero:
-            self._bar = _open(self._title, trainer.max_steps, trainer.global_step)
+            ends = trainer.max_steps if trainer.max_steps > 0 else None  # else the time ends it
+            self._bar = _open(self._title, ends, trainer.global_step)
             self._shown = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -62,7 +63,7 @@ class _Bar(Protocol):
     def close(self) -> None: ...
 
 
-def _open(title: str, total: int, done: int) -> _Bar:
+def _open(title: str, total: int | None, done: int) -> _Bar:
     try:
         return _RichBar(title, total, done)
     except ImportError:
@@ -72,7 +73,7 @@ def _open(title: str, total: int, done: int) -> _Bar:
 class _RichBar:
     interval = 0.2
 
-    def __init__(self, title: str, total: int, done: int) -> None:
+    def __init__(self, title: str, total: int | None, done: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -93,11 +94,12 @@ class _RichBar:
 class _Lines:
     interval = 10.0
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int | None) -> None:
         self._title, self._total = title, total
 
     def show(self, step: int, values: str) -> None:
-        print(f"{self._title} {step}/{self._total} steps, {values}", file=sys.stderr, flush=True)
+        of_all = f"/{self._total}" if self._total else ""
+        print(f"{self._title} {step}{of_all} steps, {values}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         pass

@@ -142,7 +142,7 @@ def _trainer(budget: Budget, device: torch.device, best: ModelCheckpoint, title:
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
-        max_steps=ENDLESS,
+        max_steps=-1,
         max_time=timedelta(seconds=budget.seconds),
         val_check_interval=budget.val_every,
         check_val_every_n_epoch=None,
