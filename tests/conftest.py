@@ -1,10 +1,12 @@
-"""Shared by all tests: one thread a process, and real data where it lies beside the checkout."""
+"""Shared by all tests: one thread a process, `rle_oracle`, and real data beside the checkout."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent))
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -2,24 +2,22 @@
 
 import json
 import math
-import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.errors import InputError
-from prompttune.evaluation import page
+from prompttune.evaluation import page, staging
 from prompttune.evaluation.comparison import RowScores, Trial
 from prompttune.evaluation.metrics import Metrics, or_zero
 from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
+from prompttune.evaluation.staging import PAGE, PICTURES
 from prompttune.palette import Palette
 from prompttune.zoo.card import ScoreRow, Scores
 
-JSON, PAGE, PICTURES, STAGE = "comparison.json", "index.html", "pictures", ".unfinished"
+JSON = "comparison.json"
 SCORING = (
     "Every row is scored alike: the same tiles at the same scale, the same overlap, and the "
     "decision threshold with the best mean Dice on the validation images. Values are means over "
@@ -114,57 +112,17 @@ def write_report(folder: Path, comparison: Comparison) -> None:
     (folder / JSON).write_text(text + "\n", encoding="utf-8")
 
 
-@contextmanager
-def staged(output: Path) -> Iterator[Path]:
-    """Give an empty folder inside `output`, and move what was written there to `output` at the end.
+def staged(output: Path) -> AbstractContextManager[Path]:
+    """Stage a comparison, see `prompttune.evaluation.staging.staged`."""
+    return staging.staged(output, "comparison", _is_comparison)
 
-    Entered before the work, so that an output that cannot be written is known at once. If the work
-    fails, `output` stays as it was.
 
-    Raises:
-        InputError: `output` is a file, or a folder with anything but an earlier comparison in it.
-    """
-    _check_output(output)
-    stage = output / STAGE
-    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
-    stage.mkdir(parents=True)
+def _is_comparison(folder: Path) -> bool:
     try:
-        yield stage
-        _publish(stage, output)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not any(output.iterdir()):
-            output.rmdir()
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; --output names a folder")
-    if not output.is_dir() or {path.name for path in output.iterdir()} <= {STAGE}:
-        return
-    try:
-        earlier = json.loads((output / JSON).read_text(encoding="utf-8"))
+        earlier = json.loads((folder / JSON).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        earlier = None
-    if not isinstance(earlier, dict) or "rows" not in earlier:
-        raise InputError(
-            f"{output}: is not empty and holds no earlier comparison; choose another --output"
-        )
-
-
-def _publish(stage: Path, output: Path) -> None:
-    """Move every file, page and JSON last: they never name a picture that is not there yet."""
-    files = [path for path in stage.rglob("*") if path.is_file()]
-    for path in files:
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-    (output / PICTURES).mkdir(exist_ok=True)
-    for path in sorted(files, key=lambda path: path.parent == stage):
-        os.replace(path, output / path.relative_to(stage))
-    fresh = {path.name for path in files}
-    for path in (output / PICTURES).glob("*.png"):
-        if path.name not in fresh:
-            path.unlink()
+        return False
+    return isinstance(earlier, dict) and "rows" in earlier
 
 
 def _describe_row(row: RowScores, names: Sequence[str]) -> dict:

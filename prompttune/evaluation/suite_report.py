@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 from prompttune.errors import InputError
 from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.suite_trials import Setting, Trial
+from prompttune.outputs import whole_file
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
 BASELINES = ("all-foreground", "nearest-colour")
@@ -65,10 +65,9 @@ def _line(entry: tuple[str, dict[str, Any]]) -> str:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name first, so that it is never half there."""
-    stage = path.with_name(f".{path.name}.unfinished")
-    stage.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(stage, path)
+    """Write a file that is never half there."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def describe_backbone(

@@ -1,9 +1,6 @@
 """A page of keys: what each has learned, what it gained, and what it predicts."""
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from prompttune.errors import InputError
 from prompttune.evaluation.metrics import counted_pixels, measure
 from prompttune.evaluation.page import format_score
 from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
+from prompttune.evaluation.staging import PAGE, PICTURES, staged
 from prompttune.pixels import to_uint8
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
@@ -31,7 +29,6 @@ from prompttune.zoo.gallery_page import (
 )
 from prompttune.zoo.key import load_key
 
-PAGE, PICTURES, STAGE = "index.html", "pictures", ".unfinished"
 _NEEDED = ("seed", "val_fraction", "mask_values", "scale", "overlap")
 """What a card's recipe must say to find and read the images that the key was not tuned on."""
 
@@ -54,7 +51,7 @@ def write_gallery(
     """
     backbones: dict[str, Segmenter] = {}
     shown, problems = [], []
-    with staged(output) as stage:
+    with staged(output, "gallery", _is_gallery) as stage:
         (stage / PICTURES).mkdir()
         for key in keys:
             try:
@@ -92,50 +89,9 @@ def _shown(
     return ShownKey(name, card, learned, predictions, about, _colours(prompt))
 
 
-@contextmanager
-def staged(output: Path) -> Iterator[Path]:
-    """Give an empty folder inside `output`, and move what was written there to `output` at the end.
-
-    Raises:
-        InputError: `output` is a file, or a folder with anything but an earlier gallery in it.
-    """
-    _check_output(output)
-    stage = output / STAGE
-    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
-    stage.mkdir(parents=True)
-    try:
-        yield stage
-        _publish(stage, output)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not any(output.iterdir()):
-            output.rmdir()
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; --output names a folder")
-    if not output.is_dir() or {path.name for path in output.iterdir()} <= {STAGE}:
-        return
-    page = output / PAGE
-    if not page.is_file() or MARK.encode() not in page.read_bytes():
-        raise InputError(
-            f"{output}: is not empty and holds no earlier gallery; choose another --output"
-        )
-
-
-def _publish(stage: Path, output: Path) -> None:
-    """Move every file, the page last: it never names a picture that is not there yet."""
-    files = [path for path in stage.rglob("*") if path.is_file()]
-    (output / PICTURES).mkdir(exist_ok=True)
-    for path in sorted(files, key=lambda path: path.parent == stage):
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(path, output / path.relative_to(stage))
-    fresh = {path.name for path in files}
-    for path in (output / PICTURES).glob("*.png"):
-        if path.name not in fresh:
-            path.unlink()
+def _is_gallery(folder: Path) -> bool:
+    page = folder / PAGE
+    return page.is_file() and MARK.encode() in page.read_bytes()
 
 
 def _samples(card: Card, count: int, data: Path | None) -> tuple[Sequence[LoadedSample], str]:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from rle_oracle import slow_counts, slow_text
 
 from prompttune.data.annotations_outlines import Bitmap, Polygons, Runs, fill_polygon
 from prompttune.data.rle import decode_counts, decode_runs
@@ -65,30 +66,6 @@ def test_neighbours_share_no_pixel_and_leave_none() -> None:
     for first, second in pairwise(fan):
         total += fill_polygon(np.stack([first, second, corners[0]]), 30, 30)
     assert (total == 1).all()
-
-
-def slow_counts(mask: np.ndarray) -> list[int]:
-    """Run lengths down the columns, the first of zeros."""
-    counts, value = [0], False
-    for pixel in mask.T.ravel():
-        if bool(pixel) != value:
-            counts.append(0)
-            value = not value
-        counts[-1] += 1
-    return counts
-
-
-def slow_text(counts: list[int]) -> str:
-    """Write run lengths as COCO's text: base 32 with a sign, differences from the fourth on."""
-    text = ""
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        more = True
-        while more:
-            bits, value = value & 31, value >> 5
-            more = value != (-1 if bits & 16 else 0)
-            text += chr(48 + bits + (32 if more else 0))
-    return text
 
 
 @pytest.mark.parametrize("seed", range(4))

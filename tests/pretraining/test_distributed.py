@@ -1,12 +1,11 @@
 """Two processes take the step that one takes with the same batch."""
 
-import multiprocessing
-import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from two_processes import run_by_two
 
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.optimisers import OptimiserConfig
@@ -21,26 +20,9 @@ SMALL = SegGPTConfig(
 RECIPE = PretrainRecipe(SMALL, max_steps=1, batch=6, workers=0, precision="32-true")
 
 
-def process(rank: int, port: int, recipe: PretrainRecipe, output: Path) -> None:
+def train(_: int, recipe: PretrainRecipe, output: Path) -> None:
     """Be one of two processes (run in a child)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCAL_RANK", str(rank))
-        patch.setenv("MASTER_ADDR", "127.0.0.1")
-        patch.setenv("MASTER_PORT", str(port))
-        pretrain(recipe, None, output, Machine("cpu", devices=2))
-
-
-def train_by_two(recipe: PretrainRecipe, output: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")
-    children = [fork.Process(target=process, args=(i, port, recipe, output)) for i in range(2)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0, 0]
+    pretrain(recipe, None, output, Machine("cpu", devices=2))
 
 
 def gradients(output: Path) -> list[torch.Tensor]:
@@ -60,7 +42,7 @@ def test_first_gradients_are_those_of_one_process(
     """Weights of samples differ, so a mean over processes of means over pixels would not do."""
     recipe = replace(RECIPE, optimiser=OptimiserConfig(clip=clip), accumulate=accumulate)
     pretrain(replace(recipe, accumulate=1), None, tmp_path / "one", Machine("cpu"))
-    train_by_two(recipe, tmp_path / "two")
+    run_by_two(train, recipe, tmp_path / "two")
     one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")
     norm = torch.stack([each.norm() for each in one]).norm().item()
     assert norm == pytest.approx(0.1, rel=1e-3) if clip == 0.1 else norm > 0.1

@@ -1,12 +1,11 @@
 """Two processes take the steps that one takes with the same batch."""
 
-import multiprocessing
-import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from two_processes import run_by_two
 
 from prompttune.errors import InputError
 from prompttune.tuning.devices import check_devices, take_own_device
@@ -15,27 +14,10 @@ from prompttune.tuning.run import CHECKPOINT, PROGRESS, Machine, tune
 QUIET = Machine(progress=False)
 
 
-def process(rank: int, port: int, output: Path, recipe, network, data) -> None:
+def tune_one(rank: int, output: Path, recipe, network, data) -> None:
     """Be one of two processes (run in a child)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCAL_RANK", str(rank))
-        patch.setenv("MASTER_ADDR", "127.0.0.1")
-        patch.setenv("MASTER_PORT", str(port))
-        tuned = tune(recipe, network, data, output, replace(QUIET, devices=2))
-        torch.save((tuned.prompt.parts[0].images[0], tuned.val_dice), output / f"rank-{rank}.pt")
-
-
-def tune_by_two(output: Path, *task) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")
-    children = [fork.Process(target=process, args=(i, port, output, *task)) for i in range(2)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0, 0]
+    tuned = tune(recipe, network, data, output, replace(QUIET, devices=2))
+    torch.save((tuned.prompt.parts[0].images[0], tuned.val_dice), output / f"rank-{rank}.pt")
 
 
 def gradients(output: Path) -> list[torch.Tensor]:
@@ -53,7 +35,7 @@ def test_the_first_gradients_are_those_of_one_process(
     recipe, data = (recipe, data) if kind == "one" else (grouped, many)
     recipe = replace(recipe, max_steps=1, batch=3, val_crops=5, foreground_weight=3.0, jitter=0.05)
     tuned = tune(recipe, network, data, tmp_path / "one", QUIET)
-    tune_by_two(tmp_path / "two", recipe, network, data)
+    run_by_two(tune_one, tmp_path / "two", recipe, network, data)
     one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")
     assert len(one) == 2
     for ours, theirs in zip(one, two, strict=True):

@@ -61,7 +61,8 @@ class PackedFiles:
                 self.content = {name: packed.read(name) for name in packed.namelist()}
             manifest = json.loads(self.content[MANIFEST])
             version, self.sets = manifest["version"], manifest["sets"]
-        except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as error:
+            # RuntimeError: encrypted, or compressed in a way that zipfile does not know.
             raise InputError(
                 f"{path}: no packed pool; `python -m prompttune.pretraining pack` makes one"
             ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rle_oracle import slow_counts, slow_text
 
 from prompttune.data.rle import decode_counts
 from prompttune.errors import InputError
@@ -13,31 +14,6 @@ from prompttune.pretraining.sources.coco import decode_segment
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
 
 HEIGHT, WIDTH = 40, 60
-
-
-def slow_counts(mask: np.ndarray) -> list[int]:
-    """Run lengths down the columns, the first of zeros."""
-    counts, value = [0], False
-    for x in range(mask.shape[1]):
-        for y in range(mask.shape[0]):
-            if bool(mask[y, x]) != value:
-                counts.append(0)
-                value = not value
-            counts[-1] += 1
-    return counts
-
-
-def slow_text(counts: list[int]) -> str:
-    """Write run lengths as COCO's text: base 32 with a sign, differences from the fourth on."""
-    text = ""
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        more = True
-        while more:
-            bits, value = value & 31, value >> 5
-            more = value != (-1 if bits & 16 else 0)
-            text += chr(48 + bits + (32 if more else 0))
-    return text
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,5 +1,6 @@
 """Pools: folders of every layout, packed files, and what is wrong with them."""
 
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from PIL import Image
 from prompttune.errors import InputError
 from prompttune.pretraining.__main__ import main
 from prompttune.pretraining.pairs import Mix, PairDataset
+from prompttune.pretraining.sources.packed import MANIFEST
 from prompttune.pretraining.sources.packing import pack
 from prompttune.pretraining.sources.png import decode_indices
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
@@ -104,7 +106,17 @@ def test_wrong_pools_are_one_clear_error(pool: Path, tmp_path: Path) -> None:
     sets = [SetConfig("set")]
     pack(pool, sets, tmp_path / "pool.zip")
     (tmp_path / "text.zip").write_text("no zip")
+    with zipfile.ZipFile(tmp_path / "list.zip", "w") as other:
+        other.writestr(MANIFEST, "[]")
+    packed = (tmp_path / "list.zip").read_bytes()
+    # Flag bit 0, in both headers: encrypted. zipfile cannot write such a file itself.
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = packed.index(mark) + offset
+        packed = packed[:place] + bytes([packed[place] | 1]) + packed[place + 1 :]
+    (tmp_path / "locked.zip").write_bytes(packed)
     wrong = [
+        (tmp_path / "list.zip", sets, "no packed pool"),
+        (tmp_path / "locked.zip", sets, "no packed pool"),
         (tmp_path / "nowhere", sets, "no such folder"),
         (tmp_path / "text.zip", sets, "no packed pool"),
         (tmp_path / "pool.zip", [SetConfig("other")], "there are set"),
