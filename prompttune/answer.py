@@ -44,6 +44,7 @@ class Part:
     ) -> None:
         self.prompt = prompt
         own_size, scale = (image.shape[0], image.shape[1]), prompt.scale
+        canvas = prompt.canvas or canvas
         self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
         self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
         self.canvas = canvas
@@ -112,16 +113,16 @@ class Question:
 def answered(
     questions: Iterable[Question],
     run: Callable[[list[Window]], None],
-    batch_size: Callable[[int], int],
+    batch_size: Callable[[int, int], int],
 ) -> Iterator[Result]:
     """Answer questions in their order; no more are open than batches need.
 
     Args:
         questions: taken one by one.
-        run: answers a batch of windows, whose prompts have equally many images.
-        batch_size: from the number of images of a prompt to the windows of a batch.
+        run: answers a batch of windows of one canvas, whose prompts have equally many images.
+        batch_size: from the number of images of a prompt and the canvas to the windows of a batch.
     """
-    waiting: dict[int, list[Window]] = {}  # by the number of images of their prompts
+    waiting: dict[tuple[int, int], list[Window]] = {}
     unanswered: deque[Question] = deque()
 
     def run_all() -> None:
@@ -131,14 +132,15 @@ def answered(
 
     for question in questions:
         unanswered.append(question)
+        canvas = question.parts[0].canvas
         for window in question.windows():
-            images = len(window.part.prompt.images)
-            batch = waiting.setdefault(images, [])
+            kind = len(window.part.prompt.images), window.part.canvas
+            batch = waiting.setdefault(kind, [])
             batch.append(window)
-            if len(batch) == batch_size(images):
-                run(waiting.pop(images))
+            if len(batch) == batch_size(*kind):
+                run(waiting.pop(kind))
         pixels = sum(height * width for height, width in (each.size for each in unanswered))
-        if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1):
+        if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):
             run_all()
         while unanswered and unanswered[0].is_answered:
             yield unanswered.popleft().result()

@@ -177,7 +177,8 @@ def _contender(
     recipe = load_recipe(args.task)
     data = task_data(recipe, args.data, args.images)
     if "tuned" not in rows:
-        start = starting_prompt(replace(recipe, init="noise"), network.config.canvas, data.train)
+        canvas = recipe.canvas or network.config.canvas
+        start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return _Contender(recipe, data, changed(start, name="none"))
     started = time.perf_counter()
     tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
@@ -265,7 +266,7 @@ def _prepare(args: argparse.Namespace, contender: _Contender, segmenter: "Segmen
     bench = Bench(
         segmenter=segmenter,
         key=contender.key,
-        canvas=segmenter.network.config.canvas,
+        canvas=segmenter.canvas(contender.key.parts[0]),
         train=data.train,
         validation=data.val[: args.validation],
         test=test[: args.limit],

@@ -39,7 +39,8 @@ class EncodedPrompts:
     def _get(
         self, prompt: Prompt, encode: Callable[[Prompt], EncodedPrompt], made_with: list[Any]
     ) -> EncodedPrompt:
-        state = made_with, [_state(pixels) for pixels in (*prompt.images, *prompt.colours)]
+        shift = () if prompt.type_shift is None else (prompt.type_shift,)
+        state = made_with, [_state(each) for each in (*prompt.images, *prompt.colours, *shift)]
         kept = self._kept.pop(prompt, None)
         if kept is None or kept[0] != state:
             kept = state, encode(prompt)

@@ -232,7 +232,7 @@ def _with_examples(
     from prompttune.prompt import Prompt
     from prompttune.selection import NearestExamples, Pool, find_pool, showing
 
-    canvas = segmenter.network.config.canvas
+    canvas = segmenter.canvas(keys[0] if keys else None)
     scale = keys[0].scale if keys else options.scale
     classes = list(keys[0].palette.classes) if keys else _names(options.classes)
     if options.instance_masks:

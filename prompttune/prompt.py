@@ -37,8 +37,12 @@ class Prompt:
     """Decodes the answer."""
     scale: float | None = None
     """Canvas pixels an image pixel at which queries are tiled; None fits them to the canvas."""
+    canvas: int | None = None
+    """Side of the canvas on which it answers, pixels; None: the backbone's own."""
     seg_type: int = 0
     """Type token: 0 semantic, 1 instance."""
+    type_shift: Tensor | None = None
+    """Added to the type token, `dim float32`: a learned prompt may have a token of its own."""
     threshold: float = 0.5
     """See `Palette.decide`."""
     fingerprint: str | None = None
@@ -98,7 +102,8 @@ class Prompt:
             scale: None takes whole images, and fits queries whole to the canvas. Else examples and
                 queries are taken at this many canvas pixels an image pixel, and of each example the
                 `canvas x canvas` window with most foreground is kept.
-            canvas: of the backbone; needed with `scale`.
+            canvas: side of the canvas on which it answers, e.g. the backbone's own; needed with
+                `scale`.
 
         Raises:
             InputError: an image that cannot be read, a mask of another size or with values that the
@@ -113,6 +118,7 @@ class Prompt:
             colours=tuple(palette.paint(class_map) for _, class_map in pairs),
             palette=palette,
             scale=scale,
+            canvas=canvas,
         )
 
     @classmethod
@@ -170,6 +176,7 @@ class Prompt:
             colours=tuple(palette.paint(ids) for ids in numbered),
             palette=palette,
             scale=scale,
+            canvas=canvas,
             seg_type=1,
             instance_of=name,
         )
@@ -179,7 +186,8 @@ class Prompt:
         """Put prompts side by side in one feature ensemble: keys, examples, or both.
 
         All speak of the same classes. The first key (else the first prompt) gives colours,
-        threshold and order of the classes; examples in other colours are painted anew in its.
+        threshold, canvas, type token and order of the classes; examples in other colours are
+        painted anew in its.
 
         Raises:
             InputError: no prompts, or prompts of different classes, scales, type tokens or
@@ -220,6 +228,8 @@ def _check_joins(prompt: Prompt, lead: Prompt) -> None:
             raise clash("backbones", marks[0], marks[1], "joined keys share their backbone")
         if own != other:
             raise clash("colours", own.colours, other.colours, "joined keys share their palette")
+    if prompt.canvas is not None and lead.canvas is not None and prompt.canvas != lead.canvas:
+        raise clash("canvases", prompt.canvas, lead.canvas, "joined keys share their canvas")
     if prompt.scale != lead.scale:
         raise clash("scales", prompt.scale, lead.scale, "give the examples the key's scale")
     if (prompt.seg_type, prompt.instance_of) != (lead.seg_type, lead.instance_of):

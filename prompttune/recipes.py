@@ -23,6 +23,8 @@ class Recipe:
     """From a mask file's value to its class index, where the files' own rule does not fit."""
     scale: float = 1.0
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
+    canvas: int = 0
+    """Side of the learned prompt, pixels: what the network sees at once; 0: the backbone's own."""
     generator: Literal["fundus"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal["generated", "noise", "kaiming", "example", "best-example", "mean"] = "noise"
@@ -37,6 +39,8 @@ class Recipe:
     """Keep learned pixels in [0, 1], so that the key is a picture."""
     seg_type: Literal[0, 1] = 0
     """Type token: 0 semantic, 1 instance."""
+    type_lr: float = 0.0
+    """Peak learning rate of a shift of the type token, which the key keeps; 0: not learned."""
     jitter: float = 0.0
     """Standard deviation of noise on the prompt at every step."""
     dropout: float = 0.0
@@ -87,7 +91,15 @@ class Recipe:
         for name in ("overlap", "warmup", "dropout", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
-        for name in ("jitter", "weight_decay", "foreground_weight", "patience", "group"):
+        for name in (
+            "canvas",
+            "type_lr",
+            "jitter",
+            "weight_decay",
+            "foreground_weight",
+            "patience",
+            "group",
+        ):
             if getattr(self, name) < 0:
                 raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
         if not 0 < self.val_fraction < 1:

@@ -10,7 +10,7 @@ import torch
 
 from prompttune.answer import ALL_FLIPS, UNFLIPPED, Question, Window, answered
 from prompttune.answer import Result as Result
-from prompttune.backbone import SegGPT, explain_out_of_memory, load
+from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.composition import Composition, PromptLike
 from prompttune.encoded import EncodedPrompts
@@ -50,6 +50,7 @@ class Segmenter:
             self.device = first.device if device == "auto" else choose_device(device)
             self.network = backbone.to(self.device).eval()
         self.bf16 = choose_bf16(precision, self.device)
+        self._at: dict[int, SegGPT] = {}
         self._encoded = EncodedPrompts()
 
     @overload
@@ -145,7 +146,7 @@ class Segmenter:
             raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch size {batch_size}: must be at least 1")
-        canvas = self.network.config.canvas
+        canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
             pixels = load_image(image)
@@ -153,7 +154,11 @@ class Segmenter:
             return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
 
         questions = (ask(image, prompt) for image, prompt in pairs)
-        return answered(questions, self._answer, lambda n: batch_size or self.batch_size(n))
+
+        def size(prompts: int, canvas: int) -> int:
+            return batch_size or self.batch_size(prompts, canvas)
+
+        return answered(questions, self._answer, size)
 
     def _answer(self, windows: list[Window]) -> None:
         prompts = [window.part.prompt for window in windows]
@@ -162,7 +167,8 @@ class Segmenter:
         queries = torch.stack([window.pixels() for window in windows])
         with self.computing():
             normalised = normalise(queries.to(self.device))
-            coloured = self.network.ensemble(normalised, encoded[0] if alike else encoded)
+            network = self.at(windows[0].part.canvas)
+            coloured = network.ensemble(normalised, encoded[0] if alike else encoded)
             coloured = denormalise(coloured.float())
             start = 0
             for prompt, same in groupby(windows, lambda window: window.part.prompt):
@@ -173,7 +179,7 @@ class Segmenter:
                     window.add(scores)
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
-        network = self.network
+        network = self.at(self.canvas(prompt))
         if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
             raise InputError(
                 f"prompt {prompt.name}: learned on the backbone with fingerprint "
@@ -183,7 +189,7 @@ class Segmenter:
         images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
         with self.computing():
             return network.encode_prompt(
-                images.to(self.device), colours.to(self.device), prompt.seg_type
+                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
             )
 
     @contextmanager
@@ -196,9 +202,23 @@ class Segmenter:
         ):
             yield
 
-    def batch_size(self, prompts: int) -> int:
+    def canvas(self, prompt: Prompt | None) -> int:
+        """Return the side of the canvas on which a prompt answers; None: the backbone's own."""
+        own = self.network.config.canvas
+        return own if prompt is None or prompt.canvas is None else prompt.canvas
+
+    def at(self, canvas: int) -> SegGPT:
+        """Return the backbone at a canvas (`at_canvas`); the last few are kept."""
+        if canvas == self.network.config.canvas:
+            return self.network
+        if canvas not in self._at:
+            self._at[canvas] = at_canvas(self.network, canvas)
+        return self._at[canvas]
+
+    def batch_size(self, prompts: int, canvas: int | None = None) -> int:
         """Return how many windows fill the device beside a prompt of this many images."""
-        tokens = 2 * (self.network.config.canvas // self.network.config.patch) ** 2
+        side = (canvas or self.network.config.canvas) // self.network.config.patch
+        tokens = 2 * side**2
         return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
 
 

@@ -1,6 +1,7 @@
 """Which encoded prompts are kept, and when they are made anew."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 import torch
@@ -66,3 +67,12 @@ def test_what_was_made_goes_with_its_prompt() -> None:
     encode.made.clear()
     gc.collect()
     assert len(kept._kept) == 0
+
+
+def test_a_changed_type_shift_is_encoded_again() -> None:
+    kept, encode = EncodedPrompts(), Encoder()
+    prompt = replace(prompt_of(), type_shift=torch.zeros(4))
+    for _ in range(2):
+        kept.of_each([prompt], encode, encode.weights)  # type: ignore[arg-type]
+        prompt.type_shift.add_(1)  # type: ignore[union-attr]
+    assert encode.made == [prompt, prompt]

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import prompttune
-from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone import SegGPT, SegGPTConfig, at_canvas
 from prompttune.errors import InputError
 from prompttune.palette import Palette
 from prompttune.pixels import denormalise, normalise
@@ -38,7 +38,9 @@ class Pointwise(nn.Module):
         self.name = "pointwise"
         self.calls: list[SimpleNamespace] = []
 
-    def encode_prompt(self, images: Tensor, colours: Tensor, seg_type: int) -> SimpleNamespace:
+    def encode_prompt(
+        self, images: Tensor, colours: Tensor, seg_type: int, type_shift: None
+    ) -> SimpleNamespace:
         assert images.shape[1:] == colours.shape[1:] == (3, self.config.canvas, self.config.canvas)
         return SimpleNamespace(images=images, seg_type=seg_type)
 
@@ -360,3 +362,21 @@ def test_public_names_are_imported_on_use() -> None:
     assert prompttune.Segmenter is Segmenter
     with pytest.raises(AttributeError, match="no attribute 'Segmentor'"):
         prompttune.Segmentor  # noqa: B018
+
+
+def test_a_prompt_answers_on_its_own_canvas(small_network: SegGPT) -> None:
+    """Windows, positions and batches are those of a backbone of that canvas; others stay."""
+    own, other = CANVAS, 2 * CANVAS
+    generator = torch.Generator().manual_seed(0)
+    prompts = [
+        Prompt(*torch.rand(2, 1, 3, side, side, generator=generator), RED_BLUE, 1.0, canvas=canvas)
+        for side, canvas in ((own, None), (other, other))
+    ]
+    images = [photo(40, 50, seed) for seed in range(2)]
+    both = Segmenter(small_network).predict(images, prompts)
+    alone = Segmenter(small_network).predict(images[0], prompts[0])
+    large = Segmenter(at_canvas(small_network, other)).predict(images[1], prompts[1])
+    for result, expected in zip(both, (alone, large), strict=True):
+        np.testing.assert_allclose(result.scores, expected.scores, atol=1e-5)
+    assert not np.allclose(both[0].scores, Segmenter(small_network).predict(
+        images[0], prompts[1]).scores, atol=1e-3)  # fmt: skip

@@ -177,8 +177,8 @@ class EncodedPrompt:
     """The target stream of prompts and query after `merge_block`, `B x (N + 1) T x dim`."""
     prompts: int
     """N."""
-    seg_type: int | Tensor
-    """0 semantic, 1 instance; or B of them."""
+    type_token: Tensor
+    """Of the task, `B x 1 x dim`; every token bears it."""
 
     @classmethod
     def one_a_query(cls, prompts: Sequence["EncodedPrompt"]) -> "EncodedPrompt":
@@ -191,7 +191,7 @@ class EncodedPrompt:
         if len(counts) != 1:
             raise InputError(f"ensemble: prompts of {sorted(counts)} images in one batch")
         images = torch.cat([prompt.images for prompt in prompts])
-        types = torch.tensor([int(prompt.seg_type) for prompt in prompts], device=images.device)
+        types = torch.cat([prompt.type_token for prompt in prompts])
         streams = torch.cat([prompt.target_stream for prompt in prompts])
         return cls(images, streams, counts.pop(), types)
 
@@ -287,13 +287,18 @@ class SegGPT(nn.Module):
         else:
             prompt = EncodedPrompt.one_a_query(images)
         below = self._positions()[:, -self.config.tokens // 2 :]
-        types = self._type_token(prompt.seg_type)
-        query = self.patch_embed(queries) + self.segment_token_x[0] + below + types
+        query = self.patch_embed(queries) + self.segment_token_x[0] + below + prompt.type_token
         row = torch.cat((prompt.images.expand(len(queries), -1, -1), query), 1)
         merged = (self._until_merge(row, prompt.prompts) + prompt.target_stream) * 0.5
         return self._colour(merged, prompt.prompts, query_only=True)
 
-    def encode_prompt(self, images: Tensor, colours: Tensor, seg_type: int = 0) -> EncodedPrompt:
+    def encode_prompt(
+        self,
+        images: Tensor,
+        colours: Tensor,
+        seg_type: int = 0,
+        type_shift: Tensor | None = None,
+    ) -> EncodedPrompt:
         """Compute of a prompt all that no query changes, for `ensemble`: its whole target stream.
 
         Exact: the query's target is hidden until the streams merge. Differentiable.
@@ -301,15 +306,18 @@ class SegGPT(nn.Module):
         Args:
             images: N x 3 x S x S, `colours` likewise.
             seg_type: 0 semantic, 1 instance.
+            type_shift: `dim` values that are added to the type token; learned, it is a task's own.
         """
         types = self._type_token(seg_type)
+        if type_shift is not None:
+            types = types + type_shift.to(types)
         above, below = self._positions().chunk(2, dim=1)
         above_x = self.patch_embed(images) + self.segment_token_x[0] + above + types
         above_y = self.patch_embed(colours) + self.segment_token_y[0] + above + types
         below_y = (self.mask_token[0] + self.segment_token_y[0] + below + types).to(above_y.dtype)
         row = torch.cat((above_y.flatten(0, 1)[None], below_y), 1)
         target_stream = self._until_merge(row, len(images))
-        return EncodedPrompt(above_x.flatten(0, 1)[None], target_stream, len(images), seg_type)
+        return EncodedPrompt(above_x.flatten(0, 1)[None], target_stream, len(images), types)
 
     def _until_merge(self, tokens: Tensor, prompts: int) -> Tensor:
         """Run the blocks in which image stream and target stream are apart."""

@@ -142,8 +142,13 @@ def _resize(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:
         grid = value[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
         grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
         return torch.cat((value[:, :1], grid.flatten(2).transpose(1, 2)), 1)
+    return resize_relative(name, value, config)
+
+
+def resize_relative(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:
+    """Fit a table of relative positions to a canvas; any other tensor stays as it is."""
     for table, size in zip(("rel_pos_h", "rel_pos_w"), config.grid, strict=True):
         if name.endswith(table):
-            resized = F.interpolate(value.T[None], size=2 * size - 1, mode="linear")
-            return resized[0].T.contiguous()
+            resized = F.interpolate(value.float().T[None], size=2 * size - 1, mode="linear")
+            return resized[0].T.contiguous().to(value.dtype)
     return value

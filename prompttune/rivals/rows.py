@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from prompttune.backbone import at_canvas
 from prompttune.data.task import SampleFolder, TaskData
 from prompttune.errors import InputError
 from prompttune.evaluation.comparison import Bench, Candidate, Row
@@ -68,7 +69,7 @@ class Rivals:
 
     def linear_probe(self, bench: Bench) -> list[Candidate]:
         """One linear layer on the frozen backbone's features, for the time that tuning had."""
-        probe = LinearProbe(self.segmenter.network, len(bench.classes))
+        probe = LinearProbe(at_canvas(self.segmenter.network, bench.canvas), len(bench.classes))
         budget = self._budget(self.seconds, bench.canvas)
         return [self._trained("linear-probe", probe, bench, budget)]
 

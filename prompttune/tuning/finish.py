@@ -92,7 +92,7 @@ def _bench(
     return Bench(
         segmenter=segmenter,
         key=prompt,
-        canvas=segmenter.network.config.canvas,
+        canvas=segmenter.canvas(prompt.parts[0]),
         train=data.train,
         validation=data.val[: max(1, images // 2)],
         test=(data.test or data.val)[:images],
@@ -105,14 +105,19 @@ def _bench(
 def _as_kept(prompt: Prompt | Composition) -> Prompt | Composition:
     """Round as the key does: what is scored is what is kept."""
     parts = [
-        replace(part, images=_rounded(part.images), colours=_rounded(part.colours))
+        replace(
+            part,
+            images=tuple(map(_rounded, part.images)),
+            colours=tuple(map(_rounded, part.colours)),
+            type_shift=None if part.type_shift is None else _rounded(part.type_shift),
+        )
         for part in prompt.parts
     ]
     return parts[0] if isinstance(prompt, Prompt) else Composition(parts)
 
 
-def _rounded(planes: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(plane.to(KEY_DTYPE).float() for plane in planes)
+def _rounded(values: torch.Tensor) -> torch.Tensor:
+    return values.to(KEY_DTYPE).float()
 
 
 def _notices(data: TaskData) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class PromptTuning(pl.LightningModule):
 
     Of several prompts, each answers for its own classes; the others' are background to it. On any
     number of devices a step is the same: the loss is that of the whole batch. After the fit `best`
-    holds the images and colours of the validation with the best Dice.
+    holds what the validation with the best Dice had learned.
     """
 
     strict_loading = False  # checkpoints leave the network out
@@ -127,10 +127,10 @@ class PromptTuning(pl.LightningModule):
         self.log("val_dice", dice, prog_bar=True)
         self.stale += 1
         if float(dice) > self.best["dice"]:
-            pixels = {
+            learned = {
                 name: value.detach().cpu().clone() for name, value in self.kept.named_parameters()
             }
-            self.best = {"dice": float(dice), "step": self.global_step, **pixels}
+            self.best = {"dice": float(dice), "step": self.global_step, "learned": learned}
             self.stale = 0
         self._end_if_stale()
 
@@ -140,8 +140,12 @@ class PromptTuning(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW, a short warm-up, a cosine to zero."""
-        learned = [pixels for pixels in self.prompt.parameters() if pixels.requires_grad]
-        adamw = AdamW(learned, self.recipe.lr, weight_decay=self.recipe.weight_decay)
+        prompt, recipe = self.prompt, self.recipe
+        pixels = [half for half in (prompt.images, prompt.colours) if half.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": pixels, "weight_decay": recipe.weight_decay}]
+        if prompt.type_shifts is not None:
+            groups.append({"params": [prompt.type_shifts], "lr": recipe.type_lr})
+        adamw = AdamW(groups, recipe.lr, weight_decay=0.0)
         rate = LambdaLR(adamw, self._rate)
         return {"optimizer": adamw, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 

@@ -17,9 +17,10 @@ class LearnablePrompt(nn.Module):
 
     A composition is learned as one: G prompts, each for its own group of classes, all in one batch.
     `images` and `colours` are those of all prompts one after the other, `N x 3 x S x S` in pixel
-    space. The palettes that decode answers are fixed; learned colours need not equal them. In train
-    mode noise of deviation `jitter` is added and a share `dropout` of the values is dropped, so
-    that a prompt does not hang on single pixels.
+    space; `type_shifts`, `G x type_dim`, are added to the type tokens (None with `type_dim` 0). The
+    palettes that decode answers are fixed; learned colours need not equal them. In train mode noise
+    of deviation `jitter` is added and a share `dropout` of the pixel values is dropped, so that a
+    prompt does not hang on single pixels.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class LearnablePrompt(nn.Module):
         bounded: bool,
         jitter: float = 0.0,
         dropout: float = 0.0,
+        type_dim: int = 0,
     ) -> None:
         super().__init__()
         self.start = Composition(start.parts)
@@ -37,6 +39,8 @@ class LearnablePrompt(nn.Module):
         images, colours = (torch.cat(half) for half in halves)
         self.images = nn.Parameter(images.clone(), requires_grad=learn in ("both", "image"))
         self.colours = nn.Parameter(colours.clone(), requires_grad=learn in ("both", "colours"))
+        shifts = torch.zeros(len(start.parts), type_dim)
+        self.type_shifts = nn.Parameter(shifts) if type_dim else None
         self.bounded = bounded
         self.jitter, self.dropout = jitter, dropout
 
@@ -55,8 +59,9 @@ class LearnablePrompt(nn.Module):
         images, colours = (
             self._disturbed(normalise(x)).split(sizes) for x in (self.images, self.colours)
         )
+        shifts = self.type_shifts if self.type_shifts is not None else [None] * len(sizes)
         encoded = [
-            network.encode_prompt(images[index], colours[index], part.seg_type)
+            network.encode_prompt(images[index], colours[index], part.seg_type, shifts[index])
             for index, part in enumerate(self.parts)
         ]
         queries = normalise(queries)
@@ -82,18 +87,26 @@ class LearnablePrompt(nn.Module):
     def project(self) -> None:
         """Bring pixels back to [0, 1] after a step: a clamp in the forward would kill gradients."""
         if self.bounded:
-            for pixels in self.parameters():
+            for pixels in (self.images, self.colours):
                 pixels.clamp_(0, 1)
 
 
-def with_pixels(
-    start: Prompt | Composition, images: Tensor, colours: Tensor, fingerprint: str
+def with_learned(
+    start: Prompt | Composition,
+    fingerprint: str,
+    images: Tensor,
+    colours: Tensor,
+    type_shifts: Tensor | None = None,
 ) -> Prompt | Composition:
-    """Return what tuning started from with learned pixels, both `N x 3 x S x S`."""
+    """Return what tuning started from with what was learned, see `LearnablePrompt`."""
     sizes = [len(part.images) for part in start.parts]
-    halves = zip(start.parts, images.split(sizes), colours.split(sizes), strict=True)
+    shifts = [None] * len(sizes) if type_shifts is None else list(type_shifts)
+    halves = zip(start.parts, images.split(sizes), colours.split(sizes), shifts, strict=True)
     learned = [
-        replace(part, images=tuple(own), colours=tuple(painted), fingerprint=fingerprint)
-        for part, own, painted in halves
-    ]
+        replace(
+            part, images=tuple(own), colours=tuple(painted), type_shift=shift,
+            fingerprint=fingerprint,
+        )
+        for part, own, painted, shift in halves
+    ]  # fmt: skip
     return learned[0] if len(learned) == 1 else Composition(learned)

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, Subset
 
-from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory
 from prompttune.composition import Composition
 from prompttune.data.batches import Share, StepSampler
 from prompttune.data.crops import CropDataset
@@ -25,7 +25,7 @@ from prompttune.training import StepProgress, quiet
 from prompttune.tuning.devices import check_devices, local_rank
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.progress import ProgressPictures
-from prompttune.tuning.prompt import LearnablePrompt, with_pixels
+from prompttune.tuning.prompt import LearnablePrompt, with_learned
 from prompttune.tuning.start import starting_prompt
 
 CHECKPOINT, SETTINGS, PROGRESS = "last.ckpt", "settings.json", "progress"
@@ -80,7 +80,8 @@ def tune(
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    canvas = network.config.canvas
+    canvas = recipe.canvas or network.config.canvas
+    network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
     all_val = DataLoader(val, 2 * recipe.batch)
     start = starting_prompt(
@@ -99,15 +100,16 @@ def tune(
         loaders = _loaders(recipe, train, val, step, machine)
         trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
     best = module.best
-    learned = with_pixels(start, best["images"], best["colours"], network.fingerprint)
+    learned = with_learned(start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
     return Tuned(learned, best["dice"], best["step"], module.seconds, precision)
 
 
 def _module(recipe: Recipe, network: SegGPT, start: Prompt | Composition) -> PromptTuning:
     prompt = LearnablePrompt(
-        start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout
-    )
+        start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout,
+        type_dim=network.config.dim if recipe.type_lr else 0,
+    )  # fmt: skip
     return PromptTuning(network, prompt, recipe)
 
 

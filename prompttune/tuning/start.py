@@ -112,8 +112,9 @@ def _noise(recipe: Recipe, canvas: int) -> Prompt:
         images, colours = (0.5 + 0.1 * noise).clamp(0, 1)
     palette = Palette.of(recipe.classes)
     return Prompt(
-        tuple(images), tuple(colours), palette, scale=recipe.scale, seg_type=recipe.seg_type
-    )
+        tuple(images), tuple(colours), palette,
+        scale=recipe.scale, canvas=canvas, seg_type=recipe.seg_type,
+    )  # fmt: skip
 
 
 def _draw_examples(

@@ -62,7 +62,7 @@ def _class_maps(
     follow: bool | None,
     overlap: float,
 ) -> Iterator[np.ndarray]:
-    config = segmenter.network.config
+    canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
     memory: Memory | None = None
     follower: Follower | None = None
     size: tuple[int, ...] = ()
@@ -72,9 +72,9 @@ def _class_maps(
             size = pixels.shape
             if follow is not False:
                 prompt, follower = start_following(
-                    prompt, to_tensor(pixels), config.canvas, config.patch, follow is True
+                    prompt, to_tensor(pixels), canvas, patch, follow is True
                 )
-            memory = Memory(prompt, length, config.canvas)
+            memory = Memory(prompt, length, canvas)
         elif pixels.shape != size:
             sizes = [f"{width} x {height}" for height, width, _ in (pixels.shape, size)]
             raise InputError(

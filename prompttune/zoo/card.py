@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from prompttune.prompt import Prompt
 
 FORMAT_VERSION = 1
-GROUPS = "groups"
-FEATURES = frozenset({GROUPS})  # names that may stand in `required_features`
+GROUPS, TYPE_SHIFTS = "groups", "type_shifts"
+FEATURES = frozenset({GROUPS, TYPE_SHIFTS})  # names that may stand in `required_features`
 MAX_PROMPTS, MAX_CANVAS, MAX_CLASSES = 64, 4096, 254
 NEAREST_TO_BLACK = 32
 """No palette colour lies nearer to the background's black than this (Euclidean, of 255)."""
@@ -123,7 +123,8 @@ class Card(Part):
     ) -> "Card":
         """Describe a learned prompt of S x S images: what the prompt itself knows is taken from it.
 
-        A composition becomes a key of groups; its prompts are alike in all but pixels and palette.
+        A composition becomes a key of groups; its prompts are alike in all but palette and what was
+        learned.
         `recipe` may hold paths and tuples; they are written as text and lists.
 
         Raises:
@@ -133,6 +134,7 @@ class Card(Part):
 
         parts, first = prompt.parts, prompt.parts[0]
         groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
+        features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
         fields = {
             "format_version": FORMAT_VERSION,
             "name": first.name,
@@ -144,7 +146,7 @@ class Card(Part):
             ],
             "prompts": sum(len(part.images) for part in parts),
             "groups": groups if len(parts) > 1 else None,
-            "required_features": [GROUPS] if len(parts) > 1 else [],
+            "required_features": [name for name, has in features.items() if has],
             "backbone": {"name": backbone, "fingerprint": first.fingerprint},
             "canvas": first.images[0].shape[-1],
             "patch": patch,

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.errors import InputError
-from prompttune.zoo.card import Card, read_json
+from prompttune.zoo.card import TYPE_SHIFTS, Card, read_json
 from prompttune.zoo.files import key_file
 
 FORMAT = "prompttune-key"
 TENSORS = ("colours", "images")
 DTYPES = ("F32", "F16")
+MAX_DIM = 2**16
 MAX_HEADER = 2**20
 MAX_FILE = 2**30
 
@@ -126,9 +127,32 @@ def _check_tensors(header: Header, card: Card, path: Path) -> None:
                 f"{path}: tensor '{name}' is {shape_text(found)}, "
                 f"but the card says {shape_text(shape)}."
             )
-    types = [header.tensors[name].get("dtype") for name in TENSORS]
-    if types not in [[dtype] * len(TENSORS) for dtype in DTYPES]:
+    names = tensor_names(card)
+    if (TYPE_SHIFTS in header.tensors) != (TYPE_SHIFTS in names):
         raise InputError(
-            f"{path}: its tensors are {' and '.join(map(str, types))}; "
-            "both must be F32 or both F16."
+            f"{path}: tensor and required feature '{TYPE_SHIFTS}' go together, and one is missing. "
+            "The key must be made anew."
         )
+    if TYPE_SHIFTS in names:
+        found = header.tensors[TYPE_SHIFTS].get("shape")
+        groups = len(card.grouped())
+        if not _is_shift_shape(found, groups):
+            raise InputError(
+                f"{path}: tensor '{TYPE_SHIFTS}' is {shape_text(found)}; it must be {groups} x D "
+                f"with D in 1..{MAX_DIM}."
+            )
+    types = [header.tensors[name].get("dtype") for name in names]
+    if types not in [[dtype] * len(names) for dtype in DTYPES]:
+        raise InputError(
+            f"{path}: its tensors are {' and '.join(map(str, types))}; all must be F32 or all F16."
+        )
+
+
+def tensor_names(card: Card) -> tuple[str, ...]:
+    """Return the names of a key's tensors in the order in which they lie."""
+    return (*TENSORS, TYPE_SHIFTS) if TYPE_SHIFTS in card.required_features else TENSORS
+
+
+def _is_shift_shape(shape: Any, groups: int) -> bool:
+    is_matrix = isinstance(shape, list) and len(shape) == 2
+    return is_matrix and shape[0] == groups and 1 <= shape[1] <= MAX_DIM

@@ -13,9 +13,17 @@ from prompttune.errors import InputError
 from prompttune.palette import Palette
 from prompttune.pixels import MEAN, STD
 from prompttune.prompt import Prompt
-from prompttune.zoo.card import Card, write_json
+from prompttune.zoo.card import TYPE_SHIFTS, Card, write_json
 from prompttune.zoo.files import KEY_FILE, check_name, key_file, publish, staging, write_synced
-from prompttune.zoo.header import FORMAT, MAX_FILE, TENSORS, pack_header, read_card, shape_text
+from prompttune.zoo.header import (
+    FORMAT,
+    MAX_FILE,
+    TENSORS,
+    pack_header,
+    read_card,
+    shape_text,
+    tensor_names,
+)
 from prompttune.zoo.previews import readme, write_previews
 
 _DTYPES = {torch.float32: "F32", torch.float16: "F16"}
@@ -52,7 +60,8 @@ def save_key(
     """Write `zoo/<name>/` with the key, its previews and README; return that folder.
 
     The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
-    float16); a composition is several, each for its own group of classes. A new key appears whole,
+    float16); a composition is several, each for its own group of classes. What is learned of the
+    type token is kept beside them. A new key appears whole,
     by one rename of its folder; where a key is overwritten its file is replaced first, by one
     rename.
 
@@ -66,6 +75,9 @@ def save_key(
         "colours": _stack([plane for part in parts for plane in part.colours], dtype),
         "images": _stack([plane for part in parts for plane in part.images], dtype),
     }
+    shifts = [part.type_shift for part in parts if part.type_shift is not None]
+    if shifts:
+        tensors[TYPE_SHIFTS] = _stack(shifts, dtype)
     _check_tensors(tensors, card, name)
     _check_agreement(parts, card)
     folder = Path(zoo) / name
@@ -98,7 +110,7 @@ def load_key(
             f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
             f"use '{card.backbone.name}', or tune a key for '{backbone}'."
         )
-    parts = _split(_read_tensors(path), card)
+    parts = _split(_read_tensors(path, tensor_names(card)), card)
     return (parts[0] if card.groups is None else Composition(parts)), card
 
 
@@ -106,6 +118,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     """Give each group its own classes and images."""
     sizes = [prompts for _, prompts in card.grouped()]
     halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
+    shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
     return [
         Prompt(
             images=tuple(images),
@@ -115,12 +128,16 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
                 colours=tuple(entry.colour for entry in classes),
             ),
             scale=card.scale,
+            canvas=card.canvas,
             seg_type=card.seg_type,
+            type_shift=shift,
             threshold=card.threshold,
             fingerprint=card.backbone.fingerprint,
             name=card.name,
         )
-        for (classes, _), (images, colours) in zip(card.grouped(), halves, strict=True)
+        for (classes, _), (images, colours), shift in zip(
+            card.grouped(), halves, shifts, strict=True
+        )
     ]
 
 
@@ -160,7 +177,7 @@ def _stack(planes: list[Tensor], dtype: torch.dtype) -> Tensor:
 def _check_tensors(tensors: dict[str, Tensor], card: Card, key: str) -> None:
     shape = (card.prompts, 3, card.canvas, card.canvas)
     for name, tensor in tensors.items():
-        if tuple(tensor.shape) != shape:
+        if name in TENSORS and tuple(tensor.shape) != shape:
             raise InputError(
                 f"key '{key}': its {name} are {shape_text(tuple(tensor.shape))}, "
                 f"but the card says {shape_text(shape)}."
@@ -174,7 +191,9 @@ def _check_agreement(parts: tuple[Prompt, ...], card: Card) -> None:
     pairs: list[tuple[str, Any, Any]] = [("number of groups", len(parts), len(said_of_each))]
     for prompt, (classes, images) in zip(parts, said_of_each, strict=False):
         palette = prompt.palette
+        shifted = TYPE_SHIFTS in card.required_features
         pairs += [
+            ("type_shift", prompt.type_shift is not None, shifted),
             ("name", prompt.name, card.name),
             ("classes", tuple(palette.classes), tuple(entry.name for entry in classes)),
             ("palette", tuple(palette.colours), tuple(entry.colour for entry in classes)),
@@ -195,7 +214,7 @@ def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
     entries: dict[str, dict[str, Any]] = {}
     parts: list[bytes] = []
     end = 0
-    for name in TENSORS:
+    for name in tensor_names(card):
         tensor = tensors[name]
         parts.append(tensor.numpy().tobytes())
         start, end = end, end + len(parts[-1])
@@ -210,8 +229,8 @@ def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
     return b"".join([start_of_file, *parts])
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read `images` and `colours` as N x 3 x S x S float32; the header has been checked."""
+def _read_tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Read a key's tensors as float32; the header has been checked."""
     try:
         # From bytes, not mapped: a file that shrinks while it is used must not kill the process.
         found = safetensors.torch.load(path.read_bytes())
@@ -220,7 +239,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path}: truncated or damaged ({reason}). Copy or tune the key again."
         ) from None
-    tensors = {name: found[name].float() for name in TENSORS}
+    tensors = {name: found[name].float() for name in names}
     for name, values in tensors.items():
         if not torch.isfinite(values).all():
             raise InputError(f"{path}: tensor '{name}' has values that are not finite.")

@@ -313,3 +313,14 @@ def test_a_few_prompts_at_a_time_give_what_all_at_once_give(config: SegGPTConfig
     at_once = network.ensemble(*(x.requires_grad_() for x in inputs)).detach()
     with torch.inference_mode():
         assert relative_error(network.ensemble(*inputs), at_once) < 1e-5
+
+
+@torch.no_grad()
+def test_a_type_shift_is_another_type_token(config: SegGPTConfig):
+    network = random_network(config)
+    queries, images, colours = ensemble_inputs(config, 2, 2)
+    shift = torch.randn(config.dim, generator=torch.Generator().manual_seed(5))
+    answer = network.ensemble(queries, network.encode_prompt(images, colours, 1, shift))
+    network.type_token_ins += shift
+    expected = network.ensemble(queries, images, colours, seg_type=1)
+    assert relative_error(answer, expected) < 1e-5

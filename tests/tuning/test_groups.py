@@ -12,7 +12,7 @@ from prompttune.prompt import Prompt
 from prompttune.tuning.groups import Relabelled, changed, class_groups, relabelling
 from prompttune.tuning.loss import tuning_loss
 from prompttune.tuning.module import PromptTuning
-from prompttune.tuning.prompt import LearnablePrompt, with_pixels
+from prompttune.tuning.prompt import LearnablePrompt, with_learned
 from prompttune.tuning.run import Machine, tune
 from prompttune.tuning.start import starting_prompt
 
@@ -74,7 +74,7 @@ def test_prompts_of_different_sizes_answer_too(network, grouped) -> None:
     queries = torch.rand(2, 3, 16, 16)
     alone = LearnablePrompt(two, 16, "both", bounded=True)(network, queries)
     torch.testing.assert_close(mixed(network, queries)[1], alone[0], rtol=1e-4, atol=1e-5)
-    learned = with_pixels(mixed.start, mixed.images.detach(), mixed.colours.detach(), "f" * 64)
+    learned = with_learned(mixed.start, "f" * 64, mixed.images.detach(), mixed.colours.detach())
     assert [len(part.images) for part in learned.parts] == [1, 2]
     assert all(torch.equal(a, b) for a, b in zip(learned.parts[1].images, two.images, strict=True))
 

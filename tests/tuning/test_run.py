@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from prompttune.backbone import load
+from prompttune.backbone import at_canvas, load
 from prompttune.backbone.weights import save_weights
 from prompttune.data.crops import CropDataset
 from prompttune.errors import InputError
@@ -268,3 +268,25 @@ def test_kaiming_start_is_as_narrow_as_a_fan_in_of_the_whole_tensor(recipe) -> N
     reference = torch.nn.init.kaiming_normal_(torch.empty(1, 3, 64, 64))
     assert values.std().item() == pytest.approx(reference.std().item(), rel=0.05)
     assert abs(values.mean().item()) < 0.001
+
+
+def test_a_type_token_is_learned_beside_the_pixels(network, recipe, data, tmp_path) -> None:
+    learning = replace(recipe, type_lr=0.1)
+    tuned = tune(learning, network, data, tmp_path / "run", QUIET).prompt
+    assert tuned.type_shift.shape == (network.config.dim,)
+    assert tuned.type_shift.abs().max() > 0
+    assert tune(recipe, network, data, tmp_path / "plain", QUIET).prompt.type_shift is None
+    again = tune(learning, network, data, tmp_path / "again", QUIET).prompt
+    assert torch.equal(again.type_shift, tuned.type_shift)
+
+
+@pytest.mark.parametrize("init", ["noise", "example", "kaiming"])
+def test_a_canvas_of_its_own(network, recipe, data, tmp_path, init: str) -> None:
+    """As if the backbone had that canvas, and its own afterwards."""
+    bounded = init != "kaiming"
+    recipe = replace(recipe, canvas=24, init=init, bounded=bounded)
+    tuned = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
+    assert tuned.images[0].shape == (3, 24, 24)
+    assert (tuned.canvas, network.config.canvas) == (24, 16)
+    large = tune(recipe, at_canvas(network, 24), data, tmp_path / "large", QUIET).prompt
+    assert torch.equal(pixels(tuned), pixels(large))

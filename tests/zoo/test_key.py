@@ -256,8 +256,8 @@ def test_header_that_nests_deeply(key: Path) -> None:
         (lambda f: f.header["__metadata__"].pop("format"), "not a key"),
         (lambda f: f.header["__metadata__"].update(format="pt"), "not a key"),
         (lambda f: f.header.pop("images"), "tensor 'images' is missing"),
-        (lambda f: f.header["images"].update(dtype="F64"), "both must be F32 or both F16"),
-        (lambda f: f.header["images"].update(dtype=[]), "both must be F32"),
+        (lambda f: f.header["images"].update(dtype="F64"), "all must be F32 or all F16"),
+        (lambda f: f.header["images"].update(dtype=[]), "all must be F32"),
         (lambda f: f.header["images"].update(dtype="F16"), "F32 and F16"),
         (lambda f: f.header["colours"].update(shape=[1, 3, 16, 16]), "'colours' is 1 x 3 x 16"),
         (lambda f: f.header["colours"].update(shape="x"), "'colours' is 'x'"),
@@ -467,3 +467,56 @@ def test_card_too_large_for_a_reader(make: Make, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="card is too large"):
         save_key(*make(notes="x" * 2**20), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def with_shift(make: Make, dim: int = 5) -> tuple[Prompt, Card]:
+    prompt, card = make()
+    prompt = replace(prompt, type_shift=torch.linspace(-1, 1, dim))
+    return prompt, card.model_copy(update={"required_features": ("type_shifts",)})
+
+
+def test_a_type_shift_is_kept(make: Make, tmp_path: Path) -> None:
+    prompt, card = with_shift(make)
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    assert Card.of(prompt, backbone="seggpt-tiny", **fields) == card
+    folder = save_key(prompt, card, tmp_path)
+    assert torch.equal(load_key(folder)[0].type_shift, prompt.type_shift)
+    with safe_open(folder / "prompt.safetensors", framework="np") as file:
+        assert file.get_tensor("type_shifts").shape == (1, 5)
+
+
+def test_every_group_has_its_type_shift(make: Make, tmp_path: Path) -> None:
+    both, card = composed(make)
+    shifted = [replace(part, type_shift=torch.full((3,), i)) for i, part in enumerate(both.parts)]
+    card = card.model_copy(update={"required_features": ("groups", "type_shifts")})
+    loaded, _ = load_key(save_key(Composition(shifted), card, tmp_path))
+    assert [part.type_shift.tolist() for part in loaded.parts] == [[0, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("which", ["prompt", "card"])
+def test_a_type_shift_and_its_feature_go_together(make: Make, tmp_path: Path, which: str) -> None:
+    prompt, card = with_shift(make)
+    plain_prompt, plain_card = make()
+    pair = (plain_prompt, card) if which == "card" else (prompt, plain_card)
+    with pytest.raises(InputError, match=r"type_shift is (True|False), but the card says"):
+        save_key(*pair, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda f: f.header.pop("type_shifts"), "go together, and one is missing"),
+        (lambda f: f.card.update(required_features=[]), "go together, and one is missing"),
+        (lambda f: f.header["type_shifts"].update(shape=[2, 5]), "'type_shifts' is 2 x 5"),
+        (lambda f: f.header["type_shifts"].update(shape=[1, 0]), "must be 1 x D"),
+        (lambda f: f.header["type_shifts"].update(dtype="F16"), "F32 and F32 and F16"),
+    ],
+)
+def test_each_break_of_a_type_shift(
+    make: Make, forge: Any, change: Callable[[Any], Any], match: str
+) -> None:
+    folder = forge.path.parent
+    forge = type(forge)(save_key(*with_shift(make), folder.parent, overwrite=True))
+    change(forge)
+    forge.write()
+    refused(forge.path.parent, match)
