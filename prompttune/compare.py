@@ -6,7 +6,6 @@ python -m prompttune.compare --task retina --prompt retina --data DIR --output D
 import argparse
 import math
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from prompttune.evaluation.report import Comparison
     from prompttune.prompt import Prompt
     from prompttune.recipes import Recipe
+    from prompttune.rivals.rows import Rivals
     from prompttune.segmenter import Segmenter
-    from prompttune.tuning.run import Machine
+    from prompttune.tuning.run import Machine, Tuned
     from prompttune.zoo.card import Card
 
 PROG = "prompttune.compare"
@@ -97,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(args)
 
     from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
+    from prompttune.evaluation.rows import ROWS
     from prompttune.segmenter import Segmenter
     from prompttune.zoo.key import write_card
 
@@ -105,7 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         segmenter = Segmenter(args.backbone, device=args.device, precision=args.precision)
         contender = _contender(args, names, segmenter, Path(scratch))
         bench = _prepare(args, contender, segmenter)
-        rows = _rows(args, names, contender, segmenter, Path(scratch))
+        rivals = _rivals(args, contender, segmenter, Path(scratch))
+        known = ROWS | rivals.rows()
         notices = _notices(args, contender.data)
         for notice in notices:
             print(notice)
@@ -115,9 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             data=contender.data.name,
             split=args.split,
             palette=contender.key.palette,
-            rows=_score(bench, rows),
+            rows=_score(bench, {name: known[name] for name in names}),
             samples=bench.test,
             notices=notices,
+            learning=rivals.histories,
             details=_details(bench, contender, segmenter, sys.argv[1:] if argv is None else argv),
         )
         write_report(stage, comparison)
@@ -142,8 +145,8 @@ class _Contender:
     recipe: "Recipe"
     data: "TaskData"
     key: "Prompt | Composition"
-    seconds: float | None = None
-    """What tuning took; None if it was not done here."""
+    tuned: "Tuned | None" = None
+    """How it was tuned; None if that was not done here."""
     card: "Card | None" = None
     path: Path | None = None
 
@@ -180,10 +183,8 @@ def _contender(
         canvas = recipe.canvas or network.config.canvas
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return _Contender(recipe, data, changed(start, name="none"))
-    started = time.perf_counter()
     tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
-    seconds = time.perf_counter() - started
-    return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), seconds)
+    return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
 
 
 def _machine(segmenter: "Segmenter") -> "Machine":
@@ -194,25 +195,22 @@ def _machine(segmenter: "Segmenter") -> "Machine":
     return Machine(segmenter.device.type, bf16)
 
 
-def _rows(
-    args: argparse.Namespace,
-    names: Sequence[str],
-    contender: _Contender,
-    segmenter: "Segmenter",
-    scratch: Path,
-) -> dict[str, "Row"]:
-    """Make the rows that were asked for."""
-    from prompttune.evaluation.rows import ROWS
+def _rivals(
+    args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter", scratch: Path
+) -> "Rivals":
+    """Prepare the rows that are trained, for as long as tuning took."""
     from prompttune.rivals.rows import Rivals
 
     minutes = args.minutes or MINUTES
-    seconds = 60 * minutes if args.minutes or not contender.seconds else contender.seconds
+    tuned = contender.tuned
+    seconds = 60 * minutes if tuned is None or args.minutes else tuned.seconds
     rivals = Rivals(
         segmenter, contender.recipe, contender.data, _machine(segmenter),
         seconds, 60 * args.longest, scratch,
     )  # fmt: skip
-    known = ROWS | rivals.rows()
-    return {name: known[name] for name in names}
+    if tuned is not None:
+        rivals.histories["tuned"] = tuned.history
+    return rivals
 
 
 def _positive(text: str) -> int:
@@ -311,7 +309,7 @@ def _details(
 
     return {
         "prompt": bench.key.name,
-        "tuning_seconds": contender.seconds,
+        "tuning_seconds": contender.tuned.seconds if contender.tuned else None,
         "train_images": len(contender.data.train),
         "validation_images": len(contender.data.val),
         "command": quote_command(PROG, words),

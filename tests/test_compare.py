@@ -197,6 +197,10 @@ def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, caps
     assert [row["mode"] for row in found["rows"]] == names
     assert all(0 <= row["dice"] <= 1 for row in found["rows"])
     assert found["tuning_seconds"] > 0
+    assert {"tuned", "community"} <= found["learning"].keys() <= set(names)
+    ((seconds, dice),) = found["learning"]["tuned"]
+    assert 0 < seconds <= found["tuning_seconds"] + 0.1
+    assert 0 <= dice <= 1
     assert (found["train_images"], found["validation_images"]) == (3, 1)
 
 

@@ -32,6 +32,7 @@ td.dice { background: linear-gradient(to right, var(--bar) var(--share), transpa
   min-width: 11rem; }
 figure { margin: 0 0 1.6rem; }
 figure img { width: 100%; height: auto; display: block; border-radius: 8px; }
+.chart { max-width: 760px; margin-top: 1.6rem; }
 figcaption { font-size: .88rem; margin-top: .35rem; }
 code { font: .88em ui-monospace, monospace; overflow-wrap: anywhere; }
 .key span { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 .9em;
@@ -48,7 +49,12 @@ class Picture:
 
 
 def render_page(
-    content: dict, lead: str, notices: Sequence[str], key: dict[str, str], pictures: list[Picture]
+    content: dict,
+    lead: str,
+    notices: Sequence[str],
+    key: dict[str, str],
+    pictures: list[Picture],
+    chart: Picture | None = None,
 ) -> str:
     """Return the HTML page.
 
@@ -58,6 +64,7 @@ def render_page(
         notices: plain warnings, e.g. that the images are generated.
         key: colour of the pictures (CSS) -> its meaning.
         pictures: in the order of the page.
+        chart: stands below the table.
     """
     title = f"{content['task']}: one example against the tuned prompt"
     swatches = "".join(
@@ -75,6 +82,7 @@ def render_page(
         _table(content["rows"]),
         f'<p class="soft">{escape(content["scoring"])}</p>',
         f"<p><code>{escape(content['command'])}</code></p>" if content.get("command") else "",
+        f'<div class="chart">{_figure(chart)}</div>' if chart else "",
         "<h2>Pictures</h2>",
         f'<p class="key soft">{swatches}</p>',
         *(_figure(picture) for picture in pictures),

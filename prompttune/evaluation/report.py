@@ -13,11 +13,12 @@ from prompttune.evaluation import page, staging
 from prompttune.evaluation.comparison import RowScores, Trial
 from prompttune.evaluation.metrics import Metrics, or_zero
 from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
+from prompttune.evaluation.plot import draw_lines
 from prompttune.evaluation.staging import PAGE, PICTURES
 from prompttune.palette import Palette
 from prompttune.zoo.card import ScoreRow, Scores
 
-JSON = "comparison.json"
+JSON, LEARNING = "comparison.json", "learning.png"
 SCORING = (
     "Every row is scored alike: the same tiles at the same scale, the same overlap, and the "
     "decision threshold with the best mean Dice on the validation images. Values are means over "
@@ -41,6 +42,8 @@ class Comparison:
     """The images that were scored, in the order of the trials' metrics."""
     notices: tuple[str, ...] = ()
     """What a reader must know first, e.g. that the images are generated."""
+    learning: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Of the rows that were trained: seconds, Dice on validation crops."""
     details: dict[str, object] = field(default_factory=dict)
     """Further fields of `comparison.json`."""
 
@@ -59,6 +62,10 @@ def describe(comparison: Comparison) -> dict:
         "data": comparison.data,
         "split": comparison.split,
         "rows": [_describe_row(row, names) for row in comparison.rows],
+        "learning": {
+            name: [(round(seconds, 1), round(dice, 4)) for seconds, dice in line]
+            for name, line in comparison.learning.items()
+        },
         "scoring": SCORING,
         "notices": list(comparison.notices),
         **comparison.details,
@@ -106,7 +113,9 @@ def write_report(folder: Path, comparison: Comparison) -> None:
     else:
         palette = zip(comparison.palette.colours, comparison.palette.classes, strict=True)
         key = {_css(colour): name for colour, name in palette}
-    html = page.render_page(content, headline(comparison.rows), comparison.notices, key, pictures)
+    lead = headline(comparison.rows)
+    chart = _write_learning(folder, comparison)
+    html = page.render_page(content, lead, comparison.notices, key, pictures, chart)
     (folder / PAGE).write_text(html, encoding="utf-8")
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / JSON).write_text(text + "\n", encoding="utf-8")
@@ -193,6 +202,13 @@ def _write_pictures(folder: Path, comparison: Comparison) -> list[page.Picture]:
         save_picture(folder / path, panels)
         pictures.append(page.Picture(path, "; ".join(caption)))
     return pictures
+
+
+def _write_learning(folder: Path, comparison: Comparison) -> page.Picture | None:
+    if not comparison.learning:
+        return None
+    draw_lines(comparison.learning, "seconds of training").save(folder / LEARNING)
+    return page.Picture(LEARNING, "Dice on the validation crops while the rows were trained")
 
 
 def _css(colour: tuple[int, int, int]) -> str:

@@ -1,25 +1,15 @@
 """A learning curve: what backbones score against the training samples that they have seen."""
 
 import csv
-import math
-from collections.abc import Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
-from prompttune.evaluation.pictures import INK, PAPER
+from prompttune.evaluation.plot import draw_lines
 from prompttune.evaluation.suite_report import write_whole
 
 CSV, PNG = "curve.csv", "curve.png"
 ROW = "one-shot"
-COLOURS = (
-    (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),
-)  # fmt: skip
-"""Okabe and Ito's, told apart by colour-blind readers."""
-WIDTH, HEIGHT, MARGIN, LEGEND, FONT_SIZE = 760, 420, 48, 150, 14
-Line = list[tuple[float, float]]
 
 
 def write_curve(folder: Path, content: dict[str, Any]) -> None:
@@ -32,7 +22,7 @@ def write_curve(folder: Path, content: dict[str, Any]) -> None:
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("samples", "backbone", "set", "row", "mean", "sd"))
-    lines: dict[str, Line] = {}
+    lines: dict[str, list[tuple[float, float]]] = {}
     for one in sorted(content["backbones"], key=lambda one: one["samples"]):
         for name, scored in one["sets"].items():
             for row, value in scored["rows"].items():
@@ -41,49 +31,5 @@ def write_curve(folder: Path, content: dict[str, Any]) -> None:
                     lines.setdefault(name, []).append((one["samples"], value["mean"]))
     write_whole(folder / CSV, text.getvalue())
     buffer = BytesIO()
-    draw_lines(lines).save(buffer, format="PNG")
+    draw_lines(lines, f"samples seen ({ROW})").save(buffer, format="PNG")
     write_whole(folder / PNG, buffer.getvalue())
-
-
-def draw_lines(lines: dict[str, Line]) -> Image.Image:
-    """Draw each line, points of (samples, score in [0, 1]), over the logarithm of the samples."""
-    sheet = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
-    seen = sorted({x for line in lines.values() for x, _ in line})
-    low, high = (math.log(seen[0]), math.log(seen[-1])) if seen else (0.0, 0.0)
-    right, bottom = WIDTH - LEGEND, HEIGHT - MARGIN
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        share = (math.log(x) - low) / (high - low) if high > low else 0.5
-        return MARGIN + share * (right - MARGIN), bottom - y * (bottom - MARGIN / 2)
-
-    for tenths in range(0, 11, 2):
-        level = place(seen[0] if seen else 1, tenths / 10)[1]
-        draw.line((MARGIN, level, right, level), fill=(70, 74, 84))
-        draw.text((MARGIN - 8, level), f"{tenths / 10:.1f}", INK, font, anchor="rm")
-    for text, x, anchor in _ticks(seen):
-        draw.text((place(x, 0)[0], bottom + 8), text, INK, font, anchor=anchor)
-    draw.text(((MARGIN + right) / 2, HEIGHT - 4), f"samples seen ({ROW})", INK, font, anchor="md")
-    for number, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        points = [place(*point) for point in line]
-        draw.line(points, fill=colour, width=2)
-        for x, y in points:
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
-        top = MARGIN / 2 + number * (FONT_SIZE + 8)
-        draw.text((right + 14, top), name, colour, font, anchor="lt")
-    return sheet
-
-
-def _ticks(seen: Sequence[float]) -> Sequence[tuple[str, float, str]]:
-    """Return text, samples and anchor of the first and the last point: others might overlap."""
-    if len(seen) < 2:
-        return [(_short(x), x, "mt") for x in seen]
-    return [(_short(seen[0]), seen[0], "lt"), (_short(seen[-1]), seen[-1], "rt")]
-
-
-def _short(count: float) -> str:
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g}{letter}"
-    return f"{count:g}"

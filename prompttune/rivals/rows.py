@@ -1,7 +1,7 @@
 """The rows of a comparison that are trained here, or read from a second human's masks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class Rivals:
     """Seconds after which even the row of its own best ends."""
     folder: Path
     """Scratch space."""
+    histories: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Of each row that was trained: seconds, Dice on validation crops."""
 
     def rows(self) -> dict[str, Row]:
         """Return the rows by name."""
@@ -65,6 +67,7 @@ class Rivals:
         tuned = tune(
             recipe, self.segmenter.network, self.data, self.folder / "community", self.machine
         )
+        self.histories["community"] = tuned.history
         return [bench.prompted("community", tuned.prompt)]
 
     def linear_probe(self, bench: Bench) -> list[Candidate]:
@@ -105,8 +108,9 @@ class Rivals:
 
     def _budget(self, seconds: float, crop: int) -> Budget:
         return Budget(
-            seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch
-        )
+            seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch,
+            val_crops=self.recipe.val_crops,
+        )  # fmt: skip
 
     def _trained(self, name: str, network: nn.Module, bench: Bench, budget: Budget) -> Candidate:
         device = self.segmenter.device
@@ -115,8 +119,9 @@ class Rivals:
         )
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
-            return predict_tiled(trained, image, budget, bench.overlap, device)
+            return predict_tiled(trained.network, image, budget, bench.overlap, device)
 
+        self.histories[name] = trained.history
         return Candidate(name, 0, scores)
 
 

@@ -66,6 +66,7 @@ class Supervised(pl.LightningModule):
         self.network = network
         self.budget = budget
         self.started = math.nan
+        self.history: list[tuple[float, float]] = []  # seconds, Dice on validation crops
         self.val_dice = MulticlassF1Score(classes + 1, average="none", ignore_index=IGNORE)
 
     def on_fit_start(self) -> None:
@@ -91,12 +92,23 @@ class Supervised(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the Dice over all validation pixels, mean over classes."""
-        self.log("val_dice", self.val_dice.compute()[1:].mean(), prog_bar=True)
+        dice = self.val_dice.compute()[1:].mean()
+        self.log("val_dice", dice, prog_bar=True)
+        self.history.append((time.monotonic() - self.started, float(dice)))
         self.val_dice.reset()
 
     def configure_optimizers(self) -> AdamW:
         """AdamW over what is not frozen."""
         return AdamW([p for p in self.parameters() if p.requires_grad], self.budget.lr)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with the weights of its best validation, in eval mode, and how it came there."""
+
+    network: nn.Module
+    history: list[tuple[float, float]]
+    """Of each validation: seconds since the start, Dice on the crops."""
 
 
 def train_rival(
@@ -107,8 +119,8 @@ def train_rival(
     budget: Budget,
     device: torch.device,
     title: str,
-) -> nn.Module:
-    """Train a network and return it with the weights of its best validation, in eval mode.
+) -> Trained:
+    """Train a network for a time.
 
     Raises:
         InputError: no sample shows a class.
@@ -132,7 +144,7 @@ def train_rival(
         if best.best_model_path:  # none where the time was over before the first validation
             state = torch.load(Path(best.best_model_path), weights_only=True)["state_dict"]
             module.load_state_dict(state)
-    return module.network.to(device).eval()
+    return Trained(module.network.to(device).eval(), module.history)
 
 
 def _trainer(budget: Budget, device: torch.device, best: ModelCheckpoint, title: str) -> pl.Trainer:

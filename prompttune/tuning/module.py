@@ -45,6 +45,7 @@ class PromptTuning(pl.LightningModule):
         self.val_dice = MulticlassF1Score(len(known) + 1, average="none", ignore_index=IGNORE)
         self.best: dict[str, Any] = {"dice": -1.0, "step": 0}
         self.stale = 0  # validations since the best
+        self.history: list[tuple[float, float]] = []  # seconds, Dice of each validation
         self.average = deepcopy(prompt).requires_grad_(False) if recipe.ema else None
         self._seconds, self._since = 0.0, time.perf_counter()
 
@@ -125,6 +126,7 @@ class PromptTuning(pl.LightningModule):
         dice = self.val_dice.compute()[1:].mean()
         self.val_dice.reset()
         self.log("val_dice", dice, prog_bar=True)
+        self.history.append((self.seconds, float(dice)))
         self.stale += 1
         if float(dice) > self.best["dice"]:
             learned = {
@@ -161,9 +163,9 @@ class PromptTuning(pl.LightningModule):
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith("network.")}
         checkpoint["best"], checkpoint["stale"] = self.best, self.stale
-        checkpoint["seconds"] = self.seconds
+        checkpoint["seconds"], checkpoint["history"] = self.seconds, self.history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best prompt so far."""
         self.best, self.stale = checkpoint["best"], checkpoint["stale"]
-        self._seconds = checkpoint["seconds"]
+        self._seconds, self.history = checkpoint["seconds"], checkpoint["history"]

@@ -57,6 +57,8 @@ class Tuned:
     step: int
     seconds: float
     """What tuning took, validations included."""
+    history: list[tuple[float, float]]
+    """Of each validation: seconds since the start, Dice on the crops."""
     precision: Literal["fp32", "bf16"]
 
 
@@ -102,7 +104,8 @@ def tune(
     best = module.best
     learned = with_learned(start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
-    return Tuned(learned, best["dice"], best["step"], module.seconds, precision)
+    seconds = module.seconds
+    return Tuned(learned, best["dice"], best["step"], seconds, module.history, precision)
 
 
 def _module(recipe: Recipe, network: SegGPT, start: Prompt | Composition) -> PromptTuning:

@@ -20,10 +20,14 @@ def striped(seed: int, size: int = 40) -> LoadedSample:
 
 def test_it_learns_and_keeps_the_best() -> None:
     budget = Budget(seconds=4, crop=16, scale=1.0, lr=0.1, batch=4, val_every=5, val_crops=4)
-    network = train_rival(
+    trained = train_rival(
         nn.Conv2d(3, 3, 1), 2, [striped(0), striped(1)], [striped(2)], budget,
         torch.device("cpu"), "test",
     )  # fmt: skip
+    network, seconds = trained.network, [at for at, _ in trained.history]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+    assert trained.history[-1][1] > 0.9
     unseen = striped(3)
     scores = predict_tiled(network, unseen.image, budget, 0.25, torch.device("cpu"))
     assert scores.shape == (2, 40, 40)
