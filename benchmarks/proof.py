@@ -33,9 +33,8 @@ SETS = {
     "car-parts": "car-parts",
 }
 """From a task to its folder in --data."""
-THIN = ("retina", "cracks")
-"""With few images too, and with clDice."""
-FEW = (1, 5, 20)
+FEW = {"retina": (1, 5), "cracks": (1, 5, 20)}
+"""Of these sets also with so few images; all of the first are 20."""
 MEASURES = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "cldice": "clDice"}
 
 
@@ -87,7 +86,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def all_runs() -> list[Run]:
     """Return the runs in their order."""
-    return [Run(task) for task in SETS] + [Run(task, few) for task in THIN for few in FEW]
+    return [Run(task) for task in SETS] + [
+        Run(task, few) for task, counts in FEW.items() for few in counts
+    ]
 
 
 def main(argv: list[str]) -> None:
@@ -120,7 +121,7 @@ def page(args: argparse.Namespace, found: dict[Run, dict[str, Any]]) -> str:
         [row, *(_cell(table.get(row), "dice") for table in tables.values())]
         for row in (*ROWS, "observer")
     ])]  # fmt: skip
-    for task in THIN:
+    for task in FEW:
         few = {_learned_from(run, result): _by_row(result) for run, result in found.items()
                if run.task == task}  # fmt: skip
         lines += ["", f"## {task}: Dice by the number of images", ""]
@@ -172,8 +173,8 @@ def _by_row(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _cell(row: dict[str, Any] | None, measure: str) -> str:
     if row is None or row[measure] is None:
         return ""
-    spread = f" ± {row['dice_sd']:.3f}" if measure == "dice" and row["dice_sd"] else ""
-    text = f"{row[measure]:.3f}{spread}".removeprefix("0")
+    values = [row[measure], *([row["dice_sd"]] if measure == "dice" and row["dice_sd"] else [])]
+    text = " ± ".join(f"{value:.3f}".removeprefix("0") for value in values)
     return f"**{text}**" if row["mode"] == "tuned" else text
 
 
@@ -185,7 +186,7 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 def pictures(found: dict[Run, dict[str, Any]]) -> dict[str, Image.Image]:
     """Return the curves by file name."""
     drawn = {}
-    for task in THIN:
+    for task in FEW:
         lines: dict[str, list[tuple[float, float]]] = {row: [] for row in FEW_ROWS}
         few = {
             _learned_from(run, result): result for run, result in found.items() if run.task == task
