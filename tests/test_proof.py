@@ -20,7 +20,7 @@ def result(rows: tuple[str, ...], dice: float) -> dict:
         row["trials"] = [{"images": {"a": {}, "b": {}}}]
     values["one-shot"]["dice_sd"] = 0.03
     learning = {"tuned": [[10.0, 0.2], [20.0, 0.4]], "unet": []}
-    return {"rows": list(values.values()), "learning": learning, "train_images": 16,
+    return {"rows": list(values.values()), "learning": learning, "train_images": 60,
             "validation_images": 4, "tuning_seconds": 61.2}  # fmt: skip
 
 
@@ -53,12 +53,15 @@ def test_every_run_is_made_once_and_is_on_the_page(ran: list[list[str]], tmp_pat
     text = (tmp_path / "proof.md").read_text()
     assert "| one-shot | .500 ± .030 | .500 ± .030 | .500 ± .030 | .500 ± .030 | .500" in text
     assert "| tuned | **.540** |" in text
-    assert "| images | 1 | 5 | 20 |" in text
-    assert "16 tuned and 4 chose; 2 test images; tuning took 61 s." in text
+    assert "| images | 1 | 5 | 64 |" in text
+    assert "| images | 1 | 5 | 20 | 64 |" in text
+    assert "60 tuned and 4 chose; 2 test images; tuning took 61 s." in text
     assert text.count("```sh\npython -m prompttune.compare --task") == 10
     shown = {line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")}
     assert {path.name for path in tmp_path.glob("*.png")} == shown
-    assert all(Image.open(tmp_path / name).size == (760, 420) for name in shown)
+    for name in shown:
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size == (760, 420)
 
 
 def test_a_run_that_there_is_not(tmp_path: Path) -> None:
