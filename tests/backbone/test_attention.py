@@ -48,7 +48,7 @@ def test_plain_is_the_definition():
                 torch.testing.assert_close(answer[image, i, part], expected)
 
 
-@pytest.mark.parametrize("fast", [in_cache, attention._attend_fused])
+@pytest.mark.parametrize("fast", [in_cache, attention._attend_fused, attention._attend_long])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("rows", [1, 2, None])
 @pytest.mark.parametrize("cached", [1, 200, 2**20])
@@ -78,13 +78,14 @@ def test_fast_is_plain(
         assert relative_error(value, expected) < 1e-5
 
 
+@pytest.mark.parametrize("fast", [in_cache, attention._attend_long])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_close(dtype: torch.dtype):
+def test_half_precision_is_close(dtype: torch.dtype, fast: Callable[..., Tensor]):
     heads, grid, head_dim = SHAPES["two heads"]
     qkv, table_h, table_w = random_inputs(heads, grid, head_dim)
     towards = relative_table(table_h, grid[0]), relative_table(table_w, grid[1])
     results = []
-    for function, kind in ((attend_plain, torch.float32), (in_cache, dtype)):
+    for function, kind in ((attend_plain, torch.float32), (fast, dtype)):
         leaf = qkv.detach().clone().requires_grad_()
         answer = function(leaf.to(kind), *(x.to(kind) for x in towards), heads, 18)
         assert answer.dtype == kind
@@ -92,6 +93,23 @@ def test_half_precision_is_close(dtype: torch.dtype):
         results.append((answer.float(), leaf.grad))
     for value, expected in zip(*reversed(results), strict=True):
         assert (value - expected).norm() < 0.05 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "taken"),
+    [(torch.float32, 4, "attend_plain"), (torch.bfloat16, 4, "_attend_long"),
+     (torch.float32, 20, None), (torch.bfloat16, 20, None)],
+)  # fmt: skip
+def test_the_way_follows_size_and_precision(dtype, size, taken, monkeypatch):
+    called = []
+    for name in ("attend_plain", "_attend_long"):
+        function = getattr(attention, name)
+        monkeypatch.setattr(
+            attention, name, lambda *a, name=name, f=function: called.append(name) or f(*a)
+        )
+    inputs = [x.to(dtype) for x in random_inputs(2, (2 * size, size), 4)]
+    assert attend(*inputs, 2, (2 * size, size)).dtype == dtype
+    assert called == ([taken] if taken else [])
 
 
 def test_frozen_tables_cost_no_gradient():
