@@ -25,6 +25,7 @@ SETS = {
     "membranes": "em-membranes",
 }
 """From a task to its folder in --data."""
+LARGE: dict[str, Any] = {"canvas": 128, "scale": 2.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "learn the image alone": {"learn": "image"},
@@ -37,7 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learn a type token too, lr .01": {"type_lr": 0.01},
     "learn a type token too, lr .03": {"type_lr": 0.03},
     "canvas 96, 1.5 times the scale": {"canvas": 96, "scale": 1.5},
-    "canvas 128, twice the scale": {"canvas": 128, "scale": 2.0},
+    "canvas 128, twice the scale": LARGE,
     "canvas 128, the same scale": {"canvas": 128},
     "start: noise": {"init": "noise"},
     "start: one example": {"init": "example"},
@@ -63,6 +64,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no augmentation": {"augment": False},
     "half the scale": {"scale": 0.5},
     "twice the scale": {"scale": 2.0},
+    "canvas 128: lr .1": {**LARGE, "lr": 0.1},
+    "canvas 128: lr .1, type token, lr .01": {**LARGE, "lr": 0.1, "type_lr": 0.01},
+    "canvas 128: best of 8 examples": {**LARGE, "init": "best-example"},
+    "canvas 128: Dice + smooth-L1, foreground x 4": {
+        **LARGE, "colour_weight": 1.0, "foreground_weight": 4.0,
+    },
 }  # fmt: skip
 """What each changes; `scale` is a factor of the recipe's."""
 IMAGES = 4
