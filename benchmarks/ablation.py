@@ -2,7 +2,7 @@
 
 python -m benchmarks.ablation --data data --output docs/ablation.md
 
-Each variant differs from the task's recipe in one thing. First all of them with one seed and few
+Each variant differs from a plain recipe in one thing. First all of them with one seed and few
 steps, then the best with three seeds and all steps. Test images are never read. Results are kept in
 a JSON file as they come; the command goes on where it was ended.
 """
@@ -19,15 +19,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 SETS = {
-    "retina": "retina-drive",
-    "aerial": "aerial-roads",
-    "cracks": "road-cracks",
-    "membranes": "em-membranes",
+    "retina": ("retina-drive", 1.5),
+    "aerial": ("aerial-roads", 0.5),
+    "cracks": ("road-cracks", 0.5),
+    "membranes": ("em-membranes", 0.5),
 }
-"""From a task to its folder in --data."""
-LARGE: dict[str, Any] = {"canvas": 128, "scale": 2.0}
+"""From a task to its folder in --data, and the scale that variants start from."""
+PLAIN = {"min_canvas": 0, "init": "noise", "lr": 0.05, "max_steps": 400}
+"""What they start from besides, whatever the recipes have learned from the table since."""
+LARGE: dict[str, Any] = {"min_canvas": 128, "scale": 2.0}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "recipe": {},
+    "plain": {},
     "learn the image alone": {"learn": "image"},
     "learn the colours alone": {"learn": "colours"},
     "free pixels": {"bounded": False},
@@ -37,10 +39,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learn a type token too, lr .003": {"type_lr": 0.003},
     "learn a type token too, lr .01": {"type_lr": 0.01},
     "learn a type token too, lr .03": {"type_lr": 0.03},
-    "canvas 96, 1.5 times the scale": {"canvas": 96, "scale": 1.5},
+    "canvas 96, 1.5 times the scale": {"min_canvas": 96, "scale": 1.5},
     "canvas 128, twice the scale": LARGE,
-    "canvas 128, the same scale": {"canvas": 128},
-    "start: noise": {"init": "noise"},
+    "canvas 128, the same scale": {"min_canvas": 128},
     "start: one example": {"init": "example"},
     "start: best of 8 examples": {"init": "best-example"},
     "start: mean of 8 examples": {"init": "mean"},
@@ -71,7 +72,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **LARGE, "colour_weight": 1.0, "foreground_weight": 4.0,
     },
 }  # fmt: skip
-"""What each changes; `scale` is a factor of the recipe's."""
+"""What each changes; `scale` is a factor of the task's."""
 IMAGES = 4
 """Validation images that score a variant, whole and at their best threshold."""
 
@@ -98,7 +99,7 @@ def main(argv: list[str]) -> None:
         results.fill(args, task, variant, seed, steps)
     best = ranked(results, args)[: args.final]
     for task in args.tasks:
-        for variant in dict.fromkeys(["recipe", *best]):
+        for variant in dict.fromkeys(["plain", *best]):
             for seed in range(args.seeds):
                 results.fill(args, task, variant, seed, None)
     command = "python -m benchmarks.ablation " + " ".join(argv)
@@ -149,20 +150,20 @@ def run(
     from prompttune.segmenter import Segmenter, choose_bf16
     from prompttune.tuning.run import Machine, tune
 
-    recipe = load_recipe(task)
+    folder, scale = SETS[task]
+    recipe = load_recipe(task, PLAIN)
     changes = dict(VARIANTS[variant])
-    if "scale" in changes:
-        changes["scale"] *= recipe.scale
-    recipe = replace(recipe, max_steps=steps or recipe.max_steps, **changes)
+    changes["scale"] = scale * changes.get("scale", 1.0)
+    recipe = replace(recipe, **{"max_steps": steps or recipe.max_steps} | changes)
     # The images are split by the recipe's own seed, whatever the seed of the run.
-    data = task_data(recipe, args.data / SETS[task])
+    data = task_data(recipe, args.data / folder)
     recipe = replace(recipe, seed=seed)
     segmenter = Segmenter(args.backbone)
     bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
     machine = Machine(segmenter.device.type, bf16, progress=False)
     started = time.perf_counter()
-    with TemporaryDirectory() as folder:
-        tuned = tune(recipe, segmenter.network, data, Path(folder) / "run", machine)
+    with TemporaryDirectory() as scratch:
+        tuned = tune(recipe, segmenter.network, data, Path(scratch) / "run", machine)
     seconds = time.perf_counter() - started
     bench = Bench(
         segmenter, tuned.prompt, segmenter.network.config.canvas,
@@ -187,7 +188,7 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
     head = ["variant", *args.tasks, "mean", "seconds"]
     lines = [
         "# Which way of tuning is best\n",
-        f"Dice on {IMAGES} whole validation images; each variant changes one thing of the task's "
+        f"Dice on {IMAGES} whole validation images; each variant changes one thing of a plain "
         f"recipe. `{command}`\n",
         f"## One seed, {args.steps} steps\n",
         _row(head),
@@ -198,7 +199,7 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
         lines.append(_row([variant, *_means([[run] for run in runs])]))
     lines += [f"\n## The best, {args.seeds} seeds, all steps\n", _row(head)]
     lines.append(_row(["---"] * len(head)))
-    for variant in dict.fromkeys(["recipe", *best]):
+    for variant in dict.fromkeys(["plain", *best]):
         runs = [
             [results.get(task, variant, seed, None) for seed in range(args.seeds)]
             for task in args.tasks

@@ -180,7 +180,7 @@ def _contender(
     recipe = load_recipe(args.task)
     data = task_data(recipe, args.data, args.images)
     if "tuned" not in rows:
-        canvas = recipe.canvas or network.config.canvas
+        canvas = max(recipe.min_canvas, network.config.canvas)
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return _Contender(recipe, data, changed(start, name="none"))
     tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))

@@ -23,8 +23,8 @@ class Recipe:
     """From a mask file's value to its class index, where the files' own rule does not fit."""
     scale: float = 1.0
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
-    canvas: int = 0
-    """Side of the learned prompt, pixels: what the network sees at once; 0: the backbone's own."""
+    min_canvas: int = 0
+    """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
     generator: Literal["fundus"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal["generated", "noise", "kaiming", "example", "best-example", "mean"] = "noise"
@@ -91,15 +91,11 @@ class Recipe:
         for name in ("overlap", "warmup", "dropout", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
-        for name in (
-            "canvas",
-            "type_lr",
-            "jitter",
-            "weight_decay",
-            "foreground_weight",
-            "patience",
+        least_zero = (
+            "min_canvas", "type_lr", "jitter", "weight_decay", "foreground_weight", "patience",
             "group",
-        ):
+        )  # fmt: skip
+        for name in least_zero:
             if getattr(self, name) < 0:
                 raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
         if not 0 < self.val_fraction < 1:

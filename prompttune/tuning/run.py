@@ -82,7 +82,7 @@ def tune(
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
-    canvas = recipe.canvas or network.config.canvas
+    canvas = max(recipe.min_canvas, network.config.canvas)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
     all_val = DataLoader(val, 2 * recipe.batch)

@@ -284,9 +284,11 @@ def test_a_type_token_is_learned_beside_the_pixels(network, recipe, data, tmp_pa
 def test_a_canvas_of_its_own(network, recipe, data, tmp_path, init: str) -> None:
     """As if the backbone had that canvas, and its own afterwards."""
     bounded = init != "kaiming"
-    recipe = replace(recipe, canvas=24, init=init, bounded=bounded)
+    recipe = replace(recipe, min_canvas=24, init=init, bounded=bounded)
     tuned = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
     assert tuned.images[0].shape == (3, 24, 24)
     assert (tuned.canvas, network.config.canvas) == (24, 16)
     large = tune(recipe, at_canvas(network, 24), data, tmp_path / "large", QUIET).prompt
     assert torch.equal(pixels(tuned), pixels(large))
+    less = tune(replace(recipe, min_canvas=8), network, data, tmp_path / "less", QUIET).prompt
+    assert less.canvas == 16
