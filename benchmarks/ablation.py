@@ -86,7 +86,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--tasks", nargs="+", choices=SETS, default=list(SETS))
     add("--backbone", default="seggpt-tiny")
     add("--steps", type=int, default=150, help="of the first round")
-    add("--final", type=int, default=5, help="variants of the second round")
+    add("--final", type=int, default=5, help="variants of the second round; 0: none")
     add("--seeds", type=int, default=3, help="of the second round")
     return parser.parse_args(argv)
 
@@ -97,9 +97,11 @@ def main(argv: list[str]) -> None:
     results = Results(args.output.with_suffix(".json"))
     for task, variant, seed, steps in first_round(args):
         results.fill(args, task, variant, seed, steps)
-    best = ranked(results, args)[: args.final]
+    best = (
+        list(dict.fromkeys(["plain", *ranked(results, args)[: args.final]])) if args.final else []
+    )
     for task in args.tasks:
-        for variant in dict.fromkeys(["plain", *best]):
+        for variant in best:
             for seed in range(args.seeds):
                 results.fill(args, task, variant, seed, None)
     command = "python -m benchmarks.ablation " + " ".join(argv)
@@ -197,9 +199,11 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
     for variant in ranked(results, args):
         runs = [results.get(task, variant, 0, args.steps) for task in args.tasks]
         lines.append(_row([variant, *_means([[run] for run in runs])]))
+    if not best:
+        return "\n".join(lines) + "\n"
     lines += [f"\n## The best, {args.seeds} seeds, all steps\n", _row(head)]
     lines.append(_row(["---"] * len(head)))
-    for variant in dict.fromkeys(["plain", *best]):
+    for variant in best:
         runs = [
             [results.get(task, variant, seed, None) for seed in range(args.seeds)]
             for task in args.tasks
