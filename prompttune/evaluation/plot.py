@@ -61,4 +61,4 @@ def _short(count: float) -> str:
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.3g}{letter}"
-    return f"{count:g}"
+    return f"{count:.3g}"
