@@ -26,7 +26,9 @@ class Seeing(nn.Module):
         self.queries: list[Tensor] = []
         self.prompts: list[SimpleNamespace] = []
 
-    def encode_prompt(self, images: Tensor, colours: Tensor, seg_type: int) -> SimpleNamespace:
+    def encode_prompt(
+        self, images: Tensor, colours: Tensor, seg_type: int, type_shift: Tensor | None
+    ) -> SimpleNamespace:
         return SimpleNamespace(images=images, colours=colours, seg_type=seg_type)
 
     def ensemble(self, queries: Tensor, prompt: SimpleNamespace) -> Tensor:
