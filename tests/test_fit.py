@@ -173,7 +173,17 @@ def test_many_classes_become_one_key_of_groups(folder: Path, small: list[str]) -
         rows = np.arange(90)[:, None] // 30 + 1
         cv2.imwrite(str(path), np.where(mask > 0, rows, 0).astype(np.uint8))
     line = ["--task", "custom", "--classes", "top,middle,bottom", "--group", "2", "--name", "rows"]
-    more = ["--score_images", "2", "--precision", "bf16", "--max_steps", "2", *small]
+    more = [
+        "--min_canvas",
+        "0",
+        "--score_images",
+        "2",
+        "--precision",
+        "bf16",
+        "--max_steps",
+        "2",
+        *small,
+    ]
     assert fit.main(arguments(folder, *line, *more)[2:]) == 0
     card = load_card(folder / "zoo" / "rows")
     assert card.groups is not None
