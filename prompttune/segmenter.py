@@ -208,7 +208,7 @@ class Segmenter:
         return own if prompt is None or prompt.canvas is None else prompt.canvas
 
     def at(self, canvas: int) -> SegGPT:
-        """Return the backbone at a canvas (`at_canvas`); the last few are kept."""
+        """Return the backbone at a canvas (`at_canvas`), made once."""
         if canvas == self.network.config.canvas:
             return self.network
         if canvas not in self._at:

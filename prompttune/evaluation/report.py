@@ -20,7 +20,8 @@ from prompttune.zoo.card import ScoreRow, Scores
 
 JSON, LEARNING = "comparison.json", "learning.png"
 SCORING = (
-    "Every row is scored alike: the same tiles at the same scale, the same overlap, and the "
+    "Every row is scored alike: the same scale, the same overlap (prompts see the same tiles, a "
+    "U-Net its own), and the "
     "decision threshold with the best mean Dice on the validation images. Values are means over "
     "images, of counted pixels only; ± is the standard deviation over the examples."
 )
