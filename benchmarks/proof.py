@@ -139,8 +139,9 @@ INTRODUCTION = (
     "`python -m benchmarks.proof` makes this page. Test images of the given splits, each row at "
     "the threshold that is best on validation images, `seggpt-tiny` on one thread of a CPU. The "
     "rows `linear-probe` and `unet` were trained for the seconds that tuning took, `community` on "
-    "as many crops as the key, `unet-best` until 20 validations brought nothing, but {longest} minutes at most. Curves over "
-    "time are of validation crops: of 128 pixels for U-Nets, of the key's canvas for the others. "
+    "as many crops as the key, `unet-best` until 20 validations brought nothing, but {longest} "
+    "minutes at most. Curves over time are of validation crops: of 128 pixels for U-Nets, of the "
+    "key's canvas for the others. "
     "Of several classes all values are means over classes."
 )
 
