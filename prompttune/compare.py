@@ -36,7 +36,9 @@ MINUTES = 2.0
 PLAIN_ROWS = (
     "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
 )  # fmt: skip
-TRAINED_ROWS = ("community", "linear-probe", "unet", "unet-best", "observer")
+KEY_ROWS = {"tuned", "tuned-flips"}
+"""These need a key; the others no more than its scale."""
+OTHER_ROWS = ("tuned-flips", "community", "linear-probe", "unet", "unet-best", "observer")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -56,7 +58,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--rows",
         nargs="+",
         metavar="ROW",
-        help=f"of: {', '.join(PLAIN_ROWS)} (the default), {', '.join(TRAINED_ROWS)}; or all",
+        help=f"of: {', '.join(PLAIN_ROWS)} (the default), {', '.join(OTHER_ROWS)}; or all",
     )
     add(
         "--minutes",
@@ -168,7 +170,7 @@ def _contender(
         path = find_key(args.prompt, args.prompts_zoo)
         key, card = load_key(path)
         recipe = _recipe(args.task, card)
-        if "tuned" in rows:  # a key that fits another backbone still gives the others their scale
+        if KEY_ROWS & set(rows):  # a key of another backbone still gives the others their scale
             if args.scale is not None:
                 text = "--scale: the key has a scale of its own; leave 'tuned' out of --rows"
                 raise InputError(text)
@@ -179,7 +181,7 @@ def _contender(
         return _Contender(recipe, data, key, None, card, path)
     recipe = load_recipe(args.task)
     data = task_data(recipe, args.data, args.images)
-    if "tuned" not in rows:
+    if not KEY_ROWS & set(rows):
         canvas = max(recipe.min_canvas, network.config.canvas)
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return _Contender(recipe, data, changed(start, name="none"))
@@ -230,7 +232,7 @@ def _overlap(text: str) -> float:
 
 
 def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*PLAIN_ROWS, *TRAINED_ROWS)
+    known = (*PLAIN_ROWS, *OTHER_ROWS)
     if names == ["all"]:
         return known
     for name in names or ():

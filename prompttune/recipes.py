@@ -27,7 +27,9 @@ class Recipe:
     """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
     generator: Literal["fundus"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
-    init: Literal["generated", "noise", "kaiming", "example", "best-example", "mean"] = "noise"
+    init: Literal[
+        "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
+    ] = "noise"
     """Where the prompt starts. The last three keep (a mixture of) training images in the key."""
     prompts: int = 1
     """Number of learned prompts in the key (a feature ensemble if more than one)."""

@@ -19,13 +19,13 @@ class StepProgress(pl.Callback):
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._bar: _Bar | None = None
+        self._bar: Bar | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, at the step where a resumed run goes on."""
         if trainer.is_global_zero:
             ends = trainer.max_steps if trainer.max_steps > 0 else None  # else the time ends it
-            self._bar = _open(self._title, ends, trainer.global_step)
+            self._bar = open_bar(self._title, ends, trainer.global_step)
             self._shown = 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -54,16 +54,21 @@ class StepProgress(pl.Callback):
         self._shown = time.monotonic()
 
 
-class _Bar(Protocol):
+class Bar(Protocol):
+    """A progress bar that is open."""
+
     interval: float
     """Seconds between two updates."""
 
-    def show(self, step: int, values: str) -> None: ...
+    def show(self, step: int, values: str) -> None:
+        """Say how far it is, and what has come out."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the line."""
 
 
-def _open(title: str, total: int | None, done: int) -> _Bar:
+def open_bar(title: str, total: int | None, done: int = 0) -> Bar:
+    """Open a bar on stderr that counts steps to `total`, None: without end."""
     try:
         return _RichBar(title, total, done)
     except ImportError:

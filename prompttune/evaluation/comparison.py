@@ -36,7 +36,7 @@ from prompttune.prompt import Prompt
 class Predictor(Protocol):
     """What a comparison needs of a `Segmenter`."""
 
-    def predict(self, images: np.ndarray, prompt: Any, overlap: float) -> Any:
+    def predict(self, images: np.ndarray, prompt: Any, overlap: float, *, flips: bool) -> Any:
         """Segment one `H x W x 3 uint8` image; the result has `scores`, `C x H x W float32`."""
 
 
@@ -158,11 +158,11 @@ class Bench:
             self._candidates[row.candidates] = row.candidates(self)
         return self._candidates[row.candidates]
 
-    def prompted(self, name: str, prompt: Prompt | Composition) -> Candidate:
-        """Return the candidate that segments with a prompt."""
+    def prompted(self, name: str, prompt: Prompt | Composition, flips: bool = False) -> Candidate:
+        """Return the candidate that segments with a prompt, `flips` as in `Segmenter.predict`."""
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
-            return self.segmenter.predict(image, prompt, overlap=self.overlap).scores
+            return self.segmenter.predict(image, prompt, overlap=self.overlap, flips=flips).scores
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None

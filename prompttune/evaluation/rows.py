@@ -47,6 +47,11 @@ def tuned(bench: Bench) -> list[Candidate]:
     return [bench.prompted(f"tuned: {bench.key.name}", bench.key)]
 
 
+def tuned_flips(bench: Bench) -> list[Candidate]:
+    """The key, the mean of four answers: upright and mirrored. Four times the work."""
+    return [bench.prompted(f"tuned, flips: {bench.key.name}", bench.key, flips=True)]
+
+
 def all_foreground(bench: Bench) -> list[Candidate]:
     """Everything is foreground: what a metric gives for nothing."""
     baseline = AllForeground([example_map(each) for each in bench.drawn], len(bench.classes))
@@ -74,6 +79,7 @@ ROWS: dict[str, Row] = {
     "feature": Row(feature),
     "spatial": Row(spatial),
     "tuned": Row(tuned),
+    "tuned-flips": Row(tuned_flips),
     "all-foreground": Row(all_foreground),
     "nearest-colour": Row(nearest_colour),
 }

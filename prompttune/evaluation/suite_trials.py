@@ -204,7 +204,8 @@ class _Together:
 
     Args:
         segmenter: it predicts.
-        samples: those that will be asked for, with one prompt; their images stay the same objects.
+        samples: those that will be asked for, always in the same way; their images stay the same
+            objects.
     """
 
     def __init__(self, segmenter: Segmenter, samples: Sequence[LoadedSample]) -> None:
@@ -212,10 +213,10 @@ class _Together:
         self.images = {id(sample.image): sample.image for sample in samples}
         self.answers: dict[int, Result] = {}
 
-    def predict(self, images: np.ndarray, prompt: Prompt, overlap: float) -> Result:
+    def predict(self, images: np.ndarray, prompt: Prompt, overlap: float, *, flips: bool) -> Result:
         """Return the answer for one `H x W x 3 uint8` image."""
         if not self.answers:
-            results = self.segmenter.stream(self.images.values(), prompt, overlap)
+            results = self.segmenter.stream(self.images.values(), prompt, overlap, flips=flips)
             self.answers = dict(zip(self.images, results, strict=True))
         return self.answers[id(images)]
 

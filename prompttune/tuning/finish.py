@@ -22,7 +22,8 @@ from prompttune.zoo.key import save_key
 
 KEY_DTYPE = torch.float16  # half the size
 INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
-    "noise": "noise", "kaiming": "noise", "generated": "generated",
+    "noise": "noise", "kaiming": "noise",
+    "generated": "generated", "best-generated": "generated",
     "example": "example", "best-example": "example", "mean": "example",
 }  # fmt: skip
 """What a card calls a start."""

@@ -34,7 +34,9 @@ class PromptTuning(pl.LightningModule):
 
     strict_loading = False  # checkpoints leave the network out
 
-    def __init__(self, network: SegGPT, prompt: LearnablePrompt, recipe: Recipe) -> None:
+    def __init__(
+        self, network: SegGPT, prompt: LearnablePrompt, recipe: Recipe, seconds: float = 0.0
+    ) -> None:
         super().__init__()
         self.network = network.requires_grad_(False)
         self.prompt = prompt
@@ -47,7 +49,7 @@ class PromptTuning(pl.LightningModule):
         self.stale = 0  # validations since the best
         self.history: list[tuple[float, float]] = []  # seconds, Dice of each validation
         self.average = deepcopy(prompt).requires_grad_(False) if recipe.ema else None
-        self._seconds, self._since = 0.0, time.perf_counter()
+        self._seconds, self._since = seconds, time.perf_counter()
 
     @property
     def kept(self) -> LearnablePrompt:
@@ -62,7 +64,7 @@ class PromptTuning(pl.LightningModule):
 
     @property
     def seconds(self) -> float:
-        """What tuning has taken, validations included; of a resumed run, its kept part too."""
+        """What tuning has taken, `seconds` before and validations included, resumed or not."""
         return self._seconds + time.perf_counter() - self._since
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:

@@ -2,7 +2,9 @@
 
 import json
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +23,15 @@ from prompttune.data.task import TaskData
 from prompttune.errors import InputError
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
-from prompttune.training import StepProgress, quiet
+from prompttune.training import StepProgress, open_bar, quiet
 from prompttune.tuning.devices import check_devices, local_rank
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.progress import ProgressPictures
 from prompttune.tuning.prompt import LearnablePrompt, with_learned
 from prompttune.tuning.start import starting_prompt
 
+START_CROPS = 16
+"""Crops of the validation that choose among starts: the choice is coarse, and there are many."""
 CHECKPOINT, SETTINGS, PROGRESS = "last.ckpt", "settings.json", "progress"
 
 
@@ -56,7 +60,7 @@ class Tuned:
     """On the validation crops, of the kept step."""
     step: int
     seconds: float
-    """What tuning took, validations included."""
+    """What tuning took, the choice of the start and validations included."""
     history: list[tuple[float, float]]
     """Of each validation: seconds since the start, Dice on the crops."""
     precision: Literal["fp32", "bf16"]
@@ -85,17 +89,19 @@ def tune(
     canvas = max(recipe.min_canvas, network.config.canvas)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
-    all_val = DataLoader(val, 2 * recipe.batch)
+    settings = _settings(recipe, network, data)
+    if local_rank() == 0:
+        _check_claim(output, settings, resume)
+    began = time.perf_counter()
+    # What is resumed brings its pixels along, and other processes get those of the first.
+    begin = replace(recipe, init="noise") if resumes or local_rank() else recipe
     start = starting_prompt(
-        recipe,
-        canvas,
-        data.train,
-        lambda prompt: _crop_dice(_module(recipe, network, prompt), all_val, machine),
+        begin, canvas, data.train, lambda prompts: _judged(prompts, recipe, network, val, machine)
     )
-    module = _module(recipe, network, start)
+    module = _module(recipe, network, start, time.perf_counter() - began)
     # Only now: images that cannot be read must not leave a run behind.
     if local_rank() == 0:
-        _claim(output, _settings(recipe, network, data), resume)
+        _claim(output, settings)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
@@ -108,12 +114,35 @@ def tune(
     return Tuned(learned, best["dice"], best["step"], seconds, module.history, precision)
 
 
-def _module(recipe: Recipe, network: SegGPT, start: Prompt | Composition) -> PromptTuning:
+def _module(
+    recipe: Recipe, network: SegGPT, start: Prompt | Composition, seconds: float = 0.0
+) -> PromptTuning:
     prompt = LearnablePrompt(
         start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout,
         type_dim=network.config.dim if recipe.type_lr else 0,
     )  # fmt: skip
-    return PromptTuning(network, prompt, recipe)
+    return PromptTuning(network, prompt, recipe, seconds)
+
+
+def _judged(
+    prompts: Sequence[Prompt],
+    recipe: Recipe,
+    network: SegGPT,
+    val: CropDataset,
+    machine: Machine,
+) -> list[float]:
+    """Return the Dice of prompts that are not tuned yet, on a few crops of the validation."""
+    few = DataLoader(Subset(val, range(min(START_CROPS, len(val)))), 2 * recipe.batch)
+    shown = machine.progress and local_rank() == 0
+    bar = open_bar("Choosing the start", len(prompts)) if shown else None
+    values: list[float] = []
+    for prompt in prompts:
+        values.append(_crop_dice(_module(recipe, network, prompt), few, machine))
+        if bar:
+            bar.show(len(values), f"val_dice {max(values):.3g}")
+    if bar:
+        bar.close()
+    return values
 
 
 @torch.no_grad()
@@ -197,24 +226,28 @@ def _settings(recipe: Recipe, network: SegGPT, data: TaskData) -> dict[str, Any]
     return {"backbone": network.fingerprint, "data": data.sha256(), "recipe": recipe.to_dict()}
 
 
-def _claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Make the run's folder, or check that it holds the run that is to be resumed."""
+def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Check that a run's folder is free, or holds the run that is to be resumed."""
     path = output / SETTINGS
-    if not resume and path.exists():
+    if not path.exists():
+        return
+    if not resume:
         raise InputError(
             f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
         )
-    text = json.dumps(settings, indent=1, sort_keys=True)
-    if resume and path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        if differing := _differences(earlier, json.loads(text)):
-            raise InputError(
-                f"{output} cannot be resumed: it was run with other {', '.join(differing)}"
-            )
-        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    if differing := _differences(earlier, json.loads(json.dumps(settings))):
+        raise InputError(
+            f"{output} cannot be resumed: it was run with other {', '.join(differing)}"
+        )
+
+
+def _claim(output: Path, settings: dict[str, Any]) -> None:
+    """Make the run's folder; of a resumed run it stays."""
+    path = output / SETTINGS
     output.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(json.dumps(settings, indent=1, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
 
 

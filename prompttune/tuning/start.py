@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,26 +18,31 @@ from prompttune.pixels import denormalise
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.tuning.scenes import generated_examples
 
 FIRST_START_SEED = 2_000_000
 """Generated starting images come from seeds that no training or test image has."""
 
-
 EXAMPLES = 8
 """How many examples `best-example` and `mean` look at, at most."""
+SCENES = 32
+"""How many generated scenes `best-generated` tries."""
+Judge = Callable[[Sequence[Prompt]], Sequence[float]]
+"""From prompts to how good each is, higher is better."""
 
 
 def starting_prompt(
     recipe: Recipe,
     canvas: int,
     train: Sequence[LoadedSample],
-    judge: Callable[[Prompt], float] = lambda _: 0.0,
+    judge: Judge = lambda prompts: [0.0] * len(prompts),
 ) -> Prompt | Composition:
     """Return the prompt that tuning begins with, by `recipe.init`.
 
     More classes than `recipe.group` begin with a composition of one prompt a group.
-    `noise`, `kaiming` and `generated` hold nobody's image; `example` holds crops of training
-    images, `best-example` those that `judge` likes best, `mean` the average of several.
+    `noise`, `kaiming`, `generated` and `best-generated`, the generated scenes that `judge` likes
+    best, hold nobody's image; `example` holds crops of training images, `best-example` those that
+    `judge` likes best, `mean` the average of several.
 
     Raises:
         InputError: examples are asked for, and too few training images show a class.
@@ -59,7 +65,7 @@ def _one_prompt(
     recipe: Recipe,
     canvas: int,
     train: Sequence[LoadedSample],
-    judge: Callable[[Prompt], float],
+    judge: Judge,
 ) -> Prompt:
     if recipe.init in ("noise", "kaiming"):
         return _noise(recipe, canvas)
@@ -69,13 +75,17 @@ def _one_prompt(
         seeds = range(first, first + recipe.prompts)
         chosen = [GENERATORS[recipe.generator](seed) for seed in seeds]
         return _from_samples(recipe, canvas, chosen)
+    if recipe.init == "best-generated":
+        seed = FIRST_START_SEED + recipe.seed
+        drawn = generated_examples(recipe.classes, recipe.scale, canvas, seed)
+        typed = (replace(scene, seg_type=recipe.seg_type) for scene in drawn)
+        return _best(list(islice(typed, max(SCENES, recipe.prompts))), recipe.prompts, judge)
     if recipe.init == "example":
         return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
     chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
     examples = [_from_samples(recipe, canvas, [sample]) for sample in chosen]
     if recipe.init == "best-example":
-        best = sorted(examples, key=judge, reverse=True)[: recipe.prompts]
-        return _joined(best, [each.images[0] for each in best], [each.colours[0] for each in best])
+        return _best(examples, recipe.prompts, judge)
     groups = [examples[first :: recipe.prompts] for first in range(recipe.prompts)]
     means = [
         [torch.stack([getattr(each, half)[0] for each in group]).mean(0) for group in groups]
@@ -88,6 +98,14 @@ def _from_samples(recipe: Recipe, canvas: int, samples: Sequence[LoadedSample]) 
     pairs = [(sample.image, scored_map(sample)) for sample in samples]
     prompt = Prompt.from_examples(pairs, recipe.classes, scale=recipe.scale, canvas=canvas)
     return replace(prompt, seg_type=recipe.seg_type)
+
+
+def _best(prompts: Sequence[Prompt], count: int, judge: Judge) -> Prompt:
+    """Join the best of several prompts; of equals the first."""
+    values = judge(prompts)
+    order = sorted(range(len(prompts)), key=lambda index: values[index], reverse=True)
+    best = [prompts[index] for index in order[:count]]
+    return _joined(best, [each.images[0] for each in best], [each.colours[0] for each in best])
 
 
 def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:

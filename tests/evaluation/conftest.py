@@ -59,18 +59,22 @@ class FakeSegmenter:
         self.missed, self.high, self.low = missed, high, low
         self.calls: list[tuple[object, int, int, float]] = []
         self.prompts: list[Prompt] = []
+        self.flips: list[bool] = []
         self.network = SimpleNamespace(
             name="fake", fingerprint="f" * 64, config=SimpleNamespace(canvas=CANVAS)
         )
         self.device, self.bf16 = SimpleNamespace(type="cpu"), False
 
-    def predict(self, images: np.ndarray, prompt: Prompt, overlap: float = 0.25) -> SimpleNamespace:
+    def predict(
+        self, images: np.ndarray, prompt: Prompt, overlap: float = 0.25, flips: bool = False
+    ) -> SimpleNamespace:
         numbers = None
         if prompt.name != "key":
             numbers = tuple(round(float(image[1, 0, 0]) * 255) for image in prompt.images)
         number, part = int(images[0, 0, 1]), int(images[0, 0, 2])
         self.calls.append((numbers, part, number, overlap))
         self.prompts.append(prompt)
+        self.flips.append(flips)
         found = images[..., 0] > 100
         found.ravel()[np.flatnonzero(found)[: self.missed(numbers, part)]] = False
         scores = np.where(found, self.high, self.low).astype(np.float32)

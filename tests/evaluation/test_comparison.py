@@ -61,6 +61,15 @@ def test_the_other_prompted_rows(fakes):
     assert math.isnan(rows["tuned"].dice_sd)
 
 
+def test_flips_are_asked_for_by_their_own_row_alone(fakes):
+    segmenter = fakes.FakeSegmenter(missed)
+    rows = scored(make_bench(fakes, segmenter), "tuned", "tuned-flips")
+    assert segmenter.flips == [False] * (len(segmenter.flips) // 2) + [True] * (
+        len(segmenter.flips) // 2
+    )
+    assert rows["tuned-flips"].mean.dice == pytest.approx(dice_of(2))
+
+
 def test_trivial_rows(fakes):
     rows = scored(
         make_bench(fakes, fakes.FakeSegmenter(missed)), "all-foreground", "nearest-colour"
@@ -109,7 +118,7 @@ def test_thresholds_come_from_validation_images_alone(fakes):
     class Brighter(fakes.FakeSegmenter):
         """On test images all scores lie above those of the validation images."""
 
-        def predict(self, images, prompt, overlap=0.25):
+        def predict(self, images, prompt, overlap=0.25, flips=False):
             result = super().predict(images, prompt, overlap)
             result.scores += 0.5 * (images[0, 0, 2] == fakes.TEST)
             return result
@@ -131,8 +140,9 @@ def test_all_rows_together_predict_each_image_once_a_prompt_and_with_one_overlap
     expected = count_predictions(bench, ROWS)
     scored(bench, *ROWS)
 
-    assert len(segmenter.calls) == (5 + 1 + 1 + 1) * (2 + 3)
-    # The grid of examples begins as the first example does, which is what a call remembers.
+    assert len(segmenter.calls) == (5 + 1 + 1 + 1 + 1) * (2 + 3)
+    # The grid of examples begins as the first example does, which is what a call remembers; the key
+    # is asked twice, without and with flips.
     assert len(set(segmenter.calls)) == (5 + 1 + 1) * (2 + 3)
     assert {overlap for *_, overlap in segmenter.calls} == {0.4}
     assert len(counted) == expected

@@ -245,9 +245,9 @@ def test_best_example_is_the_best_of_those_drawn(network, recipe, data, tmp_path
     prompts = []
     recipe = replace(recipe, init="best-example")
 
-    def judge(prompt: Prompt) -> float:
-        prompts.append(prompt)
-        return (0.2, 0.9, 0.5)[len(prompts) - 1]
+    def judge(tried: Sequence[Prompt]) -> list[float]:
+        prompts.extend(tried)
+        return [0.2, 0.9, 0.5]
 
     chosen = starting_prompt(recipe, 16, data.train, judge)
     assert len(prompts) == len(data.train)

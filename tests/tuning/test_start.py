@@ -1,5 +1,6 @@
 """Where prompts start, and whose images they hold."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +9,12 @@ import torch
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.errors import InputError
-from prompttune.tuning.start import scored_map, starting_prompt
+from prompttune.prompt import Prompt
+from prompttune.tuning.start import SCENES, scored_map, starting_prompt
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("init", ["noise", "example", "generated"])
+@pytest.mark.parametrize("init", ["noise", "example", "generated", "best-generated"])
 def test_gives_as_many_prompts_as_asked_at_the_scale(recipe, data, init: str, count: int) -> None:
     recipe = replace(recipe, init=init, prompts=count, scale=0.5, generator="fundus")
     prompt = starting_prompt(recipe, 16, data.train)
@@ -23,11 +25,26 @@ def test_gives_as_many_prompts_as_asked_at_the_scale(recipe, data, init: str, co
     assert prompt.palette.classes == recipe.classes
 
 
-@pytest.mark.parametrize("init", ["noise", "generated"])
+@pytest.mark.parametrize("init", ["noise", "generated", "best-generated"])
 def test_noise_and_generated_starts_read_no_image(recipe, init: str) -> None:
     recipe = replace(recipe, init=init, generator="fundus")
     first, again = (starting_prompt(recipe, 16, train=()) for _ in range(2))
     assert torch.equal(first.images[0], again.images[0])
+
+
+def test_best_generated_is_the_best_of_all_scenes(recipe) -> None:
+    recipe = replace(recipe, init="best-generated", seg_type=1)
+    tried: list[Prompt] = []
+
+    def judge(prompts: Sequence[Prompt]) -> list[float]:
+        tried.extend(prompts)
+        return [float(index == 20) for index in range(len(prompts))]
+
+    chosen = starting_prompt(recipe, 16, (), judge)
+    assert len(tried) == SCENES
+    assert torch.equal(chosen.images[0], tried[20].images[0])
+    assert torch.equal(chosen.colours[0], tried[20].colours[0])
+    assert chosen.seg_type == 1
 
 
 def test_example_is_a_crop_of_a_training_image(recipe, data) -> None:
