@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import ablation
 
-Run = tuple[str, str, int, int | None]
+Run = tuple[str, str, int, int]
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     made: list[Run] = []
     places = {name: place for place, name in enumerate(ablation.VARIANTS)}
 
-    def run(args, task: str, variant: str, seed: int, steps: int | None) -> dict[str, float]:
+    def run(args, task: str, variant: str, seed: int, steps: int) -> dict[str, float]:
         made.append((task, variant, seed, steps))
         return {"dice": places[variant] / 100 + seed / 1000, "seconds": 12.0}
 
@@ -30,8 +30,9 @@ def test_the_best_of_the_first_round_are_run_in_full(runs: list[Run], tmp_path: 
     ablation.main([*words, "--final", "2"])
     *_, second, best = ablation.VARIANTS
     variants = len(ablation.VARIANTS)
-    assert len(runs) == len(set(runs)) == 2 * variants + 2 * 3 * 3
-    assert {run[1] for run in runs if run[3] is None} == {"plain", second, best}
+    assert len(runs) == len(set(runs)) == 2 * variants + 2 * (3 + 2 + 2), "seed 0 is known of two"
+    assert {run[1] for run in runs if run[2]} == {"plain", second, best}
+    assert {run[3] for run in runs if run[1] == "plain"} == {150, ablation.STEPS}
     text = page.read_text()
     first, final = text.split("## The best, 3 seeds")
     ranked = [line.split(" | ")[0].strip("| ") for line in first.splitlines() if " | 0." in line]

@@ -14,9 +14,9 @@ from prompttune import compare, recipes
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.commandline import run
+from prompttune.compare import PLAIN_ROWS
 from prompttune.data.fundus import generate_fundus
 from prompttune.errors import InputError
-from prompttune.evaluation.rows import ROWS
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.zoo.card import Card, Data, Initialisation
@@ -106,12 +106,12 @@ def test_all_rows_end_to_end(call, content, tmp_path, capsys):
 
     assert (found["task"], found["backbone"], found["data"]) == ("retina", "small", "eyes")
     assert found["split"] == "test"
-    assert [row["mode"] for row in found["rows"]] == list(ROWS)
+    assert [row["mode"] for row in found["rows"]] == list(PLAIN_ROWS)
     assert [row["prompts"] for row in found["rows"]] == [1, 1, 7, 1, 1, 0, 1]
     assert all(0 <= row["dice"] <= 1 for row in found["rows"])
     assert str(tmp_path) not in json.dumps(found)
     assert found["command"].startswith("python -m prompttune.compare --task retina --prompt own")
-    assert all(name in table for name in ROWS)
+    assert all(name in table for name in PLAIN_ROWS)
     assert "index.html" in table
     assert len(list((tmp_path / "out" / "pictures").iterdir())) == 2
     assert not (tmp_path / "out" / ".unfinished").exists()
@@ -274,4 +274,4 @@ def test_help_names_all_rows_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     words = done.stdout.replace("-\n" + " " * 24, "-")
-    assert all(name in words for name in ROWS)
+    assert all(name in words for name in PLAIN_ROWS)

@@ -30,8 +30,8 @@ from prompttune.tuning.progress import ProgressPictures
 from prompttune.tuning.prompt import LearnablePrompt, with_learned
 from prompttune.tuning.start import starting_prompt
 
-START_CROPS = 16
-"""Crops of the validation that choose among starts: the choice is coarse, and there are many."""
+ANSWERS = 512
+"""Of all starts together, that choose the best: of many each answers few validation crops."""
 CHECKPOINT, SETTINGS, PROGRESS = "last.ckpt", "settings.json", "progress"
 
 
@@ -132,7 +132,8 @@ def _judged(
     machine: Machine,
 ) -> list[float]:
     """Return the Dice of prompts that are not tuned yet, on a few crops of the validation."""
-    few = DataLoader(Subset(val, range(min(START_CROPS, len(val)))), 2 * recipe.batch)
+    count = min(len(val), max(1, ANSWERS // len(prompts)))
+    few = DataLoader(Subset(val, range(count)), 2 * recipe.batch)
     shown = machine.progress and local_rank() == 0
     bar = open_bar("Choosing the start", len(prompts)) if shown else None
     values: list[float] = []
