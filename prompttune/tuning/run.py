@@ -92,13 +92,9 @@ def tune(
     settings = _settings(recipe, network, data)
     if local_rank() == 0:
         _check_claim(output, settings, resume)
-    began = time.perf_counter()
     # What is resumed brings its pixels along, and other processes get those of the first.
     begin = replace(recipe, init="noise") if resumes or local_rank() else recipe
-    start = starting_prompt(
-        begin, canvas, data.train, lambda prompts: _judged(prompts, recipe, network, val, machine)
-    )
-    module = _module(recipe, network, start, time.perf_counter() - began)
+    module = _begun(begin, network, data, val, machine)
     # Only now: images that cannot be read must not leave a run behind.
     if local_rank() == 0:
         _claim(output, settings)
@@ -108,10 +104,24 @@ def tune(
         loaders = _loaders(recipe, train, val, step, machine)
         trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
     best = module.best
-    learned = with_learned(start, network.fingerprint, **best["learned"])
+    learned = with_learned(module.prompt.start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
     seconds = module.seconds
     return Tuned(learned, best["dice"], best["step"], seconds, module.history, precision)
+
+
+def _begun(
+    recipe: Recipe, network: SegGPT, data: TaskData, val: CropDataset, machine: Machine
+) -> PromptTuning:
+    """Choose the start, on the module's clock."""
+    began = time.perf_counter()
+    start = starting_prompt(
+        recipe,
+        network.config.canvas,
+        data.train,
+        lambda prompts: _judged(prompts, recipe, network, val, machine),
+    )
+    return _module(recipe, network, start, time.perf_counter() - began)
 
 
 def _module(
