@@ -21,6 +21,7 @@ from prompttune.errors import InputError
 from prompttune.pixels import normalise
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
+from prompttune.tuning import run
 from prompttune.tuning.loss import dice_loss
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.prompt import LearnablePrompt
@@ -91,7 +92,7 @@ def test_one_seed_gives_one_key_and_another_another(network, recipe, data, tmp_p
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("kind", ["one", "groups", "disturbed"])
+@pytest.mark.parametrize("kind", ["one", "groups", "disturbed", "chosen"])
 def test_a_broken_run_resumes_to_the_same_key(
     network, recipe, grouped, data, many, tmp_path, monkeypatch, kind: str
 ) -> None:
@@ -99,6 +100,8 @@ def test_a_broken_run_resumes_to_the_same_key(
         recipe, data = grouped, many
     if kind == "disturbed":
         recipe = replace(recipe, jitter=0.1, dropout=0.1)
+    if kind == "chosen":
+        recipe = replace(recipe, init="best-generated", learn="image")
     whole = tune(recipe, network, data, tmp_path / "whole", QUIET)
     step = PromptTuning.training_step
 
@@ -111,6 +114,7 @@ def test_a_broken_run_resumes_to_the_same_key(
     with pytest.raises(RuntimeError, match="power cut"):
         tune(recipe, network, data, tmp_path / "broken", QUIET)
     monkeypatch.undo()
+    monkeypatch.setattr(run, "_judged", None)  # the start was chosen already
     resumed = tune(recipe, network, data, tmp_path / "broken", QUIET, resume=True)
     assert torch.equal(pixels(whole.prompt), pixels(resumed.prompt))
     assert resumed.seconds > 0
@@ -253,6 +257,22 @@ def test_best_example_is_the_best_of_those_drawn(network, recipe, data, tmp_path
     assert len(prompts) == len(data.train)
     assert torch.equal(chosen.images[0], prompts[1].images[0])
     tune(replace(recipe, max_steps=2), network, data, tmp_path / "run", QUIET)
+
+
+def test_choosing_the_start_counts_as_tuning_time(
+    network, recipe, data, tmp_path, monkeypatch
+) -> None:
+    judged = run._judged
+
+    def slow(*args):
+        time.sleep(0.5)
+        return judged(*args)
+
+    monkeypatch.setattr(run, "_judged", slow)
+    chosen = replace(recipe, init="best-generated", max_steps=2)
+    tuned = tune(chosen, network, data, tmp_path / "run", QUIET)
+    assert tuned.seconds > 0.5
+    assert tuned.history[0][0] > 0.5
 
 
 def test_mean_start_is_the_mean_of_examples(recipe, data) -> None:
