@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
+from prompttune.progress import Progress
 
 if TYPE_CHECKING:
     from prompttune.composition import Composition
@@ -292,15 +293,10 @@ def _notices(args: argparse.Namespace, data: "TaskData") -> tuple[str, ...]:
 
 
 def _score(bench: "Bench", rows: dict[str, "Row"]) -> list["RowScores"]:
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from prompttune.evaluation.comparison import compare, count_predictions
 
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("Comparing", total=count_predictions(bench, rows))
-        bench.on_image = lambda: progress.advance(bar)
+    with Progress("Comparing", count_predictions(bench, rows), "images") as progress:
+        bench.on_image = progress.advance
         return compare(bench, rows)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
+from prompttune.progress import Progress
 
 if TYPE_CHECKING:
     from prompttune.evaluation.suite import Part
@@ -191,21 +192,13 @@ def _plan(
 
 def _run(args: argparse.Namespace, trials: Sequence["Trial"], record: "Record") -> None:
     """Score what the record does not hold yet, behind a bar that knows how long it will take."""
-    from rich.console import Console
-    from rich.progress import Progress, TimeRemainingColumn
-
     from prompttune.evaluation.suite_trials import run_trials
 
     missing = [trial for trial in trials if trial.key() not in record.results]
-    columns = (
-        *Progress.get_default_columns()[:-1],
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as progress:
-        bar = progress.add_task("Scoring", total=sum(trial.cost for trial in missing))
+    with Progress("Scoring", sum(trial.cost for trial in missing)) as progress:
         for trial, result in run_trials(missing, args.processes):
             record.add(trial.key(), result)
-            progress.update(bar, advance=trial.cost, description=trial.set)
+            progress.advance(trial.cost, trial.set)
 
 
 def _content(

@@ -4,8 +4,7 @@ python -m prompttune.fit --task retina [--data DIR]
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,11 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
     if local_rank() > 0:
         return 0  # the first process has the same prompt, and goes on alone
-    with _scoring_bar() as on_start:
-        finished = finish(
-            tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
-            overwrite, args.score_images, on_start,
-        )  # fmt: skip
+    finished = finish(
+        tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
+        overwrite, args.score_images,
+    )  # fmt: skip
     _print_result(finished, name, data)
     return 0
 
@@ -120,21 +118,6 @@ def _announce(recipe: Recipe, data: "TaskData") -> None:
     if recipe.init in ("example", "best-example", "mean") and not data.generated:
         text = f"init '{recipe.init}': the key will contain training images. Do not share it "
         print(text + "unless you may share that image.", flush=True)
-
-
-@contextmanager
-def _scoring_bar() -> Iterator[Callable[[int], Callable[[], None]]]:
-    """Give a function that opens a progress bar of so many steps and returns what advances it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-
-        def begin(total: int) -> Callable[[], None]:
-            task = bar.add_task("Scoring", total=total)
-            return lambda: bar.advance(task)
-
-        yield begin
 
 
 def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:

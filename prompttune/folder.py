@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from prompttune.answer import Result
 from prompttune.composition import Composition
@@ -18,6 +16,7 @@ from prompttune.errors import InputError
 from prompttune.examples import load_image
 from prompttune.instances import coco_image_id, coco_results, find_instances, write_json
 from prompttune.outputs import instances_path, overlay_path
+from prompttune.progress import Progress
 from prompttune.prompt import Prompt
 from prompttune.segmenter import Segmenter
 from prompttune.selection import NearestExamples
@@ -49,7 +48,6 @@ def segment_files(
     """
     bad: list[str] = []
     opened: deque[tuple[Path, np.ndarray]] = deque()
-    console = Console(stderr=True)
 
     def write(path: Path, image: np.ndarray, result: Result) -> None:
         if least_area is not None:
@@ -60,24 +58,23 @@ def segment_files(
         write_png(masks[path], index_image(result.classes, prompt.palette))
 
     with (
-        Progress(console=console, disable=len(masks) < 2 or not console.is_terminal) as progress,
+        Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
         Behind() as writer,
         closing(read_ahead(masks)) as images,
     ):
-        task = progress.add_task("segmenting", total=len(masks))
 
         def readable() -> Iterator[np.ndarray]:
             for path, image in images:
                 if isinstance(image, InputError):
                     bad.append(" ".join(str(image).split()))
-                    progress.advance(task)
+                    progress.advance()
                 else:
                     opened.append((path, image))
                     yield image
 
         for result in segmenter.stream(readable(), prompt, overlap, flips=flips):
             writer.do(write, *opened.popleft(), result)
-            progress.advance(task)
+            progress.advance()
     return bad
 
 

@@ -1,6 +1,5 @@
 """From a learned prompt to a key: threshold, scores, pictures, card."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from prompttune.data.task import TaskData
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
 from prompttune.evaluation.rows import ROWS
+from prompttune.progress import Progress
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
 from prompttune.segmenter import Segmenter
@@ -52,7 +52,6 @@ def finish(
     command: str,
     overwrite: bool,
     images: int,
-    on_start: Callable[[int], Callable[[], None]],
 ) -> Finished:
     """Choose the threshold, score the prompt beside single examples, and write the key.
 
@@ -61,13 +60,13 @@ def finish(
     Args:
         images: At most so many are scored, and half as many choose the thresholds: a minute on a
             laptop, not an hour.
-        on_start: Called with the number of predictions to come; what it returns, after each.
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
     bench = _bench(prompt, recipe, segmenter, data, images)
     rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
-    bench.on_image = on_start(count_predictions(bench, rows))
-    scored = compare(bench, rows)
+    with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
+        bench.on_image = progress.advance
+        scored = compare(bench, rows)
     (own,) = scored[1].trials
     prompt = changed(prompt, threshold=own.validated.threshold)
     comparison = Comparison(

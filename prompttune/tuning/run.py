@@ -21,9 +21,10 @@ from prompttune.data.batches import Share, StepSampler
 from prompttune.data.crops import CropDataset
 from prompttune.data.task import TaskData
 from prompttune.errors import InputError
+from prompttune.progress import Progress
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe
-from prompttune.training import StepProgress, open_bar, quiet
+from prompttune.training import StepProgress, quiet
 from prompttune.tuning.devices import check_devices, local_rank
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.progress import ProgressPictures
@@ -145,14 +146,11 @@ def _judged(
     count = min(len(val), max(1, ANSWERS // len(prompts)))
     few = DataLoader(Subset(val, range(count)), 2 * recipe.batch)
     shown = machine.progress and local_rank() == 0
-    bar = open_bar("Choosing the start", len(prompts)) if shown else None
     values: list[float] = []
-    for prompt in prompts:
-        values.append(_crop_dice(_module(recipe, network, prompt), few, machine))
-        if bar:
-            bar.show(len(values), f"val_dice {max(values):.3g}")
-    if bar:
-        bar.close()
+    with Progress("Choosing the start", len(prompts), "tried", shown=shown) as progress:
+        for prompt in prompts:
+            values.append(_crop_dice(_module(recipe, network, prompt), few, machine))
+            progress.advance(text=f"val_dice {max(values):.3g}")
     return values
 
 

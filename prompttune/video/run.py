@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from prompttune.drawing import index_image, overlay, write_png
 from prompttune.errors import InputError
 from prompttune.outputs import name_outputs, overlay_path
 from prompttune.palette import Palette
+from prompttune.progress import Progress
 from prompttune.prompt import Prompt
 from prompttune.segmenter import Segmenter
 from prompttune.video.clips import Clip, open_clip
@@ -65,16 +64,15 @@ def segment_video(
             yield frame
 
     class_maps = segment_frames(segmenter, prompt, read(), memory)
-    console, done = Console(stderr=True), 0
     with (
         results(clip, output, prompt.palette, list(kept)) as write,
-        Progress(console=console, disable=not console.is_terminal) as progress,
+        Progress("Segmenting", clip.length, "frames") as progress,
     ):
-        task = progress.add_task("segmenting", total=clip.length)
+        done = 0
         for class_map in class_maps:
             write(done, shown.popleft(), class_map)
             done += 1
-            progress.advance(task)
+            progress.show(done)
     return done
 
 
