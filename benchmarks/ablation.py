@@ -73,6 +73,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "canvas 128: best of 8 examples": {**LARGE, "init": "best-example"},
     "canvas 128: best of 32 generated": {**LARGE, "init": "best-generated"},
     "canvas 128: best of 32 generated, lr .1": {**LARGE, "init": "best-generated", "lr": 0.1},
+    "canvas 128: best of 32 generated, lr .2": {**LARGE, "init": "best-generated", "lr": 0.2},
     "canvas 128: Dice + smooth-L1, foreground x 4": {
         **LARGE, "colour_weight": 1.0, "foreground_weight": 4.0,
     },
