@@ -18,6 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from prompttune.commandline import quote_command
+
 SETS = {
     "retina": ("retina-drive", 1.5),
     "aerial": ("aerial-roads", 0.5),
@@ -93,6 +95,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--backbone", default="seggpt-tiny")
     add("--steps", type=int, default=150, help="of the first round")
     add("--final", type=int, default=5, help="variants of the second round; 0: none")
+    add("--also", nargs="+", choices=VARIANTS, default=[], help="in the second round")
     add("--seeds", type=int, default=3, help="of the second round")
     return parser.parse_args(argv)
 
@@ -104,13 +107,15 @@ def main(argv: list[str]) -> None:
     for task, variant, seed, steps in first_round(args):
         results.fill(args, task, variant, seed, steps)
     best = (
-        list(dict.fromkeys(["plain", *ranked(results, args)[: args.final]])) if args.final else []
+        list(dict.fromkeys(["plain", *args.also, *ranked(results, args)[: args.final]]))
+        if args.final
+        else []
     )
     for task in args.tasks:
         for variant in best:
             for seed in range(args.seeds):
                 results.fill(args, task, variant, seed, final_steps(variant))
-    command = "python -m benchmarks.ablation " + " ".join(argv)
+    command = quote_command("benchmarks.ablation", argv)
     args.output.write_text(table(results, args, best, command), encoding="utf-8")
     print(args.output.read_text(encoding="utf-8"))
 
@@ -202,7 +207,7 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
     lines = [
         "# Which way of tuning is best\n",
         f"Dice on {IMAGES} whole validation images; each variant changes one thing of a plain "
-        f"recipe. `{command}`\n",
+        f"recipe; those named `canvas 128: ...` also take twice the scale. `{command}`\n",
         f"## One seed, {args.steps} steps\n",
         _row(head),
         _row(["---"] * len(head)),
@@ -212,7 +217,10 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
         lines.append(_row([variant, *_means([[run] for run in runs])]))
     if not best:
         return "\n".join(lines) + "\n"
-    lines += [f"\n## The best, {args.seeds} seeds, all steps\n", _row(head)]
+    lines += [
+        f"\n## The best, {args.seeds} seeds, {STEPS} steps, on larger canvases {LARGE_STEPS}\n",
+        _row(head),
+    ]
     lines.append(_row(["---"] * len(head)))
     for variant in best:
         runs = [

@@ -44,6 +44,16 @@ def test_the_best_of_the_first_round_are_run_in_full(runs: list[Run], tmp_path: 
     assert page.read_text() == text
 
 
+def test_others_can_join_the_second_round(runs: list[Run], tmp_path: Path) -> None:
+    page = tmp_path / "ablation.md"
+    words = ["--data", "x", "--output", str(page), "--tasks", "cracks", "--final", "1"]
+    ablation.main([*words, "--also", "batch 4"])
+    final = page.read_text().split("## The best, 3 seeds")[1]
+    rows = [line.split(" | ")[0].strip("| ") for line in final.splitlines() if " ± " in line]
+    assert rows == ["plain", "batch 4", list(ablation.VARIANTS)[-1]]
+    assert "--also 'batch 4'`" in page.read_text()
+
+
 def test_a_run_that_was_ended_goes_on(runs: list[Run], tmp_path: Path) -> None:
     page = tmp_path / "ablation.md"
     known = {f"cracks | {name} | 0 | 150": {"dice": 0.5, "seconds": 1.0}
