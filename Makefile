@@ -32,7 +32,7 @@ SETS ?= data
 KEYS = retina:retina-drive aerial:aerial-roads cracks:road-cracks membranes:em-membranes \
 	car-parts:car-parts
 
-# Tunes all shipped keys anew, some twelve minutes of a core.
+# Tunes all shipped keys anew, some fifteen minutes of a core.
 zoo: $(VENV)/.run-ready
 	for key in $(KEYS); do \
 		$(VENV)/bin/python -m prompttune.fit --task $${key%%:*} --data $(SETS)/$${key##*:} \
