@@ -90,14 +90,14 @@ def tune(
     canvas = max(recipe.min_canvas, network.config.canvas)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
-    settings = _settings(recipe, network, data)
-    if local_rank() == 0:
+    settings = _settings(recipe, network, data) if local_rank() == 0 else None
+    if settings:
         _check_claim(output, settings, resume)
     # What is resumed brings its pixels along, and other processes get those of the first.
     begin = replace(recipe, init="noise") if resumes or local_rank() else recipe
     module = _begun(begin, network, data, val, machine)
     # Only now: images that cannot be read must not leave a run behind.
-    if local_rank() == 0:
+    if settings:
         _claim(output, settings)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
@@ -144,10 +144,9 @@ def _judged(
 ) -> list[float]:
     """Return the Dice of prompts that are not tuned yet, on a few crops of the validation."""
     count = min(len(val), max(1, ANSWERS // len(prompts)))
-    few = DataLoader(Subset(val, range(count)), 2 * recipe.batch)
-    shown = machine.progress and local_rank() == 0
+    few = list(DataLoader(Subset(val, range(count)), 2 * recipe.batch))
     values: list[float] = []
-    with Progress("Choosing the start", len(prompts), "tried", shown=shown) as progress:
+    with Progress("Choosing the start", len(prompts), "tried", shown=machine.progress) as progress:
         for prompt in prompts:
             values.append(_crop_dice(_module(recipe, network, prompt), few, machine))
             progress.advance(text=f"val_dice {max(values):.3g}")
@@ -155,7 +154,9 @@ def _judged(
 
 
 @torch.no_grad()
-def _crop_dice(module: PromptTuning, crops: DataLoader[Any], machine: Machine) -> float:
+def _crop_dice(
+    module: PromptTuning, crops: Sequence[dict[str, torch.Tensor]], machine: Machine
+) -> float:
     """Return the Dice of a prompt that is not tuned yet, as validation measures it."""
     module = module.to(machine.device).eval()
     for number, batch in enumerate(crops):
@@ -252,7 +253,7 @@ def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
 
 
 def _claim(output: Path, settings: dict[str, Any]) -> None:
-    """Make the run's folder; of a resumed run it stays."""
+    """Make the run's folder and write what it is a run of; a resumed run writes the same again."""
     path = output / SETTINGS
     output.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
