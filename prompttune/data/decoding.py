@@ -110,6 +110,41 @@ def _only_tifffile(path: Path) -> bool:
     return False
 
 
+def header(path: Path) -> tuple[tuple[int, int], str, bool]:
+    """Return an image's width and height, its bits in words, and whether they are over 8.
+
+    Raises:
+        InputError: as `opened`.
+    """
+    with opened(path) as image:
+        if image is None:
+            with tifffile.TiffFile(path) as file:
+                page = file.pages.first
+                bands = max(page.samplesperpixel, _channels(file.series[0]))
+                size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
+            return size, bits_in_words(dtype, bands), dtype not in (np.uint8, bool)
+        size = (image.width, image.height)
+        if orientation_of(image) > 4:
+            size = size[::-1]
+        if is_deep(image) or image.mode[0] in "IF":
+            bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(image.mode, 1)
+            kind = np.float32 if image.mode == "F" else np.uint16
+            return size, bits_in_words(np.dtype(kind), bands), True
+        return size, PILLOW_MODES.get(image.mode, f"8-bit {image.mode}"), False
+
+
+PILLOW_MODES = {"1": "1-bit", "L": "8-bit grey", "P": "8-bit palette", "LA": "8-bit grey + alpha"}
+
+
+def bits_in_words(dtype: np.dtype, bands: int) -> str:
+    """Return words such as `16-bit grey` or `8-bit, 8 bands`."""
+    if dtype.kind == "b":
+        return "1-bit"
+    bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
+    kinds = {1: " grey", 2: " grey + 1 band", 3: " RGB", 4: " RGB + 1 band"}
+    return bits + kinds.get(bands, f", {bands} bands")
+
+
 def page_count(path: Path) -> int:
     """Return how many slices, time points or frames an image file holds; 1 if it is no image."""
     try:

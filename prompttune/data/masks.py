@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from prompttune.classes import BACKGROUND
 from prompttune.data.decoding import (
     decode_opencv,
     decode_tiff,
@@ -249,11 +250,42 @@ def class_map_of(
         return _by_colors(stored, classes, options, name)
     values = np.unique(stored.values)
     found = [int(value) for value in values]
+    table = _table(stored, found, classes, options, name)
+    return table[np.searchsorted(values, stored.values)]
+
+
+def class_counts(
+    counts: Mapping[int, int], form: Form, classes: int, options: MaskOptions, name: str | Path
+) -> dict[int, int]:
+    """Return the pixels of each class index, of the pixels of each stored value.
+
+    Raises:
+        InputError: as `class_map_of`.
+    """
+    found = sorted(counts)
+    stored = Stored(np.array([found]), form)
+    if form == "colours" or options.colors is not None:
+        weights = np.array([counts[value] for value in found])
+        table = _color_table(
+            np.array(found) * (1 if form == "colours" else 0x010101), weights, classes, options,
+            name,
+        )  # fmt: skip
+    else:
+        table = _table(stored, found, classes, options, name)
+    total: dict[int, int] = {}
+    for value, index in zip(found, table.tolist(), strict=True):
+        total[index] = total.get(index, 0) + counts[value]
+    return total
+
+
+def _table(
+    stored: Stored, found: list[int], classes: int, options: MaskOptions, name: str | Path
+) -> np.ndarray:
+    """Return the class of each of the values found."""
     known = _meanings(stored, found, classes, options, name)
     if unknown := [value for value in found if value not in known]:
         raise InputError(_unknown_values(name, unknown, found, classes))
-    table = np.array([known[value] for value in found], np.uint8)
-    return table[np.searchsorted(values, stored.values)]
+    return np.array([known[value] for value in found], np.uint8)
 
 
 def _meanings(
@@ -347,6 +379,14 @@ def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | P
     if stored.form != "colours":  # grey
         packed = packed.astype(np.int64).clip(0, 255) * 0x010101
     found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    table = _color_table(found, counts, classes, options, name)
+    return table[places].reshape(packed.shape)
+
+
+def _color_table(
+    found: np.ndarray, counts: np.ndarray, classes: int, options: MaskOptions, name: str | Path
+) -> np.ndarray:
+    """Return the class of each color; a few pixels of unknown colors are ignored."""
     named = dict(options.colors or {})
     if not named:
         others = [int(color) for color in found if color]
@@ -356,7 +396,6 @@ def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | P
     named.setdefault(0, 0)
     keys = np.array(list(named), np.int64)
     distances = np.abs(_split(found)[:, None].astype(int) - _split(keys)[None]).max(2)
-    nearest = distances.argmin(1)
     far = distances.min(1) > _FAR
     if counts[far].sum() > 0.01 * counts.sum():
         worst = int(found[far][counts[far].argmax()])
@@ -365,9 +404,9 @@ def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | P
             f"{name}: color #{worst:06x} on {share:.1f} % of the pixels is none of those named; "
             f"add it to --colors, as background=#{worst:06x} if it is no class"
         )
-    table = np.array([named[int(key)] for key in keys], np.uint8)[nearest]
+    table = np.array([named[int(key)] for key in keys], np.uint8)[distances.argmin(1)]
     table[far] = IGNORE
-    return table[places].reshape(packed.shape)
+    return table
 
 
 def _split(packed: np.ndarray) -> np.ndarray:
@@ -405,9 +444,6 @@ def parse_colors(text: str, classes: Sequence[str]) -> dict[int, int]:
                 "ignore"
             )
     return found
-
-
-BACKGROUND = frozenset({"background", "bg", "__background__", "_background_"})
 
 
 def color_pairs(text: str) -> list[tuple[str, int]]:

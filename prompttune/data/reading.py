@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 from prompttune.data.decoding import (
+    PILLOW_MODES,
+    bits_in_words,
     decode_opencv,
     decode_tiff,
     is_deep,
@@ -48,6 +50,22 @@ class ImageOptions:
     """1-based numbers of one band (grey) or three; None: the first three, or the first alone."""
     stretch: str | None = None
     """See `data.stretch`; None or `auto`: by the picture."""
+
+    @classmethod
+    def of(cls, bands: str | None, stretch: str | None) -> "ImageOptions":
+        """Read them as commands take them: `4,3,2`; `image`, `full` or `LOW,HIGH`.
+
+        Raises:
+            InputError: neither one nor three numbers of bands from 1 on, or no such stretch.
+        """
+        if stretch not in (None, "auto", "image", "full"):
+            Stretch.parse(str(stretch))
+        if bands is None:
+            return cls(None, stretch)
+        numbers = [part.strip() for part in str(bands).split(",")]
+        if len(numbers) not in (1, 3) or not all(n.isdecimal() and int(n) for n in numbers):
+            raise InputError(f"--bands {bands}: give one number or three, counted from 1: 4,3,2")
+        return cls(tuple(map(int, numbers)), stretch)
 
 
 AS_STORED = ImageOptions()
@@ -145,7 +163,7 @@ def picture_of(numbers: np.ndarray, name: str | Path, options: ImageOptions) -> 
     deep = chosen.dtype not in (np.uint8, bool)
     return Picture(
         np.ascontiguousarray(pixels),
-        _described(numbers),
+        bits_in_words(numbers.dtype, 1 if numbers.ndim == 2 else numbers.shape[2]),
         bands,
         stretch,
         stretch.share_outside(chosen) if stretch else 0.0,
@@ -173,18 +191,6 @@ def _chosen(
     return numbers[:, :, [band - 1 for band in taken]], named
 
 
-def _described(numbers: np.ndarray) -> str:
-    bits = f"{8 * numbers.dtype.itemsize}-bit" if numbers.dtype != bool else "1-bit"
-    if numbers.dtype.kind == "f":
-        bits += " float"
-    count = 1 if numbers.ndim == 2 else numbers.shape[2]
-    kinds = {1: " grey", 2: " grey + alpha", 3: " RGB", 4: " RGB + 1 band"}
-    return bits + kinds.get(count, f", {count} bands")
-
-
-_MODES = {"1": "1-bit", "L": "8-bit grey", "P": "8-bit palette", "LA": "8-bit grey + alpha"}
-
-
 def _picture_of_pil(image: Image.Image, name: str | Path, options: ImageOptions) -> Picture:
     image.load()
     if image.mode[0] in "IF":
@@ -200,7 +206,7 @@ def _picture_of_pil(image: Image.Image, name: str | Path, options: ImageOptions)
     if pixels.shape[2] == 1:
         pixels = pixels.repeat(3, axis=2)
     pixels = upright(pixels, orientation_of(image))
-    return Picture(pixels, _MODES.get(image.mode, f"8-bit {image.mode}"), bands, None)
+    return Picture(pixels, PILLOW_MODES.get(image.mode, f"8-bit {image.mode}"), bands, None)
 
 
 def _frames(image: Image.Image) -> int:
