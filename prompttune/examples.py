@@ -1,6 +1,7 @@
 """Examples: images and masks of any accepted kind, read, checked and cut to the canvas."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,33 @@ from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
 if TYPE_CHECKING:
     from prompttune.data.masks import MaskOptions, Stored
     from prompttune.data.reading import ImageOptions
+
+
+@dataclass(frozen=True)
+class ImageFile(PathLike[str]):
+    """An image file that is read in another way than by itself."""
+
+    path: Path
+    options: "ImageOptions"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
+
+@dataclass(frozen=True)
+class MaskFile(PathLike[str]):
+    """A mask file whose values are understood in another way than by themselves."""
+
+    path: Path
+    options: "MaskOptions"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
 
 ImageLike = str | PathLike[str] | Image.Image | np.ndarray
 """A path, a PIL image (EXIF-rotated or not) or an `H x W x 3 uint8` RGB array."""
@@ -73,7 +101,9 @@ def load_image(
     """
     from prompttune.data.reading import AS_STORED, read_image, rgb_from_array, rgb_from_pil
 
-    if isinstance(image, str | PathLike):
+    if isinstance(image, ImageFile):
+        pixels = read_image(image.path, image.options)
+    elif isinstance(image, str | PathLike):
         pixels = read_image(Path(image), options or AS_STORED)
     elif isinstance(image, Image.Image):
         pixels = rgb_from_pil(image, called)
@@ -157,7 +187,8 @@ def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
     from prompttune.data.masks import AUTO, class_map_of
 
-    stored, options = _stored(mask, classes, called, AUTO)
+    asked = mask.options if isinstance(mask, MaskFile) else AUTO
+    stored, options = _stored(mask, classes, called, asked)
     name = mask if isinstance(mask, str | PathLike) else called
     return class_map_of(stored, classes, options, str(name))
 
@@ -207,7 +238,8 @@ def read_class_maps(
         str(mask) if isinstance(mask, str | PathLike) else f"example {n}, mask"
         for n, mask in enumerate(masks, 1)
     ]
-    asked = options or AUTO
+    first = masks[0]
+    asked = options or (first.options if isinstance(first, MaskFile) else AUTO)
     each = [_stored(m, count, c, asked) for m, c in zip(masks, called, strict=True)]
     facts = [look_at(stored, c) for (stored, _), c in zip(each, called, strict=True)]
     if names is None:

@@ -1,30 +1,24 @@
 """Which files a prediction reads and writes, and writing them whole or not at all."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from prompttune.errors import InputError
-
-SUFFIXES = {
-    ".bmp",
-    ".gif",
-    ".jpeg",
-    ".jpg",
-    ".pgm",
-    ".png",
-    ".pnm",
-    ".ppm",
-    ".tif",
-    ".tiff",
-    ".webp",
-}
+from prompttune.files import images_below
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """Replace folders by the image files in them, sorted; a file that is named twice counts once.
+def find_images(paths: Iterable[Path], without: Path | None = None) -> list[Path]:
+    """Replace folders by the image files in them and below; a file named twice counts once.
+
+    Names are in natural order, `frame_2` before `frame_10`. Hidden files are left out, and so are
+    folders of masks beside `images/`.
+
+    Args:
+        paths: files and folders.
+        without: a folder that is not looked into, such as that of the results.
 
     Raises:
         InputError: a folder without images.
@@ -33,7 +27,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         files = [path]
         if path.is_dir():
-            files = sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
+            files = list(images_below(path, without))
             if not files:
                 raise InputError(f"{path}: no images in this folder")
         found += files
@@ -41,7 +35,11 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def name_outputs(
-    images: Iterable[Path], output: Path, kept: Iterable[Path] = ()
+    images: Iterable[Path],
+    output: Path,
+    kept: Iterable[Path] = (),
+    roots: Iterable[Path] = (),
+    ending: Callable[[Path], str] = lambda _: ".png",
 ) -> dict[Path, Path]:
     """Say for each image where its mask goes; the other results lie beside it.
 
@@ -49,14 +47,19 @@ def name_outputs(
         images: of the command.
         output: folder of the results.
         kept: further files that must not be written over.
+        roots: folders; what lies in folders below them is written into folders of the same names.
+        ending: of an image's mask.
 
     Raises:
         InputError: two images would be written to one file, or a result over an image.
     """
-    masks = {image: output / f"{image.stem}.png" for image in images}
+    folders = list(roots)
+    masks = {
+        image: output / _below(image, folders) / f"{image.stem}{ending(image)}" for image in images
+    }
     owner: dict[Path, Path] = {}
     for image, mask in masks.items():
-        for path in (mask, overlay_path(mask)):
+        for path in (mask, overlay_path(mask), instances_path(mask)):
             if path in owner:
                 raise InputError(
                     f"{owner[path]} and {image} would both be written to {path}; rename one"
@@ -71,13 +74,21 @@ def name_outputs(
     return masks
 
 
+def _below(image: Path, roots: Iterable[Path]) -> Path:
+    """Return the folders between the first root that holds an image and the image."""
+    for root in roots:
+        if image.is_relative_to(root):
+            return image.relative_to(root).parent
+    return Path()
+
+
 def overlay_path(mask: Path) -> Path:
-    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`."""
-    return mask.with_name(f"{mask.stem}_overlay.png")
+    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`, and for TIFF likewise."""
+    return mask.with_name(f"{mask.stem}_overlay{mask.suffix}")
 
 
 def instances_path(mask: Path) -> Path:
-    """Return `DIR/<stem>_instances.json` for `DIR/<stem>.png`."""
+    """Return `DIR/<stem>_instances.json` for `DIR/<stem>.png` or `.tif`."""
     return mask.with_name(f"{mask.stem}_instances.json")
 
 

@@ -1,20 +1,32 @@
 """Segment images with keys, examples or both: `python -m prompttune.predict --help`.
 
 Writes `DIR/<stem>.png`, the class indices with the palette's colours, `DIR/<stem>_overlay.png`, and
-with `--instances` `DIR/<stem>_instances.json`, COCO results.
+with `--instances` `DIR/<stem>_instances.json`, COCO results. Of GeoTIFF and of stacks the masks are
+TIFF as well, with the same place on earth and as many pages. Folders in a folder are kept.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.classes import class_names
 from prompttune.commandline import Parser, run
 from prompttune.errors import InputError
+from prompttune.file_options import (
+    add_image_options,
+    add_mask_options,
+    cards_of,
+    image_options,
+    mask_options,
+    named_by_colors,
+)
 from prompttune.outputs import find_images, is_done, name_outputs
 
 if TYPE_CHECKING:
+    from prompttune.coco_ids import CocoIds
     from prompttune.composition import Composition
     from prompttune.prompt import Prompt
     from prompttune.segmenter import Segmenter
@@ -33,9 +45,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--output", required=True, metavar="DIR", type=Path, help="where results go"
     )
     _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
+    files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
+    add_image_options(files)
+    add_mask_options(files)
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
     options = parser.parse_intermixed_args(argv)
+    options.masks_read = ""
     _check(options)
     return options
 
@@ -70,6 +86,10 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add("--classes", metavar="A,B", help="of examples: names of the mask's classes, in order")
     add(
+        "--resize", type=float, metavar="F",
+        help="with --prompt: see images F times as large (default: as they are)",
+    )  # fmt: skip
+    add(
         "--instance_masks", action="store_true",
         help="the examples' masks number instances, which get a colour each (with --instances)",
     )  # fmt: skip
@@ -85,6 +105,10 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
+    add(
+        "--coco", metavar="FILE", type=Path,
+        help="with --instances: number images and categories as this COCO file does",
+    )  # fmt: skip
     add(
         "--least_area", type=int, metavar="PIXELS", default=16,
         help="of an object (default: %(default)s)",
@@ -113,6 +137,10 @@ def _check(options: argparse.Namespace) -> None:
     refused = {
         "--scale and --classes go with --example; a key brings its own": options.prompt
         and (options.scale is not None or options.classes is not None),
+        "--resize goes with --prompt; examples have --scale": options.resize is not None
+        and not options.prompt,
+        "--resize: must be above 0": options.resize is not None and not options.resize > 0,
+        "--coco goes with --instances": options.coco and not options.instances,
         "--example and --pool exclude each other": options.example and options.pool,
         "examples join one key; give one --prompt beside them": has_examples
         and len(options.prompt) > 1,
@@ -161,8 +189,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _named(options: argparse.Namespace) -> dict[Path, Path]:
+    from prompttune.data.decoding import page_count
+    from prompttune.georeference import read_georeference
+
+    def ending(image: Path) -> str:
+        return ".tif" if page_count(image) > 1 or read_georeference(image) else ".png"
+
     kept = [path for pair in options.example for path in pair]
-    return name_outputs(find_images(options.images), options.output, kept=kept)
+    images = find_images(options.images, options.output)
+    folders = [path for path in options.images if path.is_dir()]
+    return name_outputs(images, options.output, kept, folders, ending)
 
 
 def _segment_images(
@@ -172,11 +208,19 @@ def _segment_images(
     options: argparse.Namespace,
     skipped: int,
 ) -> int:
+    from prompttune.data.queries import describe_images, warn_of_sizes
     from prompttune.folder import segment_files
+    from prompttune.results import Asked
 
-    options.output.mkdir(parents=True, exist_ok=True)
+    recipes = cards_of(options.prompt, options.prompts_zoo)
+    images = image_options(options, recipes)
     least_area = options.least_area if options.instances else None
-    bad = segment_files(segmenter, prompt, masks, options.overlap, options.flips, least_area)
+    ids = _coco_ids(options, prompt, recipes)
+    asked = Asked(options.overlap, options.flips, least_area, images, ids)
+    if options.resize is None:
+        warn_of_sizes(masks, recipes)
+    options.output.mkdir(parents=True, exist_ok=True)
+    bad = segment_files(segmenter, prompt, masks, asked)
     for line in bad:
         print(f"{PROG}: error: {line}", file=sys.stderr)
     done = len(masks) - len(bad)
@@ -184,7 +228,25 @@ def _segment_images(
         also = f" ({skipped} more were there already)" if skipped else ""
         where = f"masks and overlays in {options.output}{also}"
         print(f"{done} of {len(masks)} images segmented, {where}")
+        print(f"Read: {describe_images(masks, images)}{options.masks_read}")
     return 0 if not bad else 1 if done or skipped else 2
+
+
+def _coco_ids(
+    options: argparse.Namespace,
+    prompt: "Prompt | Composition | NearestExamples",
+    recipes: list[dict],
+) -> "CocoIds":
+    """Return the user's own numbers: of the file that is named, else of the key's annotations."""
+    from prompttune.coco_ids import CocoIds
+
+    if options.coco is not None:
+        one = getattr(prompt, "instance_of", None)
+        return CocoIds.read(options.coco, prompt.palette.classes if one is None else (one,))
+    known = {}
+    for recipe in recipes:
+        known |= recipe.get("category_ids") or {}
+    return CocoIds(known)
 
 
 def _segment_video(
@@ -215,6 +277,8 @@ def _make_prompt(
         from prompttune.zoo.store import load_prompt
 
         keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
+    if options.resize is not None:
+        keys = [_resized(key, options.resize) for key in keys]
     for key in keys:
         segmenter.check(key)
     if options.example or options.pool:
@@ -225,28 +289,39 @@ def _make_prompt(
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
 
 
+def _resized(key: "Prompt | Composition", factor: float) -> "Prompt | Composition":
+    """Return a key that sees images in another size; its answer has the image's own."""
+    from prompttune.composition import Composition
+    from prompttune.prompt import Prompt
+
+    parts = [replace(part, scale=(part.scale or 1) * factor) for part in key.parts]
+    if any(part.scale is None for part in key.parts):
+        raise InputError("--resize: this key sees images whole; their size makes no difference")
+    return parts[0] if isinstance(key, Prompt) else Composition(parts)
+
+
 def _with_examples(
     options: argparse.Namespace, segmenter: "Segmenter", keys: list["Prompt"]
 ) -> "Prompt | NearestExamples":
     from prompttune.palette import Palette
     from prompttune.prompt import Prompt
-    from prompttune.selection import NearestExamples, Pool, find_pool, showing
+    from prompttune.selection import NearestExamples, Pool
 
     canvas = segmenter.canvas(keys[0] if keys else None)
     scale = keys[0].scale if keys else options.scale
-    classes = list(keys[0].palette.classes) if keys else _names(options.classes)
+    classes = list(keys[0].palette.classes) if keys else _names(options)
     if options.instance_masks:
         name = classes[0] if classes else "object"
-        return Prompt.from_instances(options.example, name, scale, canvas)
+        return Prompt.from_instances(_files(options, None), name, scale, canvas)
     made = Prompt.spatial if options.ensemble == "spatial" else Prompt.from_examples
 
     def make(examples: Sequence[tuple]) -> Prompt:
         return Prompt.join([*keys, made(examples, classes, scale, canvas)])
 
     if options.example:
-        return make([tuple(pair) for pair in options.example])
+        return make(_files(options, classes))
     classes = classes or ["foreground"]
-    examples = showing(find_pool(options.pool), classes)
+    examples = _pool_files(options, classes)
     if not 1 <= options.shots <= len(examples):
         raise InputError(
             f"--shots {options.shots}: {options.pool} has {len(examples)} images that show a class"
@@ -260,8 +335,39 @@ def _with_examples(
     return make(pool.random(options.shots, options.seed))
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",")]
+def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple]:
+    """Return the examples' files with what says how they are read; note how masks were."""
+    from prompttune.examples import ImageFile, MaskFile, read_class_maps
+
+    images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
+    masks = mask_options(options, classes)
+    files = [(ImageFile(image, images), MaskFile(mask, masks)) for image, mask in options.example]
+    if not options.instance_masks:
+        *_, said = read_class_maps([mask for _, mask in files], classes)
+        options.masks_read = f"; masks {said}"
+    return files
+
+
+def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:
+    """Return the pool's files that show a class, their masks understood as a set."""
+    from prompttune.data.mask_survey import describe_masks, look_at, settle
+    from prompttune.data.masks import read_stored
+    from prompttune.examples import ImageFile, MaskFile
+    from prompttune.selection import find_pool, showing
+
+    images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
+    masks = mask_options(options, classes)
+    pairs = find_pool(options.pool)
+    facts = [look_at(read_stored(mask, masks), mask) for _, mask in pairs]
+    masks = settle(facts, len(classes), masks)
+    options.masks_read = f"; masks {describe_masks(facts, classes, masks)}"
+    return showing([(ImageFile(i, images), MaskFile(m, masks)) for i, m in pairs], classes)
+
+
+def _names(options: argparse.Namespace) -> list[str] | None:
+    if options.classes is not None:
+        return list(class_names(options.classes.split(",")))
+    return None if options.colors is None else list(named_by_colors(options.colors))
 
 
 if __name__ == "__main__":

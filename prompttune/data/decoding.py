@@ -2,7 +2,6 @@
 
 import logging
 import math
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,12 @@ from prompttune.errors import InputError
 MAX_PIXELS = 100_000_000
 
 ORIENTATION = 274  # the EXIF and TIFF tag
-_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _PLANAR, _PHOTOMETRIC, _SOFTWARE = 258, 277, 284, 262, 305
+_PHOTOMETRIC, _SOFTWARE = 262, 305
+_NODATA = 42113  # GDAL's tag
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MOST_BANDS = 64
 
 for _name in ("tifffile", "PIL"):  # what they log of damaged files is told by our own line
     logging.getLogger(_name).addHandler(logging.NullHandler())
-
-_pillow_silence = threading.Lock()
 
 
 @contextmanager
@@ -157,6 +154,18 @@ def page_count(path: Path) -> int:
             return int(getattr(image, "n_frames", 1))
     except Exception:  # reading it will say what is wrong
         return 1
+
+
+def nodata_of(path: Path) -> float | None:
+    """Return the value by which a TIFF marks pixels without data; None where it names none."""
+    try:
+        if not is_tiff(path):
+            return None
+        with tifffile.TiffFile(path) as file:
+            tag = file.pages.first.tags.get(_NODATA)
+            return None if tag is None else float(str(tag.value).strip("\0 "))
+    except Exception:  # reading the pixels will say what is wrong
+        return None
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -1,7 +1,7 @@
 """Read image, mask and field-of-view files, or say in one line why not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from prompttune.data.decoding import (
     decode_tiff,
     is_deep,
     is_tiff,
+    nodata_of,
     numbers_of,
     opened,
     orientation_of,
@@ -87,6 +88,8 @@ class Picture:
     """Share of the numbers outside that range."""
     seen: tuple[float, float] | None = None
     """Smallest and largest number, of deep pictures."""
+    empty: np.ndarray | None = None
+    """`H x W bool`: pixels of the file's value for no data."""
 
 
 def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
@@ -109,27 +112,46 @@ def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 
             stretch.
     """
     picture = read_picture(path, options, page)
-    if picture.stretch is not None and options.stretch in (None, "auto"):
+    tell_stretch(path, picture, options)
+    return picture.pixels
+
+
+def tell_stretch(path: str | Path, picture: Picture, options: ImageOptions) -> None:
+    """Warn, once, of a stretch that nobody asked for, or that cuts off most of a picture."""
+    if picture.stretch is None:
+        return
+    if options.stretch in (None, "auto"):
         warn(
-            f"{path}: {picture.bits} numbers of a narrow range; {picture.stretch} are shown as "
-            "black and white, the picture's own percentiles 1 and 99 (others likewise)",
+            f"{path}: {picture.bits} numbers of a narrow range; its own percentiles 1 and 99 "
+            f"({picture.stretch.low:g} and {picture.stretch.high:g}) are shown as black and white, "
+            "and so with others of this kind",
             once="narrow",
         )
-    return picture.pixels
+    elif picture.cut > LIMITED and picture.seen is not None:
+        low, high = picture.seen
+        warn(
+            f"{path}: holds numbers from {low:g} to {high:g}, of which --stretch {options.stretch} "
+            f"cuts off {100 * picture.cut:.0f} %; give --stretch image where ranges differ",
+            once="cut off",
+        )
 
 
 def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> Picture:
     """Read an image file as `read_image` does, without a warning, and tell what it holds."""
     path = Path(path)
+    nodata = nodata_of(path)
     with opened(path) as image:
         if image is None or (page and is_tiff(path) and _frames(image) != page_count(path)):
-            return picture_of(decode_tiff(path, page), path, options)
+            return picture_of(decode_tiff(path, page), path, options, nodata)
         if page:
             image.seek(page)
         if is_deep(image):
             pixels = upright(decode_opencv(path, image), orientation_of(image))
             return picture_of(pixels, path, options)
-        return _picture_of_pil(image, path, options)
+        picture = _picture_of_pil(image, path, options)
+        if nodata is None or image.mode == "P":
+            return picture
+        return replace(picture, empty=(picture.pixels == nodata).all(2))
 
 
 def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
@@ -154,13 +176,19 @@ def rgb_from_array(pixels: np.ndarray, name: str | Path = "image") -> np.ndarray
     return picture_of(pixels, name, AS_STORED).pixels
 
 
-def picture_of(numbers: np.ndarray, name: str | Path, options: ImageOptions) -> Picture:
-    """Turn stored numbers `H x W [x C]` into a picture."""
+def picture_of(
+    numbers: np.ndarray, name: str | Path, options: ImageOptions, nodata: float | None = None
+) -> Picture:
+    """Turn stored numbers `H x W [x C]` into a picture; `nodata` marks pixels that hold nothing."""
     chosen, bands = _chosen(numbers, name, options.bands)
-    pixels, stretch = to_bytes(chosen, options.stretch, name)
+    empty = counted = None
+    if nodata is not None:
+        empty = np.isnan(chosen).all(2) if np.isnan(nodata) else (chosen == nodata).all(2)
+        counted = chosen[~empty] if empty.any() else None
+    pixels, stretch = to_bytes(chosen, options.stretch, name, counted)
     if pixels.shape[2] == 1:
         pixels = pixels.repeat(3, axis=2)
-    deep = chosen.dtype not in (np.uint8, bool)
+    deep = chosen.dtype not in (np.uint8, bool) and chosen.size > 0
     return Picture(
         np.ascontiguousarray(pixels),
         bits_in_words(numbers.dtype, 1 if numbers.ndim == 2 else numbers.shape[2]),
@@ -168,6 +196,7 @@ def picture_of(numbers: np.ndarray, name: str | Path, options: ImageOptions) -> 
         stretch,
         stretch.share_outside(chosen) if stretch else 0.0,
         (float(np.nanmin(chosen)), float(np.nanmax(chosen))) if deep else None,
+        empty,
     )
 
 

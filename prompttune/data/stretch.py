@@ -76,7 +76,7 @@ def is_narrow(numbers: np.ndarray) -> bool:
 
 
 def to_bytes(
-    numbers: np.ndarray, stretch: str | None, name: object
+    numbers: np.ndarray, stretch: str | None, name: object, counted: np.ndarray | None = None
 ) -> tuple[np.ndarray, Stretch | None]:
     """Turn stored numbers into 8 bits, and say by which stretch (None: by none that is chosen).
 
@@ -85,6 +85,7 @@ def to_bytes(
         stretch: `image`, `full`, `LOW,HIGH`; None or `auto`: 16 bits are taken whole, or as `image`
             where they use less than a quarter of the range.
         name: of the file, for errors.
+        counted: those that choose a stretch; None: all.
 
     Raises:
         InputError: numbers without a known range, such as floats, and no stretch.
@@ -93,11 +94,12 @@ def to_bytes(
         return numbers.astype(np.uint8) * np.uint8(255), None
     if numbers.dtype == np.uint8:
         return numbers, None
+    counted = numbers if counted is None else counted
     automatic = stretch in (None, "auto")
     if stretch not in (None, "auto", "image", "full"):
         chosen: Stretch | None = Stretch.parse(str(stretch))
-    elif stretch == "image" or (automatic and is_narrow(numbers)):
-        chosen = own_stretch(numbers)
+    elif stretch == "image" or (automatic and is_narrow(counted)):
+        chosen = own_stretch(counted)
     elif numbers.dtype == np.uint16:
         return ((numbers.astype(np.uint32) + 128) // 257).astype(np.uint8), None
     else:
