@@ -243,7 +243,7 @@ def _coco_ids(
     if options.coco is not None:
         one = getattr(prompt, "instance_of", None)
         return CocoIds.read(options.coco, prompt.palette.classes if one is None else (one,))
-    known = {}
+    known: dict[str, int] = {}
     for recipe in recipes:
         known |= recipe.get("category_ids") or {}
     return CocoIds(known)

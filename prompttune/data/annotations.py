@@ -23,6 +23,8 @@ class Annotated:
     kind: str
     category_ids: dict[str, int] = field(default_factory=dict)
     """COCO's own numbers, by name."""
+    classes: tuple[str, ...] | None = None
+    """Other names than those asked for, in the order of their numbers."""
     folder: Path | None = None
     """That holds the images."""
     notes: tuple[str, ...] = ()
@@ -110,7 +112,7 @@ def _annotated(
         raise InputError(f"{files[0]}: names no images")
     left_out = len(images.paths) - len(found)
     kind = f"{kind}, {left_out} images without" if left_out > 0 else kind
-    return Annotated(tuple(found), kind, ids, inside, notes)
+    return Annotated(tuple(found), kind, ids, folder=inside, notes=notes)
 
 
 def _about_crowds(file: Path, content: Any, found: list[Annotation]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -188,7 +189,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
         if first.axes not in ("YX", "YXS", "SYX"):
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
         try:
-            bands = [_upright_page(each, path) for each in _pages(series, page)]
+            bands = [_upright_page(each) for each in _pages(series, page)]
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
@@ -203,7 +204,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
     return bands[0] if len(bands) == 1 else np.stack(bands, axis=2)
 
 
-def _upright_page(page: "tifffile.TiffPage | tifffile.TiffFrame", path: Path) -> np.ndarray:
+def _upright_page(page: Any) -> np.ndarray:
     pixels = page.asarray()
     if page.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
@@ -248,10 +249,8 @@ def _slices(series: "tifffile.TiffPageSeries") -> list[int]:
     return [n for axis, n in zip(axes, shape, strict=True) if axis not in "CS"]
 
 
-def _pages(
-    series: "tifffile.TiffPageSeries", number: int
-) -> "list[tifffile.TiffPage | tifffile.TiffFrame]":
-    """Return the page of each channel of a slice."""
+def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
+    """Return the page (`TiffPage` or `TiffFrame`) of each channel of a slice."""
     axes, shape = _leading(series)
     order = np.arange(math.prod(shape)).reshape(shape)
     channels = [place for place, axis in enumerate(axes) if axis in "CS"]

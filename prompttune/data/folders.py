@@ -74,6 +74,8 @@ class Found:
     group: Callable[[Sample], str] | None = None
     """None: each sample, or each stack, alone."""
     category_ids: dict[str, int] = field(default_factory=dict)
+    classes: tuple[str, ...] | None = None
+    """The annotations' own, where none were named and there is one."""
     notes: tuple[str, ...] = ()
 
 
@@ -118,7 +120,8 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
         return Found(
             samples[train], f"{called} with {annotated.kind}", samples.get(test),
             samples.get(val) if val else None,
-            category_ids=annotated.category_ids, notes=annotated.notes,
+            category_ids=annotated.category_ids, classes=annotated.classes,
+            notes=annotated.notes,
         )  # fmt: skip
     beside = side_by_side(train) if not (train / "images").is_dir() else None
     if beside:
@@ -184,7 +187,8 @@ def _painted_parts(
     if left_out:
         more = f" (and {len(left_out) - 1} more)" if len(left_out) > 1 else ""
         notes += (f"left out: {left_out[0]}{more}",)
-    return samples, replace(parts[0], notes=notes)
+    own = tuple(numbers) if tuple(classes) != tuple(numbers) else None
+    return samples, replace(parts[0], notes=notes, classes=own)
 
 
 def _painted(folder: Path, annotation: Annotation, numbers: Mapping[str, int]) -> Sample:
@@ -208,7 +212,7 @@ def _coco_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found
     train = by_part.pop(lead) + by_part.pop("all", [])
     return Found(
         train, f"annotations/ with {first.kind}", by_part.get("test"), by_part.get("val"),
-        category_ids=first.category_ids, notes=first.notes,
+        category_ids=first.category_ids, classes=first.classes, notes=first.notes,
     )  # fmt: skip
 
 
@@ -229,7 +233,8 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
     if (folder / "train").is_dir():
         return _in_parts(folder, classes, finding)
     if (folder / "training" / "1st_manual").is_dir():
-        train, test = _drive(folder / "training"), ()
+        train = _drive(folder / "training")
+        test: tuple[Sample, ...] = ()
         if (folder / "test" / "1st_manual").is_dir():
             test = _drive(folder / "test")
         return Found(train, "DRIVE's release", test)
@@ -239,7 +244,8 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         (samples,), annotated = drawn
         return Found(
             samples, f"{annotated.kind}, split by seed",
-            category_ids=annotated.category_ids, notes=annotated.notes,
+            category_ids=annotated.category_ids, classes=annotated.classes,
+            notes=annotated.notes,
         )  # fmt: skip
     if (folder / "images").is_dir() or _has_folders(folder):
         samples, said = _pairs(folder, finding)

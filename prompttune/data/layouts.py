@@ -39,6 +39,8 @@ class Split:
     layout: str
     category_ids: dict[str, int] = field(default_factory=dict)
     """COCO's own numbers of its categories, by name."""
+    classes: tuple[str, ...] | None = None
+    """The annotations' own, where none were named and there is one."""
     notes: tuple[str, ...] = ()
     """What was left out, or understood otherwise than one may think."""
 
@@ -109,7 +111,7 @@ def find_split(
         val, train = split_off(train, val_fraction, seed, group, shown, count)
     return Split(
         tuple(train), tuple(val or train), tuple(test), found.layout, found.category_ids,
-        tuple(notes),
+        found.classes, tuple(notes),
     )  # fmt: skip
 
 

@@ -206,7 +206,11 @@ def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: 
     forms = Counter(each.form for each in masks)
     form = " and ".join(form for form, _ in forms.most_common())
     shown = sorted({value for each in masks for value in each.shown})
-    return f"{form}, {_meaning(shown, classes, options)}" if shown else f"{form}, all background"
+    if not shown:
+        return f"{form}, all background"
+    if form == "two-colour palette":
+        return f"{form}, white = {classes[0]}"
+    return f"{form}, {_meaning(shown, classes, options)}"
 
 
 def _meaning(shown: Sequence[int], classes: Sequence[str], options: MaskOptions) -> str:

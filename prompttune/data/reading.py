@@ -203,12 +203,12 @@ def picture_of(
 def _chosen(
     numbers: np.ndarray, name: str | Path, bands: Sequence[int] | None
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Take the bands that are shown; the numbers of those are empty where alpha alone is left."""
+    """Take the bands that are shown, and name them where that is not plain."""
     if numbers.ndim == 2:
         numbers = numbers[:, :, None]
     count = numbers.shape[2]
     if bands is None:
-        taken = (1, 2, 3) if count >= 3 else (1,)
+        taken: tuple[int, ...] = (1, 2, 3) if count >= 3 else (1,)
         named = taken if count > 4 else ()
     else:
         taken = named = tuple(bands)

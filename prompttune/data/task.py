@@ -125,6 +125,7 @@ def task_data(
     split = find_split(
         folder, recipe.seed, recipe.val_fraction, images, recipe.classes, finding, masks
     )
+    recipe = replace(recipe, classes=split.classes or recipe.classes)
     learned = (*split.train, *split.val)
     found = survey(
         list(dict.fromkeys((*learned, *split.test))), learned, recipe.classes,
