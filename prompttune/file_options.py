@@ -80,7 +80,7 @@ def mask_options(given: argparse.Namespace, classes: Sequence[str] | None) -> "M
     colors = None
     if given.colors is not None:
         colors = parse_colors(given.colors, classes or named_by_colors(given.colors))
-    return MaskOptions(given.mask_kind, _values(given.mask_values), colors)
+    return MaskOptions(given.mask_kind, read_values(given.mask_values), colors)
 
 
 def named_by_colors(colors: str) -> tuple[str, ...]:
@@ -96,7 +96,12 @@ def named_by_colors(colors: str) -> tuple[str, ...]:
     return class_names(n for n in names if n.lower() not in (*BACKGROUND, "ignore", "void"))
 
 
-def _values(text: str | None) -> dict[int, int] | None:
+def read_values(text: str | None) -> dict[int, int] | None:
+    """Read `--mask_values`.
+
+    Raises:
+        InputError: not a mapping of numbers.
+    """
     if text is None:
         return None
     import yaml

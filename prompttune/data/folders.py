@@ -11,7 +11,7 @@ from prompttune.data.annotations_things import Annotation, Painting, class_numbe
 from prompttune.data.pairing import renamed, side_by_side, stems_below
 from prompttune.data.samples import Sample
 from prompttune.errors import InputError
-from prompttune.files import SUFFIXES
+from prompttune.files import SUFFIXES, images_below
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
 MASK_FOLDERS = (
@@ -97,11 +97,20 @@ def _folders(folder: Path, finding: Finding) -> tuple[Path, Path]:
 
 def _first_of(folder: Path, names: Sequence[str]) -> Path:
     """Return the folder that bears one of the names; the first name's where none does."""
-    return next((folder / name for name in names if (folder / name).is_dir()), folder / names[0])
+    if not folder.is_dir():
+        return folder / names[0]
+    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    return next((there[name.lower()] for name in names if name.lower() in there), folder / names[0])
 
 
 def _has_folders(folder: Path) -> bool:
     return all(each.is_dir() for each in _folders(folder, _ANYWHERE))
+
+
+def _holds_masks(folder: Path) -> bool:
+    """Say whether there are masks, beside which a JSON file is something else."""
+    masks = _first_of(folder, MASK_FOLDERS)
+    return masks.is_dir() and (masks.name == "masks" or any(images_below(masks)))
 
 
 def _part(folder: Path, names: Sequence[str]) -> Path | None:
@@ -153,7 +162,7 @@ def _annotated(
 
     The first part alone must show every class.
     """
-    if (parts[0] / "masks").is_dir():
+    if _holds_masks(parts[0]):
         return None
     found = [
         find_annotated(part, SUFFIXES, finding.crowds) if part.is_dir() else None for part in parts
@@ -247,7 +256,7 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
             category_ids=annotated.category_ids, classes=annotated.classes,
             notes=annotated.notes,
         )  # fmt: skip
-    if (folder / "images").is_dir() or _has_folders(folder):
+    if _first_of(folder, IMAGE_FOLDERS[:1]).is_dir() or _has_folders(folder):
         samples, said = _pairs(folder, finding)
         images, masks = (each.name for each in _folders(folder, finding))
         return Found(samples, _plain(f"{images}/ + {masks}/", said))
@@ -257,6 +266,31 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
         "--images_dir and --masks_dir"
     )
+
+
+def is_labelled(folder: Path) -> bool:
+    """Say whether a folder looks like one of the layouts; whether it is good is not asked."""
+    inside = ("train", "training", "annotations", *MASK_FOLDERS)
+    return (
+        any((folder / name).is_dir() for name in inside)
+        or any(path.suffix.lower() == ".json" for path in folder.iterdir())
+        or bool(_files(folder, r"Image_\d+[LR](?=_1stHO\.)"))
+        or side_by_side(folder) is not None
+    )
+
+
+def annotated_names(folder: Path) -> tuple[str, ...]:
+    """Return the names of all that is annotated in a folder, sorted; empty where masks lie.
+
+    Raises:
+        InputError: as `find_samples`.
+    """
+    found = [each for part in find_coco_parts(folder, SUFFIXES).values() for each in part]
+    part = folder / "train" if (folder / "train").is_dir() else folder
+    if not found and not _holds_masks(part):
+        found = [each for each in (find_annotated(part, SUFFIXES),) if each is not None]
+    things = (thing for each in found for one in each.annotations for thing in one.things)
+    return tuple(sorted({thing.name for thing in things if not thing.crowd}))
 
 
 def _plain(kind: str, said: str) -> str:

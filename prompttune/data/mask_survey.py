@@ -21,6 +21,7 @@ from prompttune.data.masks import (
     Stored,
     covers_areas,
     lie_apart,
+    lie_on_areas,
     numbers_things,
 )
 from prompttune.errors import InputError
@@ -43,6 +44,8 @@ class MaskFacts:
     """Values are a run of integers on flat areas."""
     one_piece: bool
     """Each of these is one connected thing."""
+    shades: bool
+    """Values are many and lie along borders."""
     areas: frozenset[int]
     """Greys between black and white that cover areas of their own."""
 
@@ -61,13 +64,22 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     if numbered:
         pieces = int(label(stored.values, background=0, connectivity=2).max())
         one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
+    shades = stored.form in ("grey", "alpha") and len(found) > _GREYS
+    shades = shades and not numbered and not lie_on_areas(stored.values)
     greys = [value for value in found[:-1] if value]
     few = stored.form not in ("colours", "indices") and 0 < len(greys) <= _GREYS and not numbered
     areas = frozenset(grey for grey in greys if covers_areas(stored.values, grey)) if few else ()
     height, width = stored.values.shape
     table = dict(zip(found, counts.tolist(), strict=True))
     return MaskFacts(
-        str(name), stored.form, (width, height), table, numbered, one_piece, frozenset(areas)
+        str(name),
+        stored.form,
+        (width, height),
+        table,
+        numbered,
+        one_piece,
+        shades,
+        frozenset(areas),
     )
 
 
@@ -191,6 +203,8 @@ def guess_classes(
             return ("foreground",), replace(options, kind="instances")
         if codes := codes_of(masks, shown):
             return _numbers(len(codes)), replace(options, values=_rising(codes))
+        if any(each.shades for each in masks) and shown[-1] > 127:
+            return ("foreground",), replace(options, kind="grey")
         if IGNORE in shown and max(set(shown) - {IGNORE}) > 127:  # shades: anti-aliased or a JPEG
             return ("foreground",), replace(options, kind="grey")
     count = max(set(shown) - {IGNORE}, default=1)

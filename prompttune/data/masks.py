@@ -361,16 +361,23 @@ def numbers_things(values: np.ndarray, found: Sequence[int]) -> bool:
     shown = len(found) - (found[0] == 0)
     if highest < 2 or found[0] < 0 or shown < 0.9 * highest:
         return False
-    foreground = values != 0
+    return lie_on_areas(values)
+
+
+def lie_on_areas(values: np.ndarray) -> bool:
+    """Say whether most values cover areas; of shades along borders a few do."""
+    _, places = np.unique(values, return_inverse=True)
+    places = places.reshape(values.shape)
     beside = np.zeros(values.shape, bool)
     for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         equal = values[one] == values[other]
         beside[one] |= equal
         beside[other] |= equal
-    total = np.bincount(values[foreground], minlength=highest + 1)
-    flat = np.bincount(values[foreground & beside], minlength=highest + 1)
-    on_areas = flat > total / 2  # of shades along borders a few are
-    return bool(on_areas.sum() >= 0.8 * shown)
+    foreground = values != 0
+    total = np.bincount(places[foreground])
+    flat = np.bincount(places[foreground & beside], minlength=len(total))
+    shown = total > 0
+    return bool((flat > total / 2).sum() >= 0.8 * shown.sum())
 
 
 def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | Path) -> np.ndarray:

@@ -37,6 +37,8 @@ class Survey:
     """The one way in which all images are read."""
     image_size: tuple[int, int]
     """Median width and height."""
+    values: tuple[tuple[str, int], ...] = ()
+    """The masks' stored values and their pixels, the most frequent first; colors as #rrggbb."""
 
 
 def survey(
@@ -82,7 +84,18 @@ def survey(
     warnings = _warnings(classes, learned, shown, facts)
     widths, heights = zip(*(size for size, _, _ in heads.values()), strict=True)
     usual = (median_low(widths), median_low(heights))
-    return Survey(line, counted, tuple(notes), tuple(warnings), masks, images, usual)
+    return Survey(
+        line, counted, tuple(notes), tuple(warnings), masks, images, usual,
+        _values(facts.values()),
+    )  # fmt: skip
+
+
+def _values(facts: Iterable[MaskFacts]) -> tuple[tuple[str, int], ...]:
+    total: Counter[str] = Counter()
+    for each in facts:
+        colours = each.form == "colours"
+        total.update({f"#{v:06x}" if colours else str(v): n for v, n in each.counts.items()})
+    return tuple(total.most_common())
 
 
 def _shown(
