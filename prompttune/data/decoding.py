@@ -259,7 +259,7 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
     return [series.pages[int(index)] for index in rows[number]]
 
 
-def white_means_one(path: Path, image: Image.Image) -> bool:
+def white_means_one(image: Image.Image) -> bool:
     """Say whether a 1-bit picture's displayed white is its ones.
 
     Not so in TIFF that tifffile wrote of a boolean array: it marks ones as black, and means True.

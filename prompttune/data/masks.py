@@ -153,12 +153,13 @@ def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) ->
         frames = int(getattr(image, "n_frames", 1))
         if page and is_tiff(path) and frames != page_count(path):
             return stored_of_array(decode_tiff(path, page), options, path)
+        ones_are_white = white_means_one(image)  # said on the first page alone
         if page:
             image.seek(page)
         # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
         if is_deep(image) or (image.format == "PPM" and image.mode != "1"):
             return stored_of_array(decode_opencv(path, image), options, path)
-        if not white_means_one(path, image):
+        if not ones_are_white:
             return Stored(1 - numbers_of(image), "indices")
         return stored_of_pil(image, options, path)
 
@@ -208,9 +209,11 @@ def stored_of_array(
         raise InputError(
             f"{name}: mask holds {numbers.dtype} numbers; save class indices as an 8-bit PNG"
         )
+    channels = 1 if numbers.ndim == 2 else numbers.shape[2]
+    if options.kind == "alpha" and channels not in (2, 4):
+        raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
     if numbers.ndim == 2:
         return Stored(numbers, form)
-    channels = numbers.shape[2]
     if channels > 4:
         raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
     colours = numbers[:, :, : 3 if channels >= 3 else 1]
@@ -218,8 +221,6 @@ def stored_of_array(
         alpha = numbers[:, :, -1]
         if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha)):
             return Stored(alpha, "alpha")
-    if options.kind == "alpha":
-        raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
     if (colours == colours[:, :, :1]).all() and options.colors is None:
         return Stored(colours[:, :, 0], form)
     if colours.dtype != np.uint8:
