@@ -346,7 +346,12 @@ def _matched(
     if fields is not None:
         _check_partners(images, fields, "field of view")
     return tuple(
-        Sample(images[key].stem, images[key], masks[key], fields[key] if fields else None)
+        Sample(
+            key if "/" in key else images[key].stem,
+            images[key],
+            masks[key],
+            fields[key] if fields else None,
+        )
         for key in sorted(images)
     )
 

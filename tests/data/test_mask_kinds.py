@@ -1,4 +1,4 @@
-"""Kinds of masks that people have are read as they are meant, and the doubtful ones are asked for."""
+"""Kinds of masks that people have are read as they are meant, or asked for."""
 
 from pathlib import Path
 
@@ -81,7 +81,9 @@ def test_few_things_are_asked_for_in_one_mask_and_seen_in_several(tmp_path: Path
 
 
 def test_class_maps_are_not_taken_for_numbers_of_things(tmp_path: Path) -> None:
-    maps = [np.where(OBJECT, a, np.where(SECOND, b, 0)) for a, b in ((1, 2), (2, 1), (1, 3), (2, 3))]
+    maps = [
+        np.where(OBJECT, a, np.where(SECOND, b, 0)) for a, b in ((1, 2), (2, 1), (1, 3), (2, 3))
+    ]
     paths = written(tmp_path, *(each.astype(np.uint8) for each in maps))
     assert settled(paths).kind == "auto"
     with pytest.raises(InputError, match="values 0, 1, 2"):
@@ -159,7 +161,7 @@ def test_alpha_that_is_full_everywhere_is_dropped(tmp_path: Path) -> None:
 def test_greys_far_apart_are_classes_in_rising_order(tmp_path: Path, greys: tuple) -> None:
     expected = np.zeros(SHAPE, np.uint8)
     for number in range(len(greys)):
-        expected[4 : 36, 18 * number : 18 * number + 14] = number + 1
+        expected[4:36, 18 * number : 18 * number + 14] = number + 1
     (path,) = written(tmp_path, np.array([0, *greys], np.uint8)[expected])
     np.testing.assert_array_equal(read_mask(path, len(greys)), expected)
     names, options = guess_classes([look_at(read_stored(path), path)], AUTO)
