@@ -1,6 +1,6 @@
 """Split the images and masks (or annotations) of a data folder into parts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -106,13 +106,23 @@ def find_split(
     if test is None:
         test, train = split_off(train, TEST_FRACTION, seed, group, shown, count, left=2)
     if images is not None:
-        train, val = _few([*train, *(val or ())], images, seed, folder, shown), None
+        train = _few([*train, *_renamed(val or (), train)], images, seed, folder, shown)
+        val = None
     if val is None:
         val, train = split_off(train, val_fraction, seed, group, shown, count)
     return Split(
         tuple(train), tuple(val or train), tuple(test), found.layout, found.category_ids,
         found.classes, tuple(notes),
     )  # fmt: skip
+
+
+def _renamed(samples: Iterable[Sample], others: Iterable[Sample]) -> list[Sample]:
+    """Give samples that others share a name with the name of their part as well."""
+    taken = {sample.name for sample in others}
+    return [
+        replace(each, name=f"{each.image.parent.name}/{each.name}") if each.name in taken else each
+        for each in samples
+    ]
 
 
 def _together(samples: Sequence[Sample], notes: list[str]) -> Callable[[Sample], str]:
