@@ -160,6 +160,8 @@ def _check(options: argparse.Namespace) -> None:
         and len(options.prompt) > 1,
         "--flips, --skip_done and --instances go with IMAGES": options.video
         and (options.flips or options.skip_done or options.instances),
+        "--bands and --stretch go with IMAGES": options.video
+        and (options.bands is not None or options.stretch is not None),
     }
     for line, wrong in refused.items():
         if wrong:
