@@ -190,18 +190,29 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
         try:
             bands = [_upright_page(each) for each in _pages(series, page)]
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
+        except (ImportError, ValueError) as error:
+            if isinstance(error, ValueError) and "imagecodecs" not in str(error):
                 raise
-            if page or len(_pages(series, 0)) > 1 or first.axes == "SYX":
+            plain = first.axes != "SYX" and first.samplesperpixel <= 4
+            if page or len(_pages(series, 0)) > 1 or not plain:
                 return _decode_rasterio(path, page, error)
-            pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+            pixels = _decode_quietly(path)
             if pixels is None:
                 return _decode_rasterio(path, page, error)
-            pixels = _from_opencv(pixels)
             tag = first.tags.get(ORIENTATION)
             return upright(pixels, tag.value if tag else 1)
     return bands[0] if len(bands) == 1 else np.stack(bands, axis=2)
+
+
+def _decode_quietly(path: Path) -> np.ndarray | None:
+    """Decode with OpenCV, which tells on stderr of every tag that it does not know."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+    return None if pixels is None else _from_opencv(pixels)
 
 
 def _upright_page(page: Any) -> np.ndarray:
