@@ -40,17 +40,29 @@ def path_key(path: Path) -> tuple[tuple[tuple[int, int | str], ...], ...]:
     return tuple(map(natural_key, path.parts))
 
 
-def images_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
+def images_below(
+    folder: Path, without: Path | None = None, passed: list[Path] | None = None
+) -> Iterator[Path]:
     """List the images of a folder and of the folders in it, in natural order.
 
-    Left out are hidden files and folders, `without`, and, beside a folder `images`, those that
-    hold masks or labels.
+    Left out are hidden files and folders, `without`, and, beside images or a folder `images`,
+    folders that hold masks or labels.
+
+    Args:
+        folder: to look into.
+        without: a folder not to look into.
+        passed: gets the folders of masks that were passed over.
     """
     entries = sorted(folder.iterdir(), key=path_key)
     folders = [each for each in entries if each.is_dir() and not is_hidden(each)]
-    yield from (each for each in entries if is_image(each) and not each.is_dir())
-    beside_images = any(each.name.lower() == "images" for each in folders)
+    images = [each for each in entries if is_image(each) and not each.is_dir()]
+    yield from images
+    beside_images = bool(images) or any(each.name.lower() == "images" for each in folders)
     for each in folders:
-        passed_over = beside_images and each.name.lower() in ANSWERS
-        if not passed_over and (without is None or each.resolve() != without.resolve()):
-            yield from images_below(each, without)
+        if without is not None and each.resolve() == without.resolve():
+            continue
+        if beside_images and each.name.lower() in ANSWERS:
+            if passed is not None:
+                passed.append(each)
+            continue
+        yield from images_below(each, without, passed)

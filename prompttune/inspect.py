@@ -130,6 +130,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
 
 def _describe(options: argparse.Namespace, data: "TaskData") -> None:
     from prompttune.data.leftovers import leftovers
+    from prompttune.data.task import SampleFolder
 
     survey = data.survey
     assert survey is not None
@@ -144,7 +145,8 @@ def _describe(options: argparse.Namespace, data: "TaskData") -> None:
         listed = ", ".join(f"{value}: {count:,}" for value, count in survey.values[:SHOWN])
         more = f", ... ({len(survey.values)} values)" if len(survey.values) > SHOWN else ""
         print(f"Values: {listed}{more} (pixels)")
-    used = [path for part in (data.train, data.val, data.test) for path in part.files().values()]
+    folders = [each for each in (data.train, data.val, data.test) if isinstance(each, SampleFolder)]
+    used = [path for part in folders for path in part.files().values()]
     for line in survey.notes:
         print(f"Note:   {line}")
     for line in leftovers(options.data, used):

@@ -10,7 +10,9 @@ from prompttune.errors import InputError
 from prompttune.files import images_below
 
 
-def find_images(paths: Iterable[Path], without: Path | None = None) -> list[Path]:
+def find_images(
+    paths: Iterable[Path], without: Path | None = None, passed: list[Path] | None = None
+) -> list[Path]:
     """Replace folders by the image files in them and below; a file named twice counts once.
 
     Names are in natural order, `frame_2` before `frame_10`. Hidden files are left out, and so are
@@ -19,6 +21,7 @@ def find_images(paths: Iterable[Path], without: Path | None = None) -> list[Path
     Args:
         paths: files and folders.
         without: a folder that is not looked into, such as that of the results.
+        passed: gets the folders of masks that were passed over.
 
     Raises:
         InputError: a folder without images.
@@ -27,7 +30,7 @@ def find_images(paths: Iterable[Path], without: Path | None = None) -> list[Path
     for path in paths:
         files = [path]
         if path.is_dir():
-            files = list(images_below(path, without))
+            files = list(images_below(path, without, passed))
             if not files:
                 raise InputError(f"{path}: no images in this folder")
         found += files

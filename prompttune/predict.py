@@ -51,7 +51,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
     options = parser.parse_intermixed_args(argv)
-    options.masks_read = ""
+    options.masks_read, options.passed = "", []
     _check(options)
     return options
 
@@ -198,7 +198,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
         return ".tif" if page_count(image) > 1 or read_georeference(image) else ".png"
 
     kept = [path for pair in options.example for path in pair]
-    images = find_images(options.images, options.output)
+    images = find_images(options.images, options.output, options.passed)
     folders = [path for path in options.images if path.is_dir()]
     return name_outputs(images, options.output, kept, folders, ending)
 
@@ -230,7 +230,8 @@ def _segment_images(
         also = f" ({skipped} more were there already)" if skipped else ""
         where = f"masks and overlays in {options.output}{also}"
         print(f"{done} of {len(masks)} images segmented, {where}")
-        print(f"Read: {describe_images(masks, images)}{options.masks_read}")
+        passed = "".join(f"; passed over {each}/" for each in options.passed)
+        print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
 
 

@@ -53,3 +53,11 @@ def test_results_lie_in_folders_of_the_same_names(tmp_path: Path) -> None:
         "out/p/a.png",
         "out/q/a.png",
     ]
+
+
+def test_folders_that_are_passed_over_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "masks/a.png", "more/b.jpg")
+    passed: list[Path] = []
+    found = find_images([tmp_path], passed=passed)
+    assert [path.name for path in found] == ["a.jpg", "b.jpg"]
+    assert passed == [tmp_path / "masks"]

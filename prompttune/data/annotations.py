@@ -9,6 +9,7 @@ from typing import Any
 from prompttune.data.annotations_coco import category_ids, coco_annotations
 from prompttune.data.annotations_labelme import labelme_annotation
 from prompttune.data.annotations_things import Annotation
+from prompttune.data.annotations_yolo import has_yolo, yolo_annotations
 from prompttune.errors import InputError
 from prompttune.files import is_hidden
 
@@ -38,8 +39,10 @@ def find_annotated(
 
     - COCO: `annotations.json`, or the only JSON file, beside `images/` or the images.
     - labelme: a JSON file for each image, beside it or beside `images/`.
+    - YOLO: a text file for each image in `labels/` beside `images/`; images without one show
+      nothing.
 
-    Images that no file names are left out: nobody has said that they show nothing.
+    Other images that no file names are left out: nobody has said that they show nothing.
 
     Args:
         folder: of one part of the data.
@@ -51,12 +54,26 @@ def find_annotated(
             files that are not labelme's.
     """
     inside = folder / "images" if (folder / "images").is_dir() else folder
+    if has_yolo(folder / "labels"):
+        return read_yolo(inside, folder / "labels", suffixes)
     files = _json_files(folder) or _json_files(inside)
     if not files:
         return None
     if (folder / COCO) in files:
         files = [folder / COCO]
     return _annotated(folder, inside, files, suffixes, crowds)
+
+
+def read_yolo(images: Path, labels: Path, suffixes: frozenset[str]) -> Annotated:
+    """Read YOLO's text files for a folder of images.
+
+    Raises:
+        InputError: as `yolo_annotations`, or no images.
+    """
+    found = yolo_annotations(images, labels, suffixes)
+    if not found:
+        raise InputError(f"{images}: holds no images for the text files in {labels}")
+    return Annotated(tuple(found), "YOLO annotations", folder=images)
 
 
 def find_coco_parts(

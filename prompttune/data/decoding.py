@@ -18,7 +18,6 @@ from prompttune.errors import InputError
 MAX_PIXELS = 100_000_000
 
 ORIENTATION = 274  # the EXIF and TIFF tag
-_PHOTOMETRIC, _SOFTWARE = 262, 305
 _NODATA = 42113  # GDAL's tag
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -270,15 +269,21 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
     return [series.pages[int(index)] for index in rows[number]]
 
 
-def white_means_one(image: Image.Image) -> bool:
-    """Say whether a 1-bit picture's displayed white is its ones.
+def means_stored(path: Path) -> bool:
+    """Say whether a TIFF that calls its zeros white means the numbers that it stores.
 
-    Not so in TIFF that tifffile wrote of a boolean array: it marks ones as black, and means True.
+    tifffile marks boolean arrays so and means True; ImageJ marks masks so and means 255. Others,
+    such as scanners, mean what is displayed.
     """
-    if image.format != "TIFF":
-        return True
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    return tags.get(_PHOTOMETRIC) != 0 or "tifffile" not in str(tags.get(_SOFTWARE, ""))
+    try:
+        if not is_tiff(path):
+            return False
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            wrote = "tifffile" in page.software or page.description.startswith("ImageJ=")
+            return wrote and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    except Exception:  # reading the pixels will say what is wrong
+        return False
 
 
 def decode_opencv(path: Path, image: Image.Image) -> np.ndarray:

@@ -6,8 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prompttune.data.annotations import Annotated, find_annotated, find_coco_parts
+from prompttune.data.annotations import (
+    Annotated,
+    find_annotated,
+    find_coco_parts,
+    read_yolo,
+)
 from prompttune.data.annotations_things import Annotation, Painting, class_numbers
+from prompttune.data.annotations_yolo import has_yolo
 from prompttune.data.pairing import renamed, side_by_side, stems_below
 from prompttune.data.samples import Sample
 from prompttune.errors import InputError
@@ -148,6 +154,25 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     )
 
 
+def _yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
+    """Read `images/train/` with `labels/train/`, and `val/` and `test/` likewise."""
+    images, labels = folder / "images", folder / "labels"
+    if not has_yolo(labels / "train"):
+        return None
+    names = {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}
+    read = {}
+    for part, called in names.items():
+        own = _part(images, called)
+        if own is not None and has_yolo(labels / own.name):
+            read[part] = read_yolo(own, labels / own.name, SUFFIXES)
+    samples, first = _painted_parts(list(read.values()), classes, folder)
+    by_part = dict(zip(read, samples, strict=True))
+    return Found(
+        by_part["train"], f"images/ and labels/ with {first.kind}", by_part.get("test"),
+        by_part.get("val"), classes=first.classes, notes=first.notes,
+    )  # fmt: skip
+
+
 def _beside(folder: Path) -> tuple[Sample, ...]:
     found = side_by_side(folder)
     if found is None:
@@ -237,7 +262,7 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
     if finding.images_dir is not None or finding.masks_dir is not None:
         samples, said = _pairs(folder, finding)
         return Found(samples, _plain("images + masks", said))
-    if found := _coco_parts(folder, classes, finding):
+    if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
         return found
     if (folder / "train").is_dir():
         return _in_parts(folder, classes, finding)
@@ -286,6 +311,8 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
         InputError: as `find_samples`.
     """
     found = [each for part in find_coco_parts(folder, SUFFIXES).values() for each in part]
+    if has_yolo(folder / "labels" / "train"):
+        found = [read_yolo(folder / "images" / "train", folder / "labels" / "train", SUFFIXES)]
     part = folder / "train" if (folder / "train").is_dir() else folder
     if not found and not _holds_masks(part):
         found = [each for each in (find_annotated(part, SUFFIXES),) if each is not None]

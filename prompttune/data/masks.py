@@ -15,10 +15,10 @@ from prompttune.data.decoding import (
     decode_tiff,
     is_deep,
     is_tiff,
+    means_stored,
     numbers_of,
     opened,
     page_count,
-    white_means_one,
 )
 from prompttune.errors import InputError
 
@@ -147,21 +147,28 @@ def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) ->
         InputError: as `read_image`, or numbers that are no integers.
     """
     path = Path(path)
+    negative = means_stored(path)
     with opened(path) as image:
         if image is None:
-            return stored_of_array(decode_tiff(path, page), options, path)
+            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
         frames = int(getattr(image, "n_frames", 1))
         if page and is_tiff(path) and frames != page_count(path):
-            return stored_of_array(decode_tiff(path, page), options, path)
-        ones_are_white = white_means_one(image)  # said on the first page alone
+            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
         if page:
             image.seek(page)
         # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
         if is_deep(image) or (image.format == "PPM" and image.mode != "1"):
             return stored_of_array(decode_opencv(path, image), options, path)
-        if not ones_are_white:
-            return Stored(1 - numbers_of(image), "indices")
-        return stored_of_pil(image, options, path)
+        return _turned(stored_of_pil(image, options, path), negative)
+
+
+def _turned(stored: Stored, negative: bool) -> Stored:
+    """Undo that decoders turned numbers whose zeros are called white."""
+    if not negative:
+        return stored
+    bits = stored.form == "indices" or stored.values.dtype == bool
+    highest = 1 if bits else np.iinfo(stored.values.dtype).max
+    return replace(stored, values=highest - stored.values)
 
 
 def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) -> Stored:
@@ -482,6 +489,8 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
 
     named = "0 (background) and 1 (the class)" if classes == 1 else f"0 (background) to {classes}"
     things = ", or --mask_kind instances where they number things" if classes == 1 else ""
+    if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
+        things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
     return (
         f"{name}: mask holds values {listed(found)}, but the task's {classes} "
         f"{'class is' if classes == 1 else 'classes are'} {named}, so {listed(unknown)} mean"

@@ -58,11 +58,11 @@ def renamed(
     if affix := _shared_affix(images, masks):
         prefix, suffix = affix
         return images, _stripped(masks, prefix, suffix), f"masks {prefix}{{stem}}{suffix}"
-    shorter = [_without_words(*each) for each in ((images, _IMAGE_WORDS), (masks, _MASK_WORDS))]
-    if shorter[0] and shorter[0].keys() == shorter[1].keys():
-        first = next(iter(shorter[0]))
-        pair = f"{shorter[0][first].name} + {shorter[1][first].name}"
-        return shorter[0], shorter[1], f"paired like {pair}"
+    by_words = [_without_words(*each) for each in ((images, _IMAGE_WORDS), (masks, _MASK_WORDS))]
+    for one, other in (by_words, [_without_common(images), _without_common(masks)]):
+        if one and one.keys() == other.keys():
+            first = next(iter(one))
+            return one, other, f"paired like {one[first].name} + {other[first].name}"
     return images, masks, ""
 
 
@@ -147,6 +147,25 @@ def _stripped(masks: Mapping[str, Path], prefix: str, suffix: str) -> dict[str, 
             inner = _original(name[len(prefix) : len(name) - len(suffix)])
             found[f"{folder}{slash}{inner}"] = path
     return found
+
+
+def _without_common(files: Mapping[str, Path]) -> dict[str, Path]:
+    """Leave out the words that all names begin and end with; empty where that leaves too little."""
+    words = [re.split(f"({SEPARATORS}+)", Path(stem).name) for stem in files]
+    if len(words) < 2:
+        return {}
+    shortest = min(map(len, words))
+    before = _equal(words, range(shortest))
+    after = _equal(words, range(-1, -1 - shortest, -1))
+    cut = [each[before : len(each) - after] for each in words]
+    found = {"".join(each): path for each, path in zip(cut, files.values(), strict=True)}
+    return found if len(found) == len(files) and all(cut) else {}
+
+
+def _equal(words: Sequence[Sequence[str]], places: Iterable[int]) -> int:
+    """Count places from the first on at which all have the same word."""
+    same = itertools.takewhile(lambda place: len({each[place] for each in words}) == 1, places)
+    return len(list(same))
 
 
 def _without_words(files: Mapping[str, Path], words: Iterable[str]) -> dict[str, Path]:

@@ -252,3 +252,14 @@ def test_a_kind_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         read_mask(path, 1, options=MaskOptions("alpha"))
     with pytest.raises(InputError, match="one of auto, index"):
         MaskOptions("magic")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_masks_of_imagej_mean_what_they_store(tmp_path: Path, dtype: type) -> None:
+    stored = OBJECT * dtype(255)
+    options = {"photometric": "miniswhite", "software": "other", "metadata": None}
+    tifffile.imwrite(tmp_path / "a.tif", stored, description="ImageJ=1.54f\n", **options)
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif", 1), OBJECT)
+    displayed = np.where(OBJECT, 0, np.iinfo(dtype).max).astype(dtype)
+    tifffile.imwrite(tmp_path / "b.tif", displayed, **options)
+    np.testing.assert_array_equal(read_mask(tmp_path / "b.tif", 1), OBJECT)

@@ -42,6 +42,9 @@ NUMBERS = ("0", "1", "10", "11")
         ("img_{}.png", "mask_{}.png"),
         ("{}_image.png", "{}_mask.png"),
         ("Ünï {}.JPG", "Ünï {}-Mask.PNG"),
+        ("aachen_{}_leftImg8bit.png", "aachen_{}_gtFine_labelIds.png"),
+        ("scan{}.tif", "scan{}_cp_masks.tif"),
+        ("scan{}.tif", "scan{}_Simple Segmentation.tif"),
     ],
 )
 def test_masks_that_share_a_prefix_or_suffix(tmp_path: Path, image: str, mask: str) -> None:
