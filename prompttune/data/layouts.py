@@ -19,6 +19,7 @@ from prompttune.files import SUFFIXES as SUFFIXES
 from prompttune.recipes import Recipe
 
 TEST_FRACTION = 0.2
+FIRST_SCORED = 3
 STACKS = frozenset({".tif", ".tiff"})
 MOST_VALUES = 32
 """A mask of more values holds shades or numbers of things, not classes."""
@@ -110,8 +111,9 @@ def find_split(
         val = None
     if val is None:
         val, train = split_off(train, val_fraction, seed, group, shown, count)
+    val, test = (_telling(part, shown) for part in (val or train, test))
     return Split(
-        tuple(train), tuple(val or train), tuple(test), found.layout, found.category_ids,
+        tuple(train), tuple(val), tuple(test), found.layout, found.category_ids,
         found.classes, tuple(notes),
     )  # fmt: skip
 
@@ -155,6 +157,15 @@ def _shown_by(masks: MaskOptions, classes: int) -> Callable[[Sample], frozenset[
         return frozenset({1}) if found and (classes == 1 or len(found) > MOST_VALUES) else found
 
     return shown
+
+
+def _telling(
+    samples: Sequence[Sample], shown: Callable[[Sample], frozenset[int]]
+) -> Sequence[Sample]:
+    """Put those that show something first where the first few, often all that is scored, do not."""
+    if any(map(shown, samples[:FIRST_SCORED])):
+        return samples
+    return sorted(samples, key=lambda sample: not shown(sample))
 
 
 def _few(

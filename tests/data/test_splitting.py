@@ -103,3 +103,12 @@ def test_groups_by_a_pattern_stay_together(tmp_path: Path) -> None:
     ))  # fmt: skip
     with pytest.raises(InputError, match="--group_by"):
         find_split(tmp_path, finding=Finding(group_by="("))
+
+
+def test_what_is_scored_first_shows_something(tmp_path: Path) -> None:
+    for part, count in (("train", 12), ("test", 10)):
+        names = {f"{n:02}": {1} if n >= count - 2 else set() for n in range(count)}
+        data(tmp_path / part, names)
+    split = find_split(tmp_path)
+    assert [each.name for each in split.test][:3] == ["08", "09", "00"]
+    assert (load_sample(split.val[0], 1).class_map == 1).any()
