@@ -32,6 +32,7 @@ def segment_files(
     prompt: Prompt | Composition | NearestExamples,
     masks: dict[Path, Path],
     asked: Asked,
+    output: Path,
 ) -> list[str]:
     """Segment files, write masks and overlays; return a line for each image that is no good.
 
@@ -43,6 +44,7 @@ def segment_files(
         prompt: for all images.
         masks: from each image to the mask to be written, see `outputs.name_outputs`.
         asked: how, and what else.
+        output: folder of what belongs to all of them.
 
     Raises:
         InputError: a prompt of another backbone.
@@ -76,6 +78,7 @@ def segment_files(
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.pages)
+    writer.write_areas(output)
     return list(bad.values())
 
 

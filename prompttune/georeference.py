@@ -4,11 +4,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import tifffile
 
-_GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)
+_SCALE, _TIE, _TRANSFORM, _DIRECTORY = 33550, 33922, 34264, 34735
+_GEO_TAGS = (_SCALE, _TIE, _TRANSFORM, _DIRECTORY, 34736, 34737)
 """Pixel scale, tie points, transformation, and GeoTIFF's keys with their doubles and texts."""
 _PLACED = frozenset({33550, 34264, 34735})
+_RASTER_TYPE, _PIXEL_IS_POINT = 1025, 2
 _NODATA = 42113
 _DTYPES = {34735: "H", 34737: "s", _NODATA: "s"}
 
@@ -23,6 +26,54 @@ class Georeference:
     tags: tuple[Tag, ...]
     nodata: float | None = None
     """The value of pixels that hold nothing."""
+
+    @property
+    def matrix(self) -> np.ndarray | None:
+        """Return the map `2 x 3` from x, y in pixels to map coordinates; None where it is unknown.
+
+        It is the affine one of a scale and one tie point, or of a transformation.
+        """
+        values = {code: value for code, _, _, value, _ in self.tags}
+        if _TRANSFORM in values:
+            four = np.array(values[_TRANSFORM], np.float64).reshape(4, 4)
+            matrix = four[:2, [0, 1, 3]]
+        elif _SCALE in values and _TIE in values:
+            width, height = np.array(values[_SCALE], np.float64)[:2]
+            column, row, _, x, y, _ = np.array(values[_TIE], np.float64)[:6]
+            matrix = np.array([[width, 0, x - width * column], [0, -height, y + height * row]])
+        else:
+            return None
+        if self._key(_RASTER_TYPE) == _PIXEL_IS_POINT:
+            matrix = matrix.copy()
+            matrix[:, 2] -= matrix[:, :2] @ (0.5, 0.5)
+        return matrix
+
+    @property
+    def pixel_area(self) -> float | None:
+        """Return what a pixel covers, in map units squared."""
+        matrix = self.matrix
+        return None if matrix is None else abs(float(np.linalg.det(matrix[:, :2])))
+
+    @property
+    def epsg(self) -> int | None:
+        """Return the number of the coordinate system, where it has one."""
+        code = self._key(3072) or self._key(2048)
+        return code if code is not None and 0 < code < 32767 else None
+
+    def _key(self, wanted: int) -> int | None:
+        """Return a short value of GeoTIFF's directory of keys."""
+        for code, _, _, value, _ in self.tags:
+            if code == _DIRECTORY:
+                entries = np.array(value, np.int64)[4:].reshape(-1, 4)
+                for key, place, _, number in entries.tolist():
+                    if key == wanted and place == 0:
+                        return int(number)
+        return None
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Turn points `K x 2`, x and y in pixels from the corner, into map coordinates."""
+        matrix = self.matrix
+        return points if matrix is None else points @ matrix[:, :2].T + matrix[:, 2]
 
     def for_classes(self, classes: int) -> tuple[tuple[Tag, ...], int | None]:
         """Return the tags of a class map, and what stands for no data in it.

@@ -95,10 +95,21 @@ def instances_path(mask: Path) -> Path:
     return mask.with_name(f"{mask.stem}_instances.json")
 
 
-def is_done(mask: Path, instances: bool) -> bool:
+ENDINGS = {"labelme": ".json", "yolo": ".txt", "geojson": ".geojson"}
+"""Of the files that some formats have for each image."""
+FORMATS = (*ENDINGS, "csv")
+
+
+def is_done(mask: Path, instances: bool, formats: Iterable[str] = ()) -> bool:
     """Say whether all results of an image are there (each is written whole)."""
     results = [mask, overlay_path(mask), *([instances_path(mask)] if instances else [])]
-    return all(path.is_file() for path in results)
+    if not all(path.is_file() for path in results):
+        return False
+    endings = [ENDINGS[name] for name in formats if name in ENDINGS]
+    return all(
+        mask.with_suffix(each).is_file() or mask.with_name(f"{mask.stem}#1{each}").is_file()
+        for each in endings
+    )
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from prompttune.file_options import (
     mask_options,
     named_by_colors,
 )
-from prompttune.outputs import find_images, is_done, name_outputs
+from prompttune.outputs import ENDINGS, FORMATS, find_images, is_done, name_outputs
 
 if TYPE_CHECKING:
     from prompttune.coco_ids import CocoIds
@@ -106,6 +106,10 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
+        "--format", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
+        help=f"also write: {', '.join(FORMATS)} (things of --least_area or more)",
+    )  # fmt: skip
+    add(
         "--coco", metavar="FILE", type=Path,
         help="with --instances: number images and categories as this COCO file does",
     )  # fmt: skip
@@ -160,6 +164,7 @@ def _check(options: argparse.Namespace) -> None:
         and len(options.prompt) > 1,
         "--flips, --skip_done and --instances go with IMAGES": options.video
         and (options.flips or options.skip_done or options.instances),
+        "--format goes with IMAGES": options.video and options.format,
         "--bands and --stretch go with IMAGES": options.video
         and (options.bands is not None or options.stretch is not None),
     }
@@ -175,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     todo = {
         image: mask
         for image, mask in masks.items()
-        if not (options.skip_done and is_done(mask, options.instances))
+        if not (options.skip_done and is_done(mask, options.instances, options.format))
     }
     if masks and not todo:
         print(f"all {len(masks)} images are done already in {options.output}")
@@ -200,7 +205,16 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     kept = [path for pair in options.example for path in pair]
     images = find_images(options.images, options.output, options.passed)
     folders = [path for path in options.images if path.is_dir()]
-    return name_outputs(images, options.output, kept, folders, ending)
+    masks = name_outputs(images, options.output, kept, folders, ending)
+    endings = [ENDINGS[name] for name in options.format if name in ENDINGS]
+    for image, mask in masks.items():
+        beside = image.parent.resolve() == mask.parent.resolve()
+        for file in (mask.with_suffix(ending) for ending in endings):
+            if beside and file.exists():
+                raise InputError(
+                    f"{file}: may be an annotation of yours; choose another --output for --format"
+                )
+    return masks
 
 
 def _segment_images(
@@ -218,11 +232,14 @@ def _segment_images(
     images = image_options(options, recipes)
     least_area = options.least_area if options.instances else None
     ids = _coco_ids(options, prompt, recipes)
-    asked = Asked(options.overlap, options.flips, least_area, images, ids)
+    formats = tuple(options.format)
+    asked = Asked(
+        options.overlap, options.flips, least_area, images, ids, formats, options.least_area
+    )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
     options.output.mkdir(parents=True, exist_ok=True)
-    bad = segment_files(segmenter, prompt, masks, asked)
+    bad = segment_files(segmenter, prompt, masks, asked, options.output)
     for line in bad:
         print(f"{PROG}: error: {line}", file=sys.stderr)
     done = len(masks) - len(bad)

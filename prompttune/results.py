@@ -12,6 +12,7 @@ from prompttune.coco_ids import CocoIds
 from prompttune.composition import Composition
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
 from prompttune.drawing import index_image, overlay, write_png
+from prompttune.formats import Answer, AreaTable, write_formats
 from prompttune.georeference import Georeference, copy_world_file, read_georeference
 from prompttune.instances import coco_results, find_instances, write_json
 from prompttune.outputs import instances_path, overlay_path
@@ -43,6 +44,10 @@ class Asked:
     """Bands and stretch."""
     ids: CocoIds = field(default_factory=CocoIds)
     """Of COCO results."""
+    formats: tuple[str, ...] = ()
+    """Further ones, of `outputs.FORMATS`."""
+    shape_area: int = 16
+    """Least pixels of a thing in these."""
 
 
 @dataclass(eq=False)
@@ -64,6 +69,7 @@ class ResultWriter:
 
     def __init__(self, prompt: Prompt | Composition | NearestExamples, asked: Asked) -> None:
         self._prompt, self._asked = prompt, asked
+        self._areas = AreaTable()
         self._open: dict[Path, _Open] = {}
 
     def __enter__(self) -> "ResultWriter":
@@ -79,6 +85,8 @@ class ResultWriter:
             result: for it.
         """
         mask.parent.mkdir(parents=True, exist_ok=True)
+        if self._asked.formats:
+            self._write_formats(each, mask, result.classes)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
         if mask.suffix == ".png":
             objects = self._objects(each, result)
@@ -107,6 +115,23 @@ class ResultWriter:
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()
+
+    def _write_formats(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+        answer = Answer(
+            each.path,
+            each.page + 1 if each.pages > 1 else None,
+            class_map,
+            self._prompt.palette,
+            read_georeference(each.path),
+            self._asked.shape_area,
+        )
+        write_formats(self._asked.formats, answer, mask)
+        if "csv" in self._asked.formats:
+            self._areas.add(answer)
+
+    def write_areas(self, folder: Path) -> None:
+        """Write the table of areas, where it was asked for."""
+        self._areas.write(folder)
 
     def _objects(self, each: Slice, result: Result) -> list[dict[str, Any]]:
         prompt, ids = self._prompt, self._asked.ids

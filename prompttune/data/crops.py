@@ -26,8 +26,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
     A crop is placed around an anchor pixel, which may be anywhere in it: in `FOREGROUND_SHARE` of
     the crops a pixel of one of the sample's classes (each class equally often, so that rare ones
     are seen), in the others any pixel that counts. A sample that shows no class gives half of its
-    crops to those that show one: where few do, they are seen all the same. Images smaller than the canvas are mirrored at
-    their borders.
+    crops to those that show one: where few do, they are seen all the same. Images smaller than the
+    canvas are mirrored at their borders.
 
     Args:
         samples: loaded ones; they are resized once, here.

@@ -111,7 +111,7 @@ def find_split(
         val = None
     if val is None:
         val, train = split_off(train, val_fraction, seed, group, shown, count)
-    val, test = (_telling(part, shown) for part in (val or train, test))
+    val, test = _telling(val or train, shown), _telling(test, shown)
     return Split(
         tuple(train), tuple(val), tuple(test), found.layout, found.category_ids,
         found.classes, tuple(notes),
@@ -159,9 +159,7 @@ def _shown_by(masks: MaskOptions, classes: int) -> Callable[[Sample], frozenset[
     return shown
 
 
-def _telling(
-    samples: Sequence[Sample], shown: Callable[[Sample], frozenset[int]]
-) -> Sequence[Sample]:
+def _telling(samples: list[Sample], shown: Callable[[Sample], frozenset[int]]) -> list[Sample]:
     """Put those that show something first where the first few, often all that is scored, do not."""
     if any(map(shown, samples[:FIRST_SCORED])):
         return samples

@@ -111,4 +111,4 @@ def test_what_is_scored_first_shows_something(tmp_path: Path) -> None:
         data(tmp_path / part, names)
     split = find_split(tmp_path)
     assert [each.name for each in split.test][:3] == ["08", "09", "00"]
-    assert (load_sample(split.val[0], 1).class_map == 1).any()
+    assert any((load_sample(each, 1).class_map == 1).any() for each in split.val[:3])
