@@ -28,6 +28,7 @@ class ImageFile(PathLike[str]):
 
     path: Path
     options: "ImageOptions"
+    page: int = 0
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -41,6 +42,7 @@ class MaskFile(PathLike[str]):
 
     path: Path
     options: "MaskOptions"
+    page: int = 0
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -102,7 +104,7 @@ def load_image(
     from prompttune.data.reading import AS_STORED, read_image, rgb_from_array, rgb_from_pil
 
     if isinstance(image, ImageFile):
-        pixels = read_image(image.path, image.options)
+        pixels = read_image(image.path, image.options, image.page)
     elif isinstance(image, str | PathLike):
         pixels = read_image(Path(image), options or AS_STORED)
     elif isinstance(image, Image.Image):
@@ -200,7 +202,8 @@ def _stored(
     from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
     if isinstance(mask, str | PathLike):
-        return read_stored(Path(mask), options), options
+        page = mask.page if isinstance(mask, MaskFile) else 0
+        return read_stored(Path(mask), options, page), options
     if isinstance(mask, Image.Image):
         return stored_of_pil(mask, options, called), options
     indices = _checked_array(mask, called, "H x W class indices")
@@ -243,7 +246,8 @@ def read_class_maps(
     each = [_stored(m, count, c, asked) for m, c in zip(masks, called, strict=True)]
     facts = [look_at(stored, c) for (stored, _), c in zip(each, called, strict=True)]
     if names is None:
-        names, meaning = guess_classes(facts, asked)
+        files = all(isinstance(mask, str | PathLike) for mask in masks)
+        names, meaning = guess_classes(facts, asked, files)
         names = Palette.of(names).classes
     else:
         meaning = settle(facts, count, asked)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from prompttune.selection import NearestExamples
 
 PROG = "prompttune.predict"
+MOST_PAGES = 8
+"""Of a stack that is an example."""
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -204,6 +206,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
 
     kept = [path for pair in options.example for path in pair]
     images = find_images(options.images, options.output, options.passed)
+    images = _without_masks(images, options)
     folders = [path for path in options.images if path.is_dir()]
     masks = name_outputs(images, options.output, kept, folders, ending)
     endings = [ENDINGS[name] for name in options.format if name in ENDINGS]
@@ -215,6 +218,18 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
                     f"{file}: may be an annotation of yours; choose another --output for --format"
                 )
     return masks
+
+
+def _without_masks(images: list[Path], options: argparse.Namespace) -> list[Path]:
+    """Leave out masks that lie beside their images in a folder that was named."""
+    from prompttune.data.pairing import masks_beside
+
+    folders = {path for path in options.images if path.is_dir()}
+    named = {path for path in options.images if not path.is_dir()}
+    inside = {image.parent for image in images if image not in named} if folders else set()
+    masks = {mask for folder in sorted(inside) for mask in masks_beside(folder)} - named
+    options.passed += sorted(masks)
+    return [image for image in images if image not in masks]
 
 
 def _segment_images(
@@ -247,7 +262,9 @@ def _segment_images(
         also = f" ({skipped} more were there already)" if skipped else ""
         where = f"masks and overlays in {options.output}{also}"
         print(f"{done} of {len(masks)} images segmented, {where}")
-        passed = "".join(f"; passed over {each}/" for each in options.passed)
+        passed = "".join(f"; passed over {each}" for each in options.passed[:3])
+        if len(options.passed) > 3:
+            passed += f" and {len(options.passed) - 3} more masks"
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
 
@@ -279,6 +296,10 @@ def _segment_video(
 
     if not isinstance(prompt, Prompt):  # `_check` refuses all that makes another, but such a key
         raise InputError("--video: this key shares its classes among groups; it segments images")
+    if options.video.is_dir() and options.resize is None:
+        from prompttune.data.queries import warn_of_sizes
+
+        warn_of_sizes(find_images([options.video]), cards_of(options.prompt, options.prompts_zoo))
     kept = [path for pair in options.example for path in pair]
     frames = segment_video(segmenter, prompt, options.video, options.output, options.memory, kept)
     print(f"{frames} frames segmented, results in {options.output}")
@@ -361,11 +382,32 @@ def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple
 
     images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
     masks = mask_options(options, classes)
-    files = [(ImageFile(image, images), MaskFile(mask, masks)) for image, mask in options.example]
+    files = [
+        (ImageFile(image, images, page), MaskFile(mask, masks, page))
+        for image, mask in options.example
+        for page in _example_pages(image, mask)
+    ]
     if not options.instance_masks:
         *_, said = read_class_maps([mask for _, mask in files], classes)
         options.masks_read = f"; masks {said}"
     return files
+
+
+def _example_pages(image: Path, mask: Path) -> list[int]:
+    """Return the pages of an example that show something: of stacks, a few; else the only one."""
+    from prompttune.data.decoding import page_count
+    from prompttune.data.masks import read_stored
+
+    pages = page_count(image), page_count(mask)
+    if pages[0] != pages[1]:
+        raise InputError(
+            f"{image} has {pages[0]} page{'s' * (pages[0] > 1)}, but {mask} has {pages[1]}; an "
+            "example's image and mask must have equally many"
+        )
+    if pages[0] == 1:
+        return [0]
+    telling = [page for page in range(pages[0]) if read_stored(mask, page=page).values.any()]
+    return telling[:: -(-len(telling) // MOST_PAGES)] if telling else [0]
 
 
 def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:

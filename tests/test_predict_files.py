@@ -194,3 +194,32 @@ def test_a_pool_is_understood_as_a_set(tmp_path: Path, line, example, capsys) ->
 def test_a_video_has_no_bands(option: tuple[str, str]) -> None:
     with pytest.raises(InputError, match="go with IMAGES"):
         predict.main(["--video", "a.mp4", "--prompt", "a", "--output", "o", *option])
+
+
+def test_an_example_may_be_a_stack(tmp_path: Path, line, example, capsys) -> None:
+    stack = np.random.default_rng(5).integers(0, 256, (6, 20, 20), np.uint8)
+    masks = np.zeros((6, 20, 20), np.uint8)
+    masks[3:, 4:12] = 255
+    for name, pages in (("eyes", stack), ("masks", masks)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pages, photometric="minisblack")
+    pair = (tmp_path / "eyes.tif", tmp_path / "masks.tif")
+    assert predict.main(line(example[0], "--example", *pair)) == 0
+    assert shown(tmp_path / "out" / "query.png").shape == (20, 20)
+    options = predict.parse(line(example[0], "--example", *pair))
+    assert [image.page for image, _ in predict._files(options, None)] == [3, 4, 5]
+    said = fails(line(example[0], "--example", tmp_path / "eye.png", pair[1]), capsys)
+    assert "eye.png has 1 page, but" in said
+    assert "masks.tif has 6" in said
+
+
+def test_masks_beside_images_are_passed_over(tmp_path: Path, line, example, capsys) -> None:
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for name in ("scan0.png", "scan0_mask.png", "scan1.png", "lone_mask.png"):
+        Image.new("RGB", (16, 16), (90, 9, 200)).save(folder / name)
+    assert predict.main(line(folder, *example[1:])) == 0
+    said = capsys.readouterr().out
+    assert "3 of 3 images" in said
+    assert f"passed over {folder / 'scan0_mask.png'}" in said
+    assert predict.main(line(folder / "scan0_mask.png", *example[1:])) == 0
+    assert "1 of 1 images" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from skimage.measure import label
 
@@ -26,6 +27,8 @@ from prompttune.data.masks import (
 )
 from prompttune.errors import InputError
 
+_MUCH = 0.1
+_NOISE = 24
 _GREYS = 32
 """More values than this are shades, not a list."""
 
@@ -46,6 +49,8 @@ class MaskFacts:
     """Each of these is one connected thing."""
     shades: bool
     """Values are many and lie along borders."""
+    middle: float
+    """Share of areas between black and white in what is not black, where there are shades."""
     areas: frozenset[int]
     """Greys between black and white that cover areas of their own."""
 
@@ -79,8 +84,21 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
         numbered,
         one_piece,
         shades,
+        _middle(stored.values) if shades else 0.0,
         frozenset(areas),
     )
+
+
+def _middle(values: np.ndarray) -> float:
+    """Return how much of what is not black are areas of one grey, but for noise, below white."""
+    grey = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
+    smooth = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) <= _NOISE
+    between = (grey >= 48) & (grey <= 207)
+    counts = np.bincount(grey[smooth & between], minlength=256)
+    near = np.convolve(counts, np.ones(_NOISE), "same").max()  # a blur has no grey of its own
+    if near < 0.6 * counts.sum():
+        return 0.0
+    return float(near / max(1, (grey >= 48).sum()))
 
 
 def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> MaskOptions:
@@ -123,32 +141,50 @@ def _of_greys(
     masks: Sequence[MaskFacts], shown: Sequence[int], options: MaskOptions
 ) -> MaskOptions:
     """Tell shades along borders from greys that are classes."""
-    codes = codes_of(masks, shown)
-    if codes is not None:
-        listed = ", ".join(map(str, codes))
-        raise InputError(
-            f"{_example_of(masks, codes)}: the masks hold the greys {listed}, each on areas of its "
-            f"own; name {len(codes)} classes with --classes, or give --mask_kind grey if only what "
-            "is brighter than half is meant"
-        )
+    refuse_melting(masks, shown)
     white = 65535 if shown[-1] > 255 else 255
     shades = any(white // 8 < value < white for value in shown) and shown[-1] > white // 2
     return replace(options, kind="grey") if shades else options
 
 
+def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
+    """Refuse to take greys that cover areas of their own for shades of one class.
+
+    Raises:
+        InputError: there are such greys; the line names the options that settle it.
+    """
+    if len(shown) > 1 and lie_apart(shown) and _own_areas(masks, shown):
+        listed = ", ".join(map(str, shown))
+        raise InputError(
+            f"{_example_of(masks, shown)}: the masks hold the greys {listed}, each on areas of its "
+            f"own; name {len(shown)} classes with --classes, or give --mask_kind grey if only what "
+            "is brighter than half is meant"
+        )
+    if between := [each for each in masks if each.middle > _MUCH]:
+        raise InputError(
+            f"{between[0].name}: areas of a grey between black and white, in a mask with noise (a "
+            "JPEG?); name the grey of each class with --colors A=#7f7f7f,B=#ffffff, or give "
+            "--mask_kind grey if only what is brighter than half is meant"
+        )
+
+
 def codes_of(masks: Sequence[MaskFacts], shown: Sequence[int]) -> list[int] | None:
-    """Return the greys that stand for classes, in rising order; None where they do not.
+    """Return the greys that stand for classes, in rising order; None where they may not.
 
     Two greys far apart, or several at equal distances, the darker ones on areas of their own.
     """
     greys = list(shown)
     if not 2 <= len(greys) <= _GREYS or not lie_apart(greys):
         return None
-    steps = np.diff([0, *greys])
-    if len(greys) > 2 and np.ptp(steps) > 3:
+    if len(greys) > 2 and np.ptp(np.diff([0, *greys])) > 3:
         return None
+    return greys if _own_areas(masks, greys) else None
+
+
+def _own_areas(masks: Sequence[MaskFacts], greys: Sequence[int]) -> bool:
+    """Say whether all but the brightest grey cover areas of their own."""
     own = frozenset().union(*(each.areas for each in masks)) | {greys[-1]}
-    return greys if own >= set(greys) else None
+    return own >= set(greys)
 
 
 def _rising(shown: Sequence[int]) -> dict[int, int]:
@@ -178,23 +214,31 @@ def _example_of(masks: Sequence[MaskFacts], greys: Sequence[int]) -> str:
 
 
 def guess_classes(
-    masks: Sequence[MaskFacts], options: MaskOptions
+    masks: Sequence[MaskFacts], options: MaskOptions, files: bool = True
 ) -> tuple[tuple[str, ...], MaskOptions]:
     """Name the classes of examples whose classes nobody named.
+
+    Args:
+        masks: of all examples.
+        options: what the user said of them.
+        files: they come from files; of arrays, greys at any distance are shades.
 
     Returns:
         `("foreground",)` for masks of one value or of shades, else `"1"`, `"2"`, ...; and the
         meaning of the values.
+
+    Raises:
+        InputError: greys that may be classes or shades.
     """
     shown = sorted({value for each in masks for value in each.shown})
-    if options.kind in ("grey", "alpha", "instances") or any(
-        each.form == "colours" for each in masks
-    ):
-        return ("foreground",), options
     if options.values is not None or options.colors is not None:
         table = options.values or options.colors or {}
         count = max((index for index in table.values() if index != IGNORE), default=1)
         return ("foreground",) if count <= 1 else _numbers(count), options
+    if options.kind in ("grey", "alpha", "instances") or any(
+        each.form == "colours" for each in masks
+    ):
+        return ("foreground",), options
     if options.kind == "auto":
         if len(shown) <= 1:
             value = shown[0] if shown else 1
@@ -203,6 +247,8 @@ def guess_classes(
             return ("foreground",), replace(options, kind="instances")
         if codes := codes_of(masks, shown):
             return _numbers(len(codes)), replace(options, values=_rising(codes))
+        if files:
+            refuse_melting(masks, shown)
         if any(each.shades for each in masks) and shown[-1] > 127:
             return ("foreground",), replace(options, kind="grey")
         if IGNORE in shown and max(set(shown) - {IGNORE}) > 127:  # shades: anti-aliased or a JPEG

@@ -66,6 +66,17 @@ def renamed(
     return images, masks, ""
 
 
+def masks_beside(folder: Path) -> list[Path]:
+    """Return the masks that lie in one folder with their images, by a word in their names."""
+    files = [path for path in sorted(folder.iterdir(), key=path_key) if _is_image_file(path)]
+    stems = {path.stem for path in files}
+    return [
+        path
+        for path in files
+        if (own := _without_word(path.stem, _MASK_WORDS)) != path.stem and own in stems
+    ]
+
+
 def side_by_side(folder: Path) -> tuple[dict[str, Path], dict[str, Path], str] | None:
     """Find pairs such as `scan0.jpg` + `scan0_mask.png`, or `a.jpg` + `a.png`, in one folder.
 

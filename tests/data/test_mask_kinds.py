@@ -263,3 +263,38 @@ def test_masks_of_imagej_mean_what_they_store(tmp_path: Path, dtype: type) -> No
     displayed = np.where(OBJECT, 0, np.iinfo(dtype).max).astype(dtype)
     tifffile.imwrite(tmp_path / "b.tif", displayed, **options)
     np.testing.assert_array_equal(read_mask(tmp_path / "b.tif", 1), OBJECT)
+
+
+def quarters(*greys: int) -> np.ndarray:
+    mask = np.zeros((40, 80), np.uint8)
+    for place, grey in enumerate(greys):
+        mask[5:35, 20 * place : 20 * place + 14] = grey
+    return mask
+
+
+def test_greys_at_other_distances_are_asked_for(tmp_path: Path) -> None:
+    (path,) = written(tmp_path, quarters(100, 200, 255))
+    facts = [look_at(read_stored(path), path)]
+    for ask in (lambda: guess_classes(facts, AUTO), lambda: settle(facts, 1, AUTO)):
+        with pytest.raises(InputError, match=r"greys 100, 200, 255.*--classes.*--mask_kind grey"):
+            ask()
+    assert read_mask(path, 3).max() == 3
+
+
+def test_classes_in_a_jpeg_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "mask.jpg"
+    noise = np.random.default_rng(0).integers(-5, 6, (40, 80))
+    noisy = (quarters(127, 255, 127).astype(int) + noise).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(path, quality=70)
+    facts = [look_at(read_stored(path), path)]
+    assert facts[0].shades
+    with pytest.raises(InputError, match=r"mask\.jpg: areas of a grey.*--colors A=#7f7f7f"):
+        guess_classes(facts, AUTO)
+    with pytest.raises(InputError, match="--mask_kind grey"):
+        settle(facts, 1, AUTO)
+    colors = parse_colors("a=#7f7f7f,b=#ffffff", ["a", "b"])
+    found = read_mask(path, 2, options=MaskOptions(colors=colors))
+    np.testing.assert_array_equal(found[10:30, 2:12], 1)
+    np.testing.assert_array_equal(found[10:30, 22:32], 2)
+    with pytest.raises(InputError, match="--colors A=#7f7f7f"):
+        read_mask(path, 2)
