@@ -5,11 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from prompttune.data.decoding import page_count
 from prompttune.data.folders import Finding, find_samples
-from prompttune.data.masks import AUTO, IGNORE, MaskOptions, read_stored
+from prompttune.data.masks import AUTO, IGNORE, MaskOptions, read_stored, value_counts
 from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample
@@ -147,7 +145,7 @@ def _shown_by(masks: MaskOptions, classes: int) -> Callable[[Sample], frozenset[
         if sample.painting is not None:
             return sample.painting.shown()
         try:
-            values = np.unique(read_stored(sample.mask, masks, sample.page).values)
+            values, _ = value_counts(read_stored(sample.mask, masks, sample.page).values)
         except InputError:
             return frozenset()
         found = frozenset(int(value) for value in values) - {0}

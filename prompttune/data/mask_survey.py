@@ -24,6 +24,7 @@ from prompttune.data.masks import (
     lie_apart,
     lie_on_areas,
     numbers_things,
+    value_counts,
 )
 from prompttune.errors import InputError
 
@@ -62,7 +63,7 @@ class MaskFacts:
 
 def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     """Describe what one mask holds."""
-    values, counts = np.unique(stored.values, return_counts=True)
+    values, counts = value_counts(stored.values)
     found = [int(value) for value in values]
     numbered = stored.form != "colours" and numbers_things(stored.values, found)
     one_piece = False
