@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from prompttune.errors import InputError
+from prompttune.errors import InputError, warn
 from prompttune.palette import IGNORE, MOST_CLASSES, Palette
 from prompttune.pixels import to_tensor
 from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
@@ -245,6 +245,9 @@ def read_class_maps(
     asked = options or (first.options if isinstance(first, MaskFile) else AUTO)
     each = [_stored(m, count, c, asked) for m, c in zip(masks, called, strict=True)]
     facts = [look_at(stored, c) for (stored, _), c in zip(each, called, strict=True)]
+    for one in facts:
+        if one.doubt is not None:
+            warn(f"{one.name}: {one.doubt}")
     if names is None:
         files = all(isinstance(mask, str | PathLike) for mask in masks)
         names, meaning = guess_classes(facts, asked, files)

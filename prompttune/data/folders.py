@@ -14,7 +14,7 @@ from prompttune.data.annotations import (
 )
 from prompttune.data.annotations_things import Annotation, Painting, class_numbers
 from prompttune.data.annotations_yolo import has_yolo
-from prompttune.data.pairing import renamed, side_by_side, stems_below
+from prompttune.data.pairing import layers, renamed, side_by_side, stems_below
 from prompttune.data.samples import Sample
 from prompttune.errors import InputError
 from prompttune.files import SUFFIXES, images_below
@@ -22,6 +22,7 @@ from prompttune.files import SUFFIXES, images_below
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "SegmentationClass", "labelsTr", "annotations", "gt",
+    "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
 _LAYOUTS = (
@@ -85,12 +86,41 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def _pairs(folder: Path, finding: Finding) -> tuple[tuple[Sample, ...], str]:
+def _pairs(
+    folder: Path, finding: Finding, classes: Sequence[str]
+) -> tuple[tuple[Sample, ...], str]:
     """Pair the folders of images, masks and, where it exists, `fov/` by stem."""
-    images, masks = _folders(folder, finding)
+    images, masks = map(stems_below, _folders(folder, finding))
     fields = stems_below(folder / "fov") if (folder / "fov").is_dir() else None
-    keyed = renamed(stems_below(images), stems_below(masks), finding.mask_pattern)
+    if finding.mask_pattern is None and (layered := layers(images, masks, classes)):
+        samples = (
+            Sample(stem, images[stem], own[0][0] if own else images[stem], layers=own)
+            for stem, own in sorted(layered.items())
+        )
+        return tuple(samples), "a mask for each class"
+    keyed = renamed(images, masks, finding.mask_pattern)
     return _matched(folder, keyed[0], keyed[1], fields), keyed[2]
+
+
+def _pairs_in_parts(folder: Path, finding: Finding, classes: Sequence[str]) -> Found | None:
+    """Read `images/train/` with `masks/train/`, and `val/` or `test/` likewise."""
+    images, masks = _folders(folder, finding)
+    names = {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}
+    read = {}
+    for part, called in names.items():
+        own = _part(images, called)
+        if own is not None and (masks / own.name).is_dir():
+            inside = replace(finding, images_dir=own, masks_dir=masks / own.name)
+            read[part] = _pairs(folder, inside, classes)
+    if "train" not in read or len(read) == 1:
+        return None
+    samples, said = {part: each[0] for part, each in read.items()}, read["train"][1]
+    listed = " and ".join(f"{part}/" for part in read)
+    kind = f"{images.name}/ and {masks.name}/ with {listed}"
+    return Found(
+        samples["train"], f"{kind} ({said})" if said else kind, samples.get("test"),
+        samples.get("val"),
+    )  # fmt: skip
 
 
 def _folders(folder: Path, finding: Finding) -> tuple[Path, Path]:
@@ -145,7 +175,7 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     else:
         if val is None and not test.is_dir():
             parts.append(test)  # which is named as lacking
-        paired = {part: _pairs(part, finding) for part in parts}
+        paired = {part: _pairs(part, finding, classes) for part in parts}
         kind = "images/ + masks/" + (f" ({paired[train][1]})" if paired[train][1] else "")
         read = {part: samples for part, (samples, _) in paired.items()}
     called = " and ".join(f"{each.name}/" for each in parts)
@@ -260,7 +290,7 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if finding.images_dir is not None or finding.masks_dir is not None:
-        samples, said = _pairs(folder, finding)
+        samples, said = _pairs(folder, finding, classes)
         return Found(samples, _plain("images + masks", said))
     if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
         return found
@@ -282,7 +312,9 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
             notes=annotated.notes,
         )  # fmt: skip
     if _first_of(folder, IMAGE_FOLDERS[:1]).is_dir() or _has_folders(folder):
-        samples, said = _pairs(folder, finding)
+        if found := _pairs_in_parts(folder, finding, classes):
+            return found
+        samples, said = _pairs(folder, finding, classes)
         images, masks = (each.name for each in _folders(folder, finding))
         return Found(samples, _plain(f"{images}/ + {masks}/", said))
     if beside := side_by_side(folder):
@@ -387,4 +419,7 @@ def _check_partners(files: dict[str, Path], partners: dict[str, Path], kind: str
     lacking = sorted(set(files) - set(partners))
     if lacking:
         others = f" (nor have {len(lacking) - 1} others)" if len(lacking) > 1 else ""
-        raise InputError(f"{files[lacking[0]]}: has no {kind}{others}; add it or take the file out")
+        named = "" if kind != "mask" else ", or say how masks are named with --mask_pattern"
+        raise InputError(
+            f"{files[lacking[0]]}: has no {kind}{others}; add it or take the file out{named}"
+        )

@@ -144,6 +144,8 @@ def _shown_by(masks: MaskOptions, classes: int) -> Callable[[Sample], frozenset[
     def shown(sample: Sample) -> frozenset[int]:
         if sample.painting is not None:
             return sample.painting.shown()
+        if sample.layers is not None:
+            return frozenset(number for _, number in sample.layers)
         try:
             values, _ = value_counts(read_stored(sample.mask, masks, sample.page).values)
         except InputError:

@@ -55,6 +55,9 @@ class MaskFacts:
     areas: frozenset[int]
     """Greys between black and white that cover areas of their own."""
 
+    doubt: str | None = None
+    """Why it may mean something else."""
+
     @property
     def shown(self) -> list[int]:
         """The values above 0, sorted."""
@@ -87,6 +90,7 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
         shades,
         _middle(stored.values) if shades else 0.0,
         frozenset(areas),
+        stored.doubt,
     )
 
 
@@ -205,8 +209,8 @@ def _number_things(masks: Sequence[MaskFacts]) -> bool:
     highest = [each.shown[-1] for each in full]
     if max(highest) >= MANY:
         return True
-    pieces = sum(each.one_piece for each in full if each.numbered)
-    return len(set(highest)) >= 3 and len(full) >= 4 and pieces >= 0.9 * len(full)
+    whole = [each.one_piece for each in full if each.numbered]
+    return len(set(highest)) >= 3 and len(full) >= 4 and sum(whole) >= 0.9 * len(whole)
 
 
 def _example_of(masks: Sequence[MaskFacts], greys: Sequence[int]) -> str:

@@ -62,6 +62,8 @@ class Stored:
     values: np.ndarray
     """`H x W` integers; of form `colours` 0xRRGGBB."""
     form: Form
+    doubt: str | None = None
+    """Why it may mean something else."""
 
 
 def read_mask(
@@ -181,7 +183,7 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
         white = _white_of(image) if options.kind == "auto" and options.values is None else None
         if white is not None:
             return Stored(white[indices], "two-colour palette")
-        return Stored(indices, "indices")
+        return Stored(indices, "indices", _doubt_of(image, indices))
     if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
         image = image.convert("RGB")
     form: Form = "indices" if image.mode == "1" else "grey"
@@ -201,6 +203,22 @@ def _white_of(image: Image.Image) -> np.ndarray | None:
     table = np.zeros(256, np.uint8)
     table[: len(white)] = white
     return table
+
+
+def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
+    """Say where a palette has black, which mostly is the background, at another place than 0."""
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = [index for index in np.unique(indices).tolist() if index < len(colours)]
+    if len(used) < 2 or used[0] != 0 or not colours[0].any():
+        return None
+    black = next((index for index in used if not colours[index].any()), None)
+    if black is None:
+        return None
+    first = "".join(f"{value:02x}" for value in colours[0])
+    return (
+        f"in its palette index 0 is #{first} and index {black} is black; if black is the "
+        "background, give --mask_kind colors, or --colors with several classes"
+    )
 
 
 def stored_of_array(
@@ -504,9 +522,11 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
     things = ", or --mask_kind instances where they number things" if classes == 1 else ""
     if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
         things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
+    meant = {0: 0} | {value: 1 for value in found if value} | {IGNORE: IGNORE}
+    example = ", ".join(f"{value}: {meant[value]}" for value in sorted(found)[:4])
     return (
         f"{name}: mask holds values {listed(found)}, but the task's {classes} "
         f"{'class is' if classes == 1 else 'classes are'} {named}, so {listed(unknown)} mean"
-        f"{'s' if len(unknown) == 1 else ''} nothing; tell which "
-        f"class each one is with --mask_values '{{{unknown[0]}: 1}}'{things}"
+        f"{'s' if len(unknown) == 1 else ''} nothing; tell which class each one is ({IGNORE}: not "
+        f"counted), such as --mask_values '{{{example}}}'{things}"
     )

@@ -14,6 +14,8 @@ _MASK_WORDS = (
 )  # fmt: skip
 _IMAGE_WORDS = ("images", "image", "img", "im", "photo", "rgb", "raw", "input", "sat")
 SEPARATORS = r"[_\-. ]"
+_TRIED = 5
+"""Masks that are looked at for a prefix and suffix: some may have no image."""
 
 
 def stems_below(folder: Path) -> dict[str, Path]:
@@ -64,6 +66,45 @@ def renamed(
             first = next(iter(one))
             return one, other, f"paired like {one[first].name} + {other[first].name}"
     return images, masks, ""
+
+
+def layers(
+    images: Mapping[str, Path], masks: Mapping[str, Path], classes: Sequence[str]
+) -> dict[str, tuple[tuple[Path, int], ...]] | None:
+    """Find several masks an image, one for each class: `crack/0.png`, `0_crack.png`, `crack_0.png`.
+
+    Returns:
+        For each image the masks and the numbers of their classes, of those that are there; None
+        where masks are named otherwise.
+    """
+    if len(classes) < 2 or set(images) & set(masks):
+        return None
+    found: dict[str, list[tuple[Path, int]]] = {stem: [] for stem in images}
+    for stem, path in masks.items():
+        owner = next(
+            (
+                (own, number)
+                for number, name in enumerate(classes, 1)
+                for own in _without_class(stem, name)
+                if own in found
+            ),
+            None,
+        )
+        if owner is None:
+            return None
+        found[owner[0]].append((path, owner[1]))
+    shown = {number for each in found.values() for _, number in each}
+    if len(shown) < len(classes):
+        return None
+    return {stem: tuple(sorted(each, key=lambda one: one[1])) for stem, each in found.items()}
+
+
+def _without_class(stem: str, name: str) -> list[str]:
+    """Return what a mask's stem may be without the name of a class."""
+    pattern = rf"(?i)^{re.escape(name)}(?:/|{SEPARATORS}+)|(?:/|{SEPARATORS}+){re.escape(name)}$"
+    shorter = re.sub(pattern, "", stem, count=1)
+    inside = re.sub(rf"(?i)(?:^|/){re.escape(name)}/", "/", stem, count=1).lstrip("/")
+    return [each for each in (shorter, inside) if each != stem]
 
 
 def masks_beside(folder: Path) -> list[Path]:
@@ -124,14 +165,14 @@ def _shared_affix(images: Mapping[str, Path], masks: Mapping[str, Path]) -> tupl
     """Find what all masks' stems have before and after an image's, as short as it can be."""
     names = [Path(stem).name for stem in masks]
     before, after = _common_start(names), _common_start([name[::-1] for name in names])[::-1]
-    first, stems = names[0], {Path(stem).name for stem in images}
+    stems = {Path(stem).name for stem in images}
     lengths = sorted(
         ((p, s) for p in range(len(before) + 1) for s in range(len(after) + 1) if p + s), key=sum
     )
-    for p, s in lengths:
-        key = first[p : len(first) - s]
-        if p + s < len(first) and (key in stems or _original(key) in stems):
-            prefix, suffix = first[:p], first[len(first) - s :]
+    for (p, s), name in itertools.product(lengths, names[:_TRIED]):
+        key = name[p : len(name) - s]
+        if p + s < len(name) and (key in stems or _original(key) in stems):
+            prefix, suffix = name[:p], name[len(name) - s :]
             found = _stripped(masks, prefix, suffix)
             if len(found) == len(masks) and len(found.keys() & images.keys()) >= len(masks) / 2:
                 return prefix, suffix
@@ -179,14 +220,20 @@ def _equal(words: Sequence[Sequence[str]], places: Iterable[int]) -> int:
     return len(list(same))
 
 
-def _without_words(files: Mapping[str, Path], words: Iterable[str]) -> dict[str, Path]:
+def _without_words(files: Mapping[str, Path], words: Sequence[str]) -> dict[str, Path]:
     """Leave out the word that says what a file is; empty where that makes two names one."""
     found = {_without_word(stem, words): path for stem, path in files.items()}
     return found if len(found) == len(files) else {}
 
 
-def _without_word(stem: str, words: Iterable[str]) -> str:
+def _without_word(stem: str, words: Sequence[str]) -> str:
     listed = "|".join(words)
-    pattern = rf"(?i)(?:^(?:{listed}){SEPARATORS}+|{SEPARATORS}+(?:{listed})(?={SEPARATORS}|$))"
-    shorter = re.sub(pattern, "", stem, count=1)
+    long = "|".join(word for word in words if len(word) > 1)
+    ends = (
+        rf"^(?:{listed}){SEPARATORS}+",  # mask_1, GT_1
+        rf"{SEPARATORS}+(?:{listed})(?={SEPARATORS}|$)",  # 1_mask
+        rf"^(?:{long})(?=\d)",  # mask1
+        rf"(?<=\d)(?:{long})$",  # 1mask, 1Mask
+    )
+    shorter = re.sub(f"(?i){'|'.join(ends)}", "", stem, count=1)
     return shorter or stem

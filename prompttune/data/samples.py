@@ -33,6 +33,8 @@ class Sample:
     """Of image and mask, where these are stacks."""
     stack: str | None = None
     """What all slices of a stack share; None: the image is no slice."""
+    layers: tuple[tuple[Path, int], ...] | None = None
+    """Masks of one class each, with its number; where they overlap the later class lies above."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,35 @@ def load_sample(
     if sample.painting is not None:
         height, width = image.shape[:2]
         return LoadedSample(sample.name, image, sample.painting.class_map((height, width)))
-    class_map = read_mask(sample.mask, classes, values, masks, sample.page)
-    _check_size(sample.image, image, sample.mask, class_map)
+    if sample.layers is not None:
+        class_map = read_layers(sample, (image.shape[0], image.shape[1]))
+    else:
+        class_map = read_mask(sample.mask, classes, values, masks, sample.page)
+        _check_size(sample.image, image, sample.mask, class_map)
     if sample.field_of_view is None:
         return LoadedSample(sample.name, image, class_map)
     field_of_view = read_field_of_view(sample.field_of_view)
     _check_size(sample.image, image, sample.field_of_view, field_of_view)
     return LoadedSample(sample.name, image, class_map, field_of_view)
+
+
+def read_layers(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """Read the masks of one class each of an image of height and width `size`; `H x W uint8`.
+
+    Raises:
+        InputError: a mask that cannot be read, or of another size.
+    """
+    class_map = np.zeros(size, np.uint8)
+    for path, number in sample.layers or ():
+        mask = read_mask(path, 1)
+        if mask.shape != size:
+            sizes = [f"{width} x {height}" for height, width in (size, mask.shape)]
+            raise InputError(
+                f"{sample.image} has {sizes[0]} pixels (width x height), but {path} has "
+                f"{sizes[1]}; they must have equal sizes"
+            )
+        class_map[mask == 1] = number
+    return class_map
 
 
 def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) -> None:

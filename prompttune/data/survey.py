@@ -8,9 +8,9 @@ from statistics import median_low
 
 from prompttune.data.decoding import header
 from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
-from prompttune.data.masks import IGNORE, MaskOptions, class_counts, read_stored
+from prompttune.data.masks import IGNORE, MaskOptions, Stored, class_counts, read_stored
 from prompttune.data.reading import ImageOptions, read_numbers
-from prompttune.data.samples import Sample
+from prompttune.data.samples import Sample, read_layers
 from prompttune.data.stretch import common_stretch
 
 FULL = 0.9
@@ -63,7 +63,7 @@ def survey(
         InputError: a file that cannot be read, masks that may mean several things.
     """
     facts = {
-        sample: look_at(read_stored(sample.mask, masks, sample.page), sample.mask)
+        sample: look_at(_stored(sample, masks), sample.mask)
         for sample in samples
         if sample.painting is None
     }
@@ -96,6 +96,13 @@ def _values(facts: Iterable[MaskFacts]) -> tuple[tuple[str, int], ...]:
         colours = each.form == "colours"
         total.update({f"#{v:06x}" if colours else str(v): n for v, n in each.counts.items()})
     return tuple(total.most_common())
+
+
+def _stored(sample: Sample, masks: MaskOptions) -> Stored:
+    if sample.layers is None:
+        return read_stored(sample.mask, masks, sample.page)
+    (width, height), _, _ = header(sample.image)
+    return Stored(read_layers(sample, (height, width)), "indices")
 
 
 def _shown(
@@ -179,6 +186,9 @@ def _warnings(
                 f"the class '{name}' covers over {100 * FULL:.0f} % of every picture: are the "
                 "masks inverted? (--mask_values '{0: 1, 255: 0}' turns them round)"
             )
+    if doubts := [each for each in facts.values() if each.doubt]:
+        more = f" ({len(doubts)} masks alike)" if len(doubts) > 1 else ""
+        found.append(f"{doubts[0].name}: {doubts[0].doubt}{more}")
     ignored = [sample for sample in facts if shown[sample].get(IGNORE)]
     if facts and len(ignored) == len(facts):
         whole = sum(shown[each][IGNORE] for each in ignored)

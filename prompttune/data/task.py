@@ -75,7 +75,12 @@ class SampleFolder(Sequence[LoadedSample]):
         paths = [
             path
             for sample in self.samples
-            for path in (sample.image, sample.mask, sample.field_of_view)
+            for path in (
+                sample.image,
+                sample.mask,
+                sample.field_of_view,
+                *(layer for layer, _ in sample.layers or ()),
+            )
             if path is not None
         ]
         return {Path(os.path.relpath(path, self.folder)).as_posix(): path for path in paths}

@@ -76,7 +76,7 @@ def test_few_things_are_asked_for_in_one_mask_and_seen_in_several(tmp_path: Path
     np.testing.assert_array_equal(
         read_mask(one[0], 1, options=MaskOptions("instances")), cells(5) > 0
     )
-    apart = [np.pad(cells(count), 2) for count in (3, 5, 9, 4)]
+    apart = [np.pad(cells(count), 2) for count in (1, 3, 5, 9, 4, 1)]
     assert settled(written(tmp_path, *apart)).kind == "instances"
 
 
@@ -131,6 +131,20 @@ def test_other_palettes_are_indices(tmp_path: Path) -> None:
     image.putpalette([255, 255, 255, 255, 0, 0])
     image.save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 1), OBJECT)
+
+
+def test_black_that_is_not_the_first_colour_is_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    image = Image.fromarray((~OBJECT).astype(np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 0, 0])
+    image.save(path)
+    doubt = look_at(read_stored(path), path).doubt
+    assert doubt is not None
+    assert "index 0 is #ff0000 and index 1 is black" in doubt
+    np.testing.assert_array_equal(read_mask(path, 1, options=MaskOptions("colors")), OBJECT)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.save(path)
+    assert look_at(read_stored(path), path).doubt is None
 
 
 @pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (9, 80, 200)])

@@ -44,6 +44,8 @@ NUMBERS = ("0", "1", "10", "11")
         ("Ünï {}.JPG", "Ünï {}-Mask.PNG"),
         ("aachen_{}_leftImg8bit.png", "aachen_{}_gtFine_labelIds.png"),
         ("scan{}.tif", "scan{}_cp_masks.tif"),
+        ("img{}.png", "mask{}.png"),
+        ("{}.png", "{}Mask.png"),
         ("scan{}.tif", "scan{}_Simple Segmentation.tif"),
     ],
 )
@@ -105,7 +107,12 @@ def test_folders_anywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("images", "masks"),
-    [("Images", "Masks"), ("imgs", "labels"), ("JPEGImages", "SegmentationClass")],
+    [
+        ("Images", "Masks"),
+        ("imgs", "labels"),
+        ("JPEGImages", "SegmentationClass"),
+        ("images", "ground_truth"),
+    ],
 )
 def test_folders_of_other_names(tmp_path: Path, images: str, masks: str) -> None:
     for number in NUMBERS:
@@ -167,3 +174,49 @@ def test_a_stack_is_a_group_of_slices(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "masks" / "a.tif")
     with pytest.raises(InputError, match=r"has 5 pages, but .* has 1"):
         find_split(tmp_path)
+
+
+def test_a_mask_without_image_is_named_among_others(tmp_path: Path) -> None:
+    for number in NUMBERS:
+        touch(tmp_path, f"images/{number}.jpg", f"masks/{number}_mask.png")
+    (tmp_path / "images" / "0.jpg").unlink()
+    with pytest.raises(InputError, match=r"0_mask\.png: has no image"):
+        find_split(tmp_path)
+
+
+def test_parts_inside_images_and_masks(tmp_path: Path) -> None:
+    for part, count in (("train", 6), ("val", 2), ("test", 3)):
+        for number in range(count):
+            touch(tmp_path, f"images/{part}/{number}.jpg", f"masks/{part}/{number}_mask.png")
+    split = find_split(tmp_path)
+    assert [len(split.train), len(split.val), len(split.test)] == [6, 2, 3]
+    assert split.layout == "images/ and masks/ with train/ and val/ and test/ (masks {stem}_mask)"
+
+
+@pytest.mark.parametrize("name", ["{c}/{n}", "{n}_{c}", "{c}_{n}", "{n}/{c}"])
+def test_a_mask_for_each_class(tmp_path: Path, name: str) -> None:
+    import numpy as np
+
+    from prompttune.data.task import task_data
+    from prompttune.recipes import Recipe
+
+    for number in range(4):
+        image = tmp_path / "images" / f"s{number}.png"
+        image.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (12, 8)).save(image)
+        for column, label in enumerate(("crack", "pot hole")):
+            if (number, label) == (3, "pot hole"):
+                continue  # an image need not show all
+            mask = np.zeros((8, 12), np.uint8)
+            mask[:, 4 * column : 4 * column + 6] = 255
+            path = tmp_path / "masks" / f"{name.format(c=label, n=f's{number}')}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(path)
+    data = task_data(Recipe("custom", classes=("crack", "pot hole")), tmp_path)
+    maps = {
+        each.name: each.class_map for part in (data.train, data.val, data.test) for each in part
+    }
+    assert maps["s0"][0].tolist() == [1] * 4 + [2] * 6 + [0] * 2
+    assert maps["s3"].max() == 1
+    assert "a mask for each class" in data.layout
+    assert len({name for part in (data.train, data.test, data.val) for name in part.files()}) == 11
