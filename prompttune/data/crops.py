@@ -25,9 +25,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
 
     A crop is placed around an anchor pixel, which may be anywhere in it: in `FOREGROUND_SHARE` of
     the crops a pixel of one of the sample's classes (each class equally often, so that rare ones
-    are seen), in the others any pixel that counts. A sample that shows no class gives half of its
-    crops to those that show one: where few do, they are seen all the same. Images smaller than the
-    canvas are mirrored at their borders.
+    are seen), in the others any pixel that counts. Images smaller than the canvas are mirrored at
+    their borders.
 
     Args:
         samples: loaded ones; they are resized once, here.
@@ -58,8 +57,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         self._margin = self._augment.margin if self._augment else 0
         self._pictures = [_prepared(sample, canvas, scale, self._margin) for sample in samples]
         self._classes = [np.setdiff1d(np.unique(each), (0, IGNORE)) for _, each in self._pictures]
-        self._showing = [n for n, classes in enumerate(self._classes) if len(classes)]
-        if not self._showing:
+        if not any(len(classes) for classes in self._classes):
             names = ", ".join(sample.name for sample in samples[:3])
             more = ", ..." if len(samples) > 3 else ""
             raise InputError(
@@ -76,8 +74,6 @@ class CropDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, index))
         number = int(rng.integers(len(self._pictures)))
-        if not len(self._classes[number]) and rng.random() < FOREGROUND_SHARE:
-            number = int(rng.choice(self._showing))
         image, class_map = self._pictures[number]
         window = self._window(class_map, self._classes[number], rng)
         image, class_map = image[window], class_map[window]
