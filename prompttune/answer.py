@@ -29,6 +29,9 @@ class Result:
     """`H x W uint8`: 0 background, i the prompt's `palette.classes[i - 1]`."""
     scores: np.ndarray
     """`C x H x W float32` in [0, 1], one plane a foreground class."""
+    scales: tuple[float | None, ...] = ()
+    """Canvas pixels an image pixel at which the prompt saw the image (a composition: each of its
+    prompts); None: fitted whole to the canvas."""
 
 
 class Part:
@@ -43,7 +46,7 @@ class Part:
         flips: Sequence[Flip] = UNFLIPPED,
     ) -> None:
         self.prompt = prompt
-        own_size, scale = (image.shape[0], image.shape[1]), prompt.scale
+        own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
         canvas = prompt.canvas or canvas
         self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
         self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
@@ -107,7 +110,8 @@ class Question:
         """Decide, once all windows are answered."""
         each = [part.scores(self.size) for part in self.parts]
         scores = each[0] if len(each) == 1 else torch.cat(each)
-        return Result(self.prompt.decide(scores).numpy(), scores.numpy())
+        scales = tuple(part.prompt.known_scale for part in self.parts)
+        return Result(self.prompt.decide(scores).numpy(), scores.numpy(), scales)
 
 
 def answered(

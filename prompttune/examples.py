@@ -31,17 +31,19 @@ def crop_most_foreground(
 
     Args:
         image: `3 x H x W`, pixel space.
-        class_map: `H x W uint8`.
+        class_map: `H x W uint8`, or its colours, `3 x H x W` in [0, 1], where background is black.
         scale: canvas pixels an image pixel.
         canvas: side of the window; smaller images are mirrored at their borders.
 
     Returns:
-        `3 x canvas x canvas` and `canvas x canvas`.
+        `3 x canvas x canvas` and `canvas x canvas`, or `3 x canvas x canvas` of colours.
     """
-    size = scaled_size(class_map.shape[0], class_map.shape[1], scale)
+    size = scaled_size(class_map.shape[-2], class_map.shape[-1], scale)
     image, _ = pad_reflect(resize(image, size), canvas)
     class_map, _ = pad_reflect(resize_nearest(class_map, size), canvas)
-    summed = F.pad(_foreground(class_map).long().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    foreground = _foreground(class_map)
+    foreground = foreground.any(0) if foreground.dim() == 3 else foreground
+    summed = F.pad(foreground.long().cumsum(0).cumsum(1), (1, 0, 1, 0))
     inside = (
         summed[canvas:, canvas:] - summed[:-canvas, canvas:]
         - summed[canvas:, :-canvas] + summed[:-canvas, :-canvas]
@@ -50,7 +52,7 @@ def crop_most_foreground(
     off_centre = (best - best.double().mean(0)).square().sum(1)
     top, left = best[off_centre.argmin()].tolist()
     window = (slice(top, top + canvas), slice(left, left + canvas))
-    return image[:, *window].clone(), class_map[window].clone()
+    return image[:, *window].clone(), class_map[..., *window].clone()
 
 
 def load_image(image: ImageLike, called: str = "image") -> np.ndarray:

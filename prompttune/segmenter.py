@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -18,9 +19,12 @@ from prompttune.errors import InputError
 from prompttune.examples import ImageLike, load_image
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
+from prompttune.scale import choose_scale
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
 """Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
+
+PromptOrComposition = TypeVar("PromptOrComposition", bound=Prompt | Composition)
 
 
 class Segmenter:
@@ -52,6 +56,7 @@ class Segmenter:
         self.bf16 = choose_bf16(precision, self.device)
         self._at: dict[int, SegGPT] = {}
         self._encoded = EncodedPrompts()
+        self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     @overload
     def predict(
@@ -89,7 +94,8 @@ class Segmenter:
             prompt: a prompt, a composition of prompts for several classes, or a function that
                 chooses one of these for an image; for all images, or a list with one an image.
                 A prompt with a scale sees the image in overlapping windows at that scale; one
-                without sees it whole, fitted to the canvas.
+                without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
+                is chosen once, and the result says which.
             overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
@@ -133,7 +139,23 @@ class Segmenter:
         Raises:
             InputError: a prompt learned on another backbone.
         """
-        self._encoded.of_each(prompt.parts, self._encode, self.network.parameters())
+        self._encoded.of_each(self.scaled(prompt).parts, self._encode, self.network.parameters())
+
+    def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
+        """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
+
+        `predict` does so by itself. The choice is made once for a prompt and kept with it
+        (`prompttune.scale`); a prompt that has a scale, or sees images whole, is returned itself.
+        """
+        if all(part.scale != "auto" for part in prompt.parts):
+            return prompt
+        if prompt not in self._scaled:
+            if isinstance(prompt, Composition):
+                scaled: Any = Composition(self.scaled(part) for part in prompt.prompts)
+            else:
+                scaled = prompt.at_scale(choose_scale(self, prompt), self.canvas(prompt))
+            self._scaled[prompt] = scaled
+        return self._scaled[prompt]
 
     def _stream(
         self,
@@ -151,6 +173,7 @@ class Segmenter:
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
             pixels = load_image(image)
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
+            chosen = self.scaled(chosen)
             return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
 
         questions = (ask(image, prompt) for image, prompt in pairs)

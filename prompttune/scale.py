@@ -1,0 +1,287 @@
+"""The scale of examples that were given none: a few are tried on the examples themselves.
+
+Thin lines want a fine scale and large things a coarse one, but what suits best hangs on the images
+and on the backbone as well. So the sizes of the labelled things give a short list of scales, and at
+each the examples answer each other, or a single one itself, mirrored and in another light. Parts of
+the answers are compared with the labels at the images' own resolution, where scales are comparable.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prompttune.pixels import denormalise, normalise
+from prompttune.prompt import Prompt
+from prompttune.tiling import Place, pad_reflect, resize, scaled_size
+
+if TYPE_CHECKING:
+    from prompttune.segmenter import Segmenter
+
+FINEST = 2.0
+"""Nothing is seen at more canvas pixels an image pixel: there is no more to see."""
+THINNEST = 1 / 16
+"""Of a patch: things that are thinner on the canvas are lost, so coarser scales are not tried."""
+MOST_TOKENS = 24576
+"""Of the canvases of all windows that a choice asks, unless `FEWEST_TILES` needs more."""
+FEWEST_TILES, MOST_TILES = 4, 32
+"""Parts of the examples that are compared at each scale."""
+MOST_EXAMPLES = 4
+"""The first of a prompt's examples that take part."""
+OVERLAP = 0.25
+"""A tile fills a window at the finest scale but for the part that a neighbor would share."""
+
+
+def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
+    """Choose the scale at which examples answer best.
+
+    Deterministic. The work is bounded by `MOST_TOKENS`, whatever the size of the images.
+
+    Args:
+        segmenter: a backbone.
+        prompt: examples whose scale is "auto": whole images.
+
+    Returns:
+        Canvas pixels an image pixel, or None: whole images, fitted to the canvas.
+    """
+    canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
+    rounds = _rounds(prompt)
+    ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
+    if len(ladder) == 1:
+        return ladder[0]
+    finest = ladder[-1] or FINEST
+    windows = MOST_TOKENS // (2 * (canvas // patch) ** 2) // (len(ladder) + 2)
+    tiles = min(max(windows, FEWEST_TILES), MOST_TILES) // len(rounds)
+    side = max(1, int((1 - OVERLAP) * canvas / finest))
+    for each in rounds:
+        each.tiles = spread_tiles(each.class_map > 0, side, max(1, tiles))
+    found = {scale: _dice(segmenter, rounds, scale, canvas) for scale in ladder}
+    best = max(found, key=found.__getitem__)
+    for scale in _between(best, ladder):
+        found[scale] = _dice(segmenter, rounds, scale, canvas)
+    # Among equals the coarsest, which asks the fewest windows, comes first.
+    return max(sorted(found, key=lambda scale: scale or 0), key=found.__getitem__)
+
+
+def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
+    """List scales from coarse to fine: whole images, then each twice as fine as the one before.
+
+    The finest shows what is labelled a patch thick, or a quarter of the image on the canvas, if
+    that is finer.
+
+    Args:
+        class_maps: of the examples, each `H x W`; 0 is background.
+        canvas: side of the backbone's canvas, pixels; `patch` of its patches.
+    """
+    whole = canvas / max(max(class_map.shape) for class_map in class_maps)
+    thick = float(np.median([thickness(class_map) for class_map in class_maps]))
+    finest = min(FINEST, max(patch / thick, 2 * whole))
+    scales: list[float | None] = [None]
+    scale = 2 * whole
+    while scale <= finest * 1.2:
+        if scale * thick >= THINNEST * patch:
+            scales.append(_rounded(scale))
+        scale *= 2
+    return scales
+
+
+def thickness(class_map: Tensor) -> float:
+    """Return how thick what a class map `H x W` labels is: the median over its pixels, in pixels.
+
+    A line of width w has distances to its border from 0 to w / 2, of which w / 4 is the median.
+    """
+    padded = F.pad((class_map > 0).byte(), (1, 1, 1, 1)).numpy()
+    distances = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    return 4 * float(np.median(distances[padded > 0])) if padded.any() else 1.0
+
+
+def _between(best: float | None, ladder: Sequence[float | None]) -> list[float]:
+    """Return the scales half a step beside the best."""
+    step = 2**0.5
+    if best is None:
+        return [_rounded((ladder[1] or FINEST) / step)] if len(ladder) > 1 else []
+    return [_rounded(best / step), *([_rounded(best * step)] if best * step <= FINEST else [])]
+
+
+def _rounded(scale: float) -> float:
+    return float(f"{scale:.2g}")
+
+
+@dataclass(eq=False)
+class _Round:
+    """An example that answers for an image whose labels are known."""
+
+    prompt: Prompt
+    """One whole example."""
+    image: Tensor
+    """What it is asked, `3 x H x W`, changed if it is the example itself."""
+    class_map: Tensor
+    """Its labels, `H x W uint8`, as the prompt's palette counts them."""
+    tiles: Sequence["Tile"] = ()
+
+
+def _rounds(prompt: Prompt) -> list[_Round]:
+    """Let each example answer for the one before it; a single one answers for itself, changed."""
+    count = min(len(prompt.images), MOST_EXAMPLES)
+    rounds = []
+    for place in range(count):
+        image, colours = prompt.images[place - 1], prompt.colours[place - 1]
+        if count == 1:
+            image, colours = in_another_light(image.flip(-1)), colours.flip(-1)
+        own = replace(prompt, images=(prompt.images[place],), colours=(prompt.colours[place],))
+        rounds.append(_Round(own, image, _class_map(prompt, colours)))
+    return rounds
+
+
+def _class_map(prompt: Prompt, colours: Tensor) -> Tensor:
+    """Read labels from colours; colours that tell instances apart are one class."""
+    if prompt.instance_of is not None or len(prompt.palette.classes) == 1:
+        return (colours > 0).any(0).byte()
+    return prompt.palette.decide(prompt.palette.scores(colours))
+
+
+def in_another_light(image: Tensor) -> Tensor:
+    """Return an image `3 x H x W` in [0, 1] with brighter shadows and less contrast."""
+    return image.clamp(0, 1) ** 0.8 * 0.85 + 0.03
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A square of an image."""
+
+    place: Place
+    side: int
+    weight: float
+    """How many tiles of the image it stands for."""
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        top, left = self.place
+        return slice(top, top + self.side), slice(left, left + self.side)
+
+
+def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
+    """Spread tiles over an image: half of them, if there are so many, show foreground.
+
+    Small things would be missed by tiles that are placed blindly.
+
+    Args:
+        foreground: `H x W bool`.
+        side: of a tile, pixels; shorter where the image is.
+        count: how many, at least 1; fewer where the image has no more.
+    """
+    side = min(side, *foreground.shape)
+    starts = [
+        np.linspace(0, length - side, length // side).round().astype(int).tolist()
+        for length in foreground.shape
+    ]
+    shown: list[Place] = []
+    empty: list[Place] = []
+    for top in starts[0]:
+        for left in starts[1]:
+            inside = foreground[top : top + side, left : left + side]
+            (shown if inside.any() else empty).append((top, left))
+    of_shown = min(len(shown), max(count - len(empty), (count + 1) // 2))
+    of_empty = min(len(empty), count - of_shown)
+    rng = np.random.default_rng(0)
+    tiles = []
+    for places, picked in ((shown, of_shown), (empty, of_empty)):
+        for number in range(picked):  # one of each stretch of equal length
+            place = places[int((number + rng.random()) * len(places) / picked)]
+            tiles.append(Tile(place, side, len(places) / picked))
+    return tiles
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What a window shows of an image, and where it lies in it."""
+
+    pixels: Tensor
+    """`3 x canvas x canvas`."""
+    place: Place
+    zoom: tuple[float, float]
+    """Canvas pixels an image pixel, down and across."""
+    start: Place
+    """Where in the view the image begins, if it is padded."""
+
+    @classmethod
+    def of(cls, image: Tensor, tile: Tile, scale: float | None, canvas: int) -> "_View":
+        """Look at a tile, in the middle of the view as far as the image's borders allow."""
+        size = image.shape[1], image.shape[2]
+        if scale is None:
+            zoom = canvas / size[0], canvas / size[1]
+            return cls(resize(image, (canvas, canvas)), (0, 0), zoom, (0, 0))
+        starts, sides = [], []
+        for place, length in zip(tile.place, size, strict=True):
+            side = min(round(canvas / scale), length)
+            starts.append(min(max(0, place + (tile.side - side) // 2), length - side))
+            sides.append(side)
+        (top, left), (height, width) = starts, sides
+        part = image[:, top : top + height, left : left + width]
+        seen = [min(canvas, length) for length in scaled_size(height, width, scale)]
+        zoom = seen[0] / height, seen[1] / width
+        pixels, start = pad_reflect(resize(part, (seen[0], seen[1])), canvas)
+        return cls(pixels[:, :canvas, :canvas], (top, left), zoom, start)
+
+    def scores_of(self, tile: Tile, scores: Tensor) -> Tensor:
+        """Read the scores of a tile's pixels, `C x side x side`, off the view's, `C x S x S`."""
+        side = scores.shape[-1]
+        rows, columns = (
+            (start + (torch.arange(tile.side) + place - own + 0.5) * zoom) * 2 / side - 1
+            for start, place, own, zoom in zip(
+                self.start, tile.place, self.place, self.zoom, strict=True
+            )
+        )
+        points = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        return F.grid_sample(scores[None], points[None], "bilinear", "border", False)[0]
+
+
+def _dice(
+    segmenter: "Segmenter", rounds: Sequence[_Round], scale: float | None, canvas: int
+) -> float:
+    """Return the Dice at a scale: the mean over the classes that the tiles show."""
+    classes = max(int(each.class_map.max()) for each in rounds) + 1
+    both, either = torch.zeros(classes), torch.zeros(classes)
+    for each in rounds:
+        prompt = each.prompt.at_scale(scale, canvas)
+        for tile, scores in _answers(segmenter, each, prompt):
+            answer = prompt.decide(scores).long()
+            if prompt.instance_of is not None:
+                answer = answer.clamp(max=1)
+            truth = each.class_map[tile.slices].long()
+            for label in range(1, classes):
+                found, shown = answer == label, truth == label
+                both[label] += 2 * tile.weight * (found & shown).sum()
+                either[label] += tile.weight * (found.sum() + shown.sum())
+    counted = either > 0
+    return float((both[counted] / either[counted]).mean()) if counted.any() else 0.0
+
+
+def _answers(segmenter: "Segmenter", each: _Round, prompt: Prompt) -> Iterator[tuple[Tile, Tensor]]:
+    """Let a prompt answer for the tiles of a round: each with its scores, `C x side x side`."""
+    canvas = segmenter.canvas(prompt)
+    views = [_View.of(each.image, tile, prompt.known_scale, canvas) for tile in each.tiles]
+    whole = prompt.scale is None
+    scores = _scores(segmenter, prompt, [v.pixels for v in (views[:1] if whole else views)])
+    for place, (tile, view) in enumerate(zip(each.tiles, views, strict=True)):
+        yield tile, view.scores_of(tile, scores[0 if whole else place])
+
+
+def _scores(segmenter: "Segmenter", prompt: Prompt, windows: Sequence[Tensor]) -> Tensor:
+    """Return the scores of windows, `N x C x S x S`."""
+    canvas = segmenter.canvas(prompt)
+    network = segmenter.at(canvas)
+    images, colours = (normalise(x.float()).to(segmenter.device) for x in prompt.at(canvas))
+    found = []
+    with segmenter.computing():
+        encoded = network.encode_prompt(images, colours, prompt.seg_type, prompt.type_shift)
+        for batch in torch.stack(list(windows)).split(segmenter.batch_size(1, canvas)):
+            answers = network.ensemble(normalise(batch.to(segmenter.device)), encoded)
+            found.append(prompt.palette.scores(denormalise(answers.float())).cpu())
+    return torch.cat(found).clone()
