@@ -18,7 +18,7 @@ from torch import Tensor
 
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
-from prompttune.tiling import Place, pad_reflect, resize, scaled_size
+from prompttune.tiling import Place, pad_reflect, resize
 
 if TYPE_CHECKING:
     from prompttune.segmenter import Segmenter
@@ -27,6 +27,8 @@ FINEST = 2.0
 """Nothing is seen at more canvas pixels an image pixel: there is no more to see."""
 THINNEST = 1 / 16
 """Of a patch: things that are thinner on the canvas are lost, so coarser scales are not tried."""
+THICKEST = 2.0
+"""Patches: no finer scale is tried than the one at which things are that thick on the canvas."""
 MOST_TOKENS = 24576
 """Of the canvases of all windows that a choice asks, unless `FEWEST_TILES` needs more."""
 FEWEST_TILES, MOST_TILES = 4, 32
@@ -51,7 +53,7 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     """
     canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
     rounds = _rounds(prompt)
-    ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
+    ladder = candidate_scales([each.class_map for each in rounds], rounds[0].whole, canvas, patch)
     if len(ladder) == 1:
         return ladder[0]
     finest = ladder[-1] or FINEST
@@ -68,19 +70,22 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     return max(sorted(found, key=lambda scale: scale or 0), key=found.__getitem__)
 
 
-def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
+def candidate_scales(
+    class_maps: Sequence[Tensor], size: tuple[int, int], canvas: int, patch: int
+) -> list[float | None]:
     """List scales from coarse to fine: whole images, then each twice as fine as the one before.
 
-    The finest shows what is labelled a patch thick, or a quarter of the image on the canvas, if
-    that is finer.
+    The finest shows what is labelled `THICKEST` patches thick, or a quarter of the image on the
+    canvas, if that is finer.
 
     Args:
         class_maps: of the examples, each `H x W`; 0 is background.
+        size: height and width of an image.
         canvas: side of the backbone's canvas, pixels; `patch` of its patches.
     """
-    whole = canvas / max(max(class_map.shape) for class_map in class_maps)
+    whole = canvas / max(size)
     thick = float(np.median([thickness(class_map) for class_map in class_maps]))
-    finest = min(FINEST, max(patch / thick, 2 * whole))
+    finest = min(FINEST, max(THICKEST * patch / thick, 2 * whole))
     scales: list[float | None] = [None]
     scale = 2 * whole
     while scale <= finest * 1.2:
@@ -114,28 +119,60 @@ def _rounded(scale: float) -> float:
 
 @dataclass(eq=False)
 class _Round:
-    """An example that answers for an image whose labels are known."""
+    """An example, or a part of one, that answers for an image whose labels are known."""
 
     prompt: Prompt
     """One whole example."""
     image: Tensor
-    """What it is asked, `3 x H x W`, changed if it is the example itself."""
+    """What it is asked, `3 x H x W`."""
     class_map: Tensor
     """Its labels, `H x W uint8`, as the prompt's palette counts them."""
+    whole: tuple[int, int]
+    """Height and width of the image that fills the canvas if it is seen whole."""
     tiles: Sequence["Tile"] = ()
 
 
 def _rounds(prompt: Prompt) -> list[_Round]:
-    """Let each example answer for the one before it; a single one answers for itself, changed."""
-    count = min(len(prompt.images), MOST_EXAMPLES)
-    rounds = []
-    for place in range(count):
-        image, colours = prompt.images[place - 1], prompt.colours[place - 1]
-        if count == 1:
-            image, colours = in_another_light(image.flip(-1)), colours.flip(-1)
-        own = replace(prompt, images=(prompt.images[place],), colours=(prompt.colours[place],))
-        rounds.append(_Round(own, image, _class_map(prompt, colours)))
-    return rounds
+    """Let each example answer for the one before it; of a single one each part for the other."""
+    pairs = list(zip(prompt.images, prompt.colours, strict=True))[:MOST_EXAMPLES]
+    if len(pairs) > 1:
+        asked, shown = pairs, [*pairs[1:], pairs[0]]
+        sizes = [(image.shape[1], image.shape[2]) for image, _ in pairs]
+    else:
+        (image, colours) = pairs[0]
+        parts = halves((colours > 0).any(0))
+        asked = [(in_another_light(image[:, :, part]), colours[:, :, part]) for part in parts]
+        filled = [mirrored(part, image.shape[2]) for part in reversed(parts)]
+        shown = [(image[:, :, columns], colours[:, :, columns]) for columns in filled]
+        sizes = [(image.shape[1], image.shape[2])] * 2
+    return [
+        _Round(
+            replace(prompt, images=(example[0],), colours=(example[1],)),
+            image,
+            _class_map(prompt, colours),
+            size,
+        )
+        for (image, colours), example, size in zip(asked, shown, sizes, strict=True)
+    ]
+
+
+def halves(foreground: Tensor) -> tuple[slice, slice]:
+    """Return the columns of an example's two parts, each with half of the foreground `H x W`.
+
+    A network that is asked what it is shown can copy. It copies best at the coarsest scale, where
+    it is shown everything, so that an example that answered itself would speak for that scale.
+    """
+    width = foreground.shape[1]
+    counts = foreground.sum(0).cumsum(0)
+    middle = int(torch.searchsorted(counts, counts[-1] / 2)) + 1
+    middle = min(max(1, middle), width - 1)
+    return slice(0, middle), slice(middle, width)
+
+
+def mirrored(part: slice, width: int) -> Tensor:
+    """Return the columns that fill an image's width with a part of it and its mirror images."""
+    columns = np.arange(part.start, part.stop)
+    return torch.from_numpy(np.pad(columns, (part.start, width - part.stop), mode="reflect"))
 
 
 def _class_map(prompt: Prompt, colours: Tensor) -> Tensor:
@@ -211,23 +248,18 @@ class _View:
     """Where in the view the image begins, if it is padded."""
 
     @classmethod
-    def of(cls, image: Tensor, tile: Tile, scale: float | None, canvas: int) -> "_View":
+    def of(cls, image: Tensor, tile: Tile, zoom: tuple[float, float], canvas: int) -> "_View":
         """Look at a tile, in the middle of the view as far as the image's borders allow."""
-        size = image.shape[1], image.shape[2]
-        if scale is None:
-            zoom = canvas / size[0], canvas / size[1]
-            return cls(resize(image, (canvas, canvas)), (0, 0), zoom, (0, 0))
-        starts, sides = [], []
-        for place, length in zip(tile.place, size, strict=True):
-            side = min(round(canvas / scale), length)
+        starts, sides, seen = [], [], []
+        for place, length, each in zip(tile.place, image.shape[1:], zoom, strict=True):
+            side = min(round(canvas / each), length)
             starts.append(min(max(0, place + (tile.side - side) // 2), length - side))
             sides.append(side)
+            seen.append(min(max(1, round(side * each)), canvas))
         (top, left), (height, width) = starts, sides
         part = image[:, top : top + height, left : left + width]
-        seen = [min(canvas, length) for length in scaled_size(height, width, scale)]
-        zoom = seen[0] / height, seen[1] / width
         pixels, start = pad_reflect(resize(part, (seen[0], seen[1])), canvas)
-        return cls(pixels[:, :canvas, :canvas], (top, left), zoom, start)
+        return cls(pixels, (top, left), (seen[0] / height, seen[1] / width), start)
 
     def scores_of(self, tile: Tile, scores: Tensor) -> Tensor:
         """Read the scores of a tile's pixels, `C x side x side`, off the view's, `C x S x S`."""
@@ -265,12 +297,15 @@ def _dice(
 
 def _answers(segmenter: "Segmenter", each: _Round, prompt: Prompt) -> Iterator[tuple[Tile, Tensor]]:
     """Let a prompt answer for the tiles of a round: each with its scores, `C x side x side`."""
-    canvas = segmenter.canvas(prompt)
-    views = [_View.of(each.image, tile, prompt.known_scale, canvas) for tile in each.tiles]
-    whole = prompt.scale is None
-    scores = _scores(segmenter, prompt, [v.pixels for v in (views[:1] if whole else views)])
-    for place, (tile, view) in enumerate(zip(each.tiles, views, strict=True)):
-        yield tile, view.scores_of(tile, scores[0 if whole else place])
+    canvas, scale = segmenter.canvas(prompt), prompt.known_scale
+    height, width = each.whole
+    zoom = (canvas / height, canvas / width) if scale is None else (scale, scale)
+    views = [_View.of(each.image, tile, zoom, canvas) for tile in each.tiles]
+    distinct = {view.place: view.pixels for view in views}
+    scores = _scores(segmenter, prompt, list(distinct.values()))
+    found = dict(zip(distinct, scores, strict=True))
+    for tile, view in zip(each.tiles, views, strict=True):
+        yield tile, view.scores_of(tile, found[view.place])
 
 
 def _scores(segmenter: "Segmenter", prompt: Prompt, windows: Sequence[Tensor]) -> Tensor:
