@@ -1,9 +1,12 @@
 """The scale of examples that were given none: a few are tried on the examples themselves.
 
 Thin lines want a fine scale and large things a coarse one, but what suits best hangs on the images
-and on the backbone as well. So the sizes of the labelled things give a short list of scales, and at
-each the examples answer each other, or a single one itself, mirrored and in another light. Parts of
-the answers are compared with the labels at the images' own resolution, where scales are comparable.
+and on the backbone as well. So the size of what is labelled gives a short list of scales, and at
+each the examples answer each other, or a single one itself. Parts of the answers are compared with
+the labels at the images' own resolution, where scales are comparable.
+
+A single example is turned half round and put into another light. One that is asked about the very
+image that it shows can copy what lies at the same place, best of all where it is shown whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +56,7 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     """
     canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
     rounds = _rounds(prompt)
-    ladder = candidate_scales([each.class_map for each in rounds], rounds[0].whole, canvas, patch)
+    ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
     if len(ladder) == 1:
         return ladder[0]
     finest = ladder[-1] or FINEST
@@ -70,9 +73,7 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     return max(sorted(found, key=lambda scale: scale or 0), key=found.__getitem__)
 
 
-def candidate_scales(
-    class_maps: Sequence[Tensor], size: tuple[int, int], canvas: int, patch: int
-) -> list[float | None]:
+def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
     """List scales from coarse to fine: whole images, then each twice as fine as the one before.
 
     The finest shows what is labelled `THICKEST` patches thick, or a quarter of the image on the
@@ -80,10 +81,9 @@ def candidate_scales(
 
     Args:
         class_maps: of the examples, each `H x W`; 0 is background.
-        size: height and width of an image.
         canvas: side of the backbone's canvas, pixels; `patch` of its patches.
     """
-    whole = canvas / max(size)
+    whole = canvas / max(max(class_map.shape) for class_map in class_maps)
     thick = float(np.median([thickness(class_map) for class_map in class_maps]))
     finest = min(FINEST, max(THICKEST * patch / thick, 2 * whole))
     scales: list[float | None] = [None]
@@ -119,7 +119,7 @@ def _rounded(scale: float) -> float:
 
 @dataclass(eq=False)
 class _Round:
-    """An example, or a part of one, that answers for an image whose labels are known."""
+    """An example that answers for an image whose labels are known."""
 
     prompt: Prompt
     """One whole example."""
@@ -127,52 +127,21 @@ class _Round:
     """What it is asked, `3 x H x W`."""
     class_map: Tensor
     """Its labels, `H x W uint8`, as the prompt's palette counts them."""
-    whole: tuple[int, int]
-    """Height and width of the image that fills the canvas if it is seen whole."""
     tiles: Sequence["Tile"] = ()
 
 
 def _rounds(prompt: Prompt) -> list[_Round]:
-    """Let each example answer for the one before it; of a single one each part for the other."""
-    pairs = list(zip(prompt.images, prompt.colours, strict=True))[:MOST_EXAMPLES]
-    if len(pairs) > 1:
-        asked, shown = pairs, [*pairs[1:], pairs[0]]
-        sizes = [(image.shape[1], image.shape[2]) for image, _ in pairs]
-    else:
-        (image, colours) = pairs[0]
-        parts = halves((colours > 0).any(0))
-        asked = [(in_another_light(image[:, :, part]), colours[:, :, part]) for part in parts]
-        filled = [mirrored(part, image.shape[2]) for part in reversed(parts)]
-        shown = [(image[:, :, columns], colours[:, :, columns]) for columns in filled]
-        sizes = [(image.shape[1], image.shape[2])] * 2
-    return [
-        _Round(
-            replace(prompt, images=(example[0],), colours=(example[1],)),
-            image,
-            _class_map(prompt, colours),
-            size,
-        )
-        for (image, colours), example, size in zip(asked, shown, sizes, strict=True)
-    ]
-
-
-def halves(foreground: Tensor) -> tuple[slice, slice]:
-    """Return the columns of an example's two parts, each with half of the foreground `H x W`.
-
-    A network that is asked what it is shown can copy. It copies best at the coarsest scale, where
-    it is shown everything, so that an example that answered itself would speak for that scale.
-    """
-    width = foreground.shape[1]
-    counts = foreground.sum(0).cumsum(0)
-    middle = int(torch.searchsorted(counts, counts[-1] / 2)) + 1
-    middle = min(max(1, middle), width - 1)
-    return slice(0, middle), slice(middle, width)
-
-
-def mirrored(part: slice, width: int) -> Tensor:
-    """Return the columns that fill an image's width with a part of it and its mirror images."""
-    columns = np.arange(part.start, part.stop)
-    return torch.from_numpy(np.pad(columns, (part.start, width - part.stop), mode="reflect"))
+    """Let each example answer for the one before it; a single one answers for itself, changed."""
+    count = min(len(prompt.images), MOST_EXAMPLES)
+    rounds = []
+    for place in range(count):
+        image, colors = prompt.images[place - 1], prompt.colours[place - 1]
+        if len(prompt.images) == 1:
+            image, colors = in_another_light(image.flip(-1, -2)), colors.flip(-1, -2)
+        shown = (prompt.images[place],), (prompt.colours[place],)
+        own = replace(prompt, images=shown[0], colours=shown[1], grid=False)
+        rounds.append(_Round(own, image, _class_map(prompt, colors)))
+    return rounds
 
 
 def _class_map(prompt: Prompt, colours: Tensor) -> Tensor:
@@ -215,7 +184,7 @@ def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
     """
     side = min(side, *foreground.shape)
     starts = [
-        np.linspace(0, length - side, length // side).round().astype(int).tolist()
+        np.linspace(0, length - side, -(-length // side)).round().astype(int).tolist()
         for length in foreground.shape
     ]
     shown: list[Place] = []
@@ -298,7 +267,7 @@ def _dice(
 def _answers(segmenter: "Segmenter", each: _Round, prompt: Prompt) -> Iterator[tuple[Tile, Tensor]]:
     """Let a prompt answer for the tiles of a round: each with its scores, `C x side x side`."""
     canvas, scale = segmenter.canvas(prompt), prompt.known_scale
-    height, width = each.whole
+    height, width = each.class_map.shape
     zoom = (canvas / height, canvas / width) if scale is None else (scale, scale)
     views = [_View.of(each.image, tile, zoom, canvas) for tile in each.tiles]
     distinct = {view.place: view.pixels for view in views}
