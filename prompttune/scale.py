@@ -33,13 +33,15 @@ THINNEST = 1 / 16
 THICKEST = 2.0
 """Patches: no finer scale is tried than the one at which things are that thick on the canvas."""
 MOST_TOKENS = 24576
-"""Of the canvases of all windows that a choice asks, unless `FEWEST_TILES` needs more."""
-FEWEST_TILES, MOST_TILES = 4, 32
-"""Parts of the examples that are compared at each scale."""
+"""About so many, of the canvases of all windows, are asked for a choice."""
+FEWEST_WINDOWS = 4
+"""Are asked at a scale, however many tokens they have."""
+MOST_ROWS = 256
+"""Of a tile are compared, and so many columns."""
 MOST_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
-"""A tile fills a window at the finest scale but for the part that a neighbor would share."""
+"""A tile is what a window sees but for the part that its neighbors would share."""
 
 
 def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
@@ -59,16 +61,12 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
     if len(ladder) == 1:
         return ladder[0]
-    finest = ladder[-1] or FINEST
-    windows = MOST_TOKENS // (2 * (canvas // patch) ** 2) // (len(ladder) + 2)
-    tiles = min(max(windows, FEWEST_TILES), MOST_TILES) // len(rounds)
-    side = max(1, int((1 - OVERLAP) * canvas / finest))
-    for each in rounds:
-        each.tiles = spread_tiles(each.class_map > 0, side, max(1, tiles))
-    found = {scale: _dice(segmenter, rounds, scale, canvas) for scale in ladder}
+    tokens = 2 * (canvas // patch) ** 2
+    windows = max(MOST_TOKENS // tokens // (len(ladder) + 1), FEWEST_WINDOWS)
+    found = {scale: _dice(segmenter, rounds, scale, canvas, windows) for scale in ladder}
     best = max(found, key=found.__getitem__)
     for scale in _between(best, ladder):
-        found[scale] = _dice(segmenter, rounds, scale, canvas)
+        found[scale] = _dice(segmenter, rounds, scale, canvas, windows)
     # Among equals the coarsest, which asks the fewest windows, comes first.
     return max(sorted(found, key=lambda scale: scale or 0), key=found.__getitem__)
 
@@ -127,7 +125,6 @@ class _Round:
     """What it is asked, `3 x H x W`."""
     class_map: Tensor
     """Its labels, `H x W uint8`, as the prompt's palette counts them."""
-    tiles: Sequence["Tile"] = ()
 
 
 def _rounds(prompt: Prompt) -> list[_Round]:
@@ -158,40 +155,42 @@ def in_another_light(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tile:
-    """A square of an image."""
+    """A rectangle of an image."""
 
     place: Place
-    side: int
-    weight: float
+    size: tuple[int, int]
+    weight: float = 1
     """How many tiles of the image it stands for."""
 
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns."""
-        top, left = self.place
-        return slice(top, top + self.side), slice(left, left + self.side)
+    def points(self) -> tuple[Tensor, Tensor]:
+        """Return rows and columns of the image that represent the tile."""
+        rows, columns = (
+            torch.arange(start, start + length, -(-length // MOST_ROWS))
+            for start, length in zip(self.place, self.size, strict=True)
+        )
+        return rows, columns
 
 
 def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
-    """Spread tiles over an image: half of them, if there are so many, show foreground.
+    """Spread square tiles over an image: half of them, if there are so many, show foreground.
 
     Small things would be missed by tiles that are placed blindly.
 
     Args:
         foreground: `H x W bool`.
         side: of a tile, pixels; shorter where the image is.
-        count: how many, at least 1; fewer where the image has no more.
+        count: how many, at least 1; fewer where fewer cover the image.
     """
-    side = min(side, *foreground.shape)
+    size = min(side, foreground.shape[0]), min(side, foreground.shape[1])
     starts = [
-        np.linspace(0, length - side, -(-length // side)).round().astype(int).tolist()
-        for length in foreground.shape
+        np.linspace(0, length - own, -(-length // own)).round().astype(int).tolist()
+        for length, own in zip(foreground.shape, size, strict=True)
     ]
     shown: list[Place] = []
     empty: list[Place] = []
     for top in starts[0]:
         for left in starts[1]:
-            inside = foreground[top : top + side, left : left + side]
+            inside = foreground[top : top + size[0], left : left + size[1]]
             (shown if inside.any() else empty).append((top, left))
     of_shown = min(len(shown), max(count - len(empty), (count + 1) // 2))
     of_empty = min(len(empty), count - of_shown)
@@ -200,7 +199,7 @@ def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
     for places, picked in ((shown, of_shown), (empty, of_empty)):
         for number in range(picked):  # one of each stretch of equal length
             place = places[int((number + rng.random()) * len(places) / picked)]
-            tiles.append(Tile(place, side, len(places) / picked))
+            tiles.append(Tile(place, size, len(places) / picked))
     return tiles
 
 
@@ -220,9 +219,10 @@ class _View:
     def of(cls, image: Tensor, tile: Tile, zoom: tuple[float, float], canvas: int) -> "_View":
         """Look at a tile, in the middle of the view as far as the image's borders allow."""
         starts, sides, seen = [], [], []
-        for place, length, each in zip(tile.place, image.shape[1:], zoom, strict=True):
+        axes = zip(tile.place, tile.size, image.shape[1:], zoom, strict=True)
+        for place, own, length, each in axes:
             side = min(round(canvas / each), length)
-            starts.append(min(max(0, place + (tile.side - side) // 2), length - side))
+            starts.append(min(max(0, place + (own - side) // 2), length - side))
             sides.append(side)
             seen.append(min(max(1, round(side * each)), canvas))
         (top, left), (height, width) = starts, sides
@@ -231,60 +231,68 @@ class _View:
         return cls(pixels, (top, left), (seen[0] / height, seen[1] / width), start)
 
     def scores_of(self, tile: Tile, scores: Tensor) -> Tensor:
-        """Read the scores of a tile's pixels, `C x side x side`, off the view's, `C x S x S`."""
+        """Read the scores of a tile's points, `C x rows x columns`, off the view's, `C x S x S`."""
         side = scores.shape[-1]
         rows, columns = (
-            (start + (torch.arange(tile.side) + place - own + 0.5) * zoom) * 2 / side - 1
-            for start, place, own, zoom in zip(
-                self.start, tile.place, self.place, self.zoom, strict=True
+            (start + (points - own + 0.5) * zoom) * 2 / side - 1
+            for start, points, own, zoom in zip(
+                self.start, tile.points(), self.place, self.zoom, strict=True
             )
         )
-        points = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
-        return F.grid_sample(scores[None], points[None], "bilinear", "border", False)[0]
+        where = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+        return F.grid_sample(scores[None], where[None], "bilinear", "border", False)[0]
 
 
 def _dice(
-    segmenter: "Segmenter", rounds: Sequence[_Round], scale: float | None, canvas: int
+    segmenter: "Segmenter", rounds: Sequence[_Round], scale: float | None, canvas: int, windows: int
 ) -> float:
     """Return the Dice at a scale: the mean over the classes that the tiles show."""
     classes = max(int(each.class_map.max()) for each in rounds) + 1
     both, either = torch.zeros(classes), torch.zeros(classes)
     for each in rounds:
         prompt = each.prompt.at_scale(scale, canvas)
-        for tile, scores in _answers(segmenter, each, prompt):
+        for tile, scores in _answers(segmenter, each, prompt, max(1, windows // len(rounds))):
             answer = prompt.decide(scores).long()
             if prompt.instance_of is not None:
                 answer = answer.clamp(max=1)
-            truth = each.class_map[tile.slices].long()
+            rows, columns = tile.points()
+            truth = each.class_map[rows[:, None], columns].long()
+            weight = tile.weight * tile.size[0] * tile.size[1] / truth.numel()
             for label in range(1, classes):
                 found, shown = answer == label, truth == label
-                both[label] += 2 * tile.weight * (found & shown).sum()
-                either[label] += tile.weight * (found.sum() + shown.sum())
+                both[label] += 2 * weight * (found & shown).sum()
+                either[label] += weight * (found.sum() + shown.sum())
     counted = either > 0
     return float((both[counted] / either[counted]).mean()) if counted.any() else 0.0
 
 
-def _answers(segmenter: "Segmenter", each: _Round, prompt: Prompt) -> Iterator[tuple[Tile, Tensor]]:
-    """Let a prompt answer for the tiles of a round: each with its scores, `C x side x side`."""
+def _answers(
+    segmenter: "Segmenter", each: _Round, prompt: Prompt, windows: int
+) -> Iterator[tuple[Tile, Tensor]]:
+    """Let a prompt answer for tiles that its windows see: each with its scores, `C x ...`."""
     canvas, scale = segmenter.canvas(prompt), prompt.known_scale
     height, width = each.class_map.shape
-    zoom = (canvas / height, canvas / width) if scale is None else (scale, scale)
-    views = [_View.of(each.image, tile, zoom, canvas) for tile in each.tiles]
-    distinct = {view.place: view.pixels for view in views}
-    scores = _scores(segmenter, prompt, list(distinct.values()))
-    found = dict(zip(distinct, scores, strict=True))
-    for tile, view in zip(each.tiles, views, strict=True):
-        yield tile, view.scores_of(tile, found[view.place])
+    if scale is None:
+        zoom = canvas / height, canvas / width
+        tiles = [Tile((0, 0), (height, width))]
+    else:
+        zoom = scale, scale
+        side = max(1, int((1 - OVERLAP) * canvas / scale))
+        tiles = spread_tiles(each.class_map > 0, side, windows)
+    views = [_View.of(each.image, tile, zoom, canvas) for tile in tiles]
+    answers = _scores(segmenter, prompt, [view.pixels for view in views])
+    for tile, view, scores in zip(tiles, views, answers, strict=True):
+        yield tile, view.scores_of(tile, scores)
 
 
 def _scores(segmenter: "Segmenter", prompt: Prompt, windows: Sequence[Tensor]) -> Tensor:
     """Return the scores of windows, `N x C x S x S`."""
     canvas = segmenter.canvas(prompt)
     network = segmenter.at(canvas)
-    images, colours = (normalise(x.float()).to(segmenter.device) for x in prompt.at(canvas))
+    images, colors = (normalise(x.float()).to(segmenter.device) for x in prompt.at(canvas))
     found = []
     with segmenter.computing():
-        encoded = network.encode_prompt(images, colours, prompt.seg_type, prompt.type_shift)
+        encoded = network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
         for batch in torch.stack(list(windows)).split(segmenter.batch_size(1, canvas)):
             answers = network.ensemble(normalise(batch.to(segmenter.device)), encoded)
             found.append(prompt.palette.scores(denormalise(answers.float())).cpu())
