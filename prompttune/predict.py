@@ -16,7 +16,7 @@ from prompttune.outputs import find_images, is_done, name_outputs
 
 if TYPE_CHECKING:
     from prompttune.composition import Composition
-    from prompttune.prompt import Prompt
+    from prompttune.prompt import AnyScale, Prompt
     from prompttune.segmenter import Segmenter
     from prompttune.selection import NearestExamples
 
@@ -65,8 +65,9 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add("--seed", type=int, default=0, help="of --select random (default: %(default)s)")
     add(
-        "--scale", type=float, metavar="S",
-        help="of examples: tile at S canvas pixels an image pixel (default: fit images whole)",
+        "--scale", type=_scale, metavar="S",
+        help="of examples: tile at S canvas pixels an image pixel, or whole: fit images to the "
+        "canvas (default: auto, which tries some on the examples)",
     )  # fmt: skip
     add("--classes", metavar="A,B", help="of examples: names of the mask's classes, in order")
     add(
@@ -203,6 +204,21 @@ def _segment_video(
     return 0
 
 
+def _scale(text: str) -> "AnyScale":
+    """Read `--scale`."""
+    if text in ("auto", "whole"):
+        return text  # type: ignore[return-value]
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number, auto nor whole") from None
+
+
+def _say_scale(scale: float | None) -> None:
+    seen = "images whole" if scale is None else f"scale {scale:g}"
+    print(f"{seen} (chosen from the examples; --scale sets it)", file=sys.stderr)
+
+
 def _make_prompt(
     options: argparse.Namespace, segmenter: "Segmenter"
 ) -> "Prompt | Composition | NearestExamples":
@@ -230,21 +246,31 @@ def _with_examples(
 ) -> "Prompt | NearestExamples":
     from prompttune.palette import Palette
     from prompttune.prompt import Prompt
+    from prompttune.scale import MOST_EXAMPLES
     from prompttune.selection import NearestExamples, Pool, find_pool, showing
 
     canvas = segmenter.canvas(keys[0] if keys else None)
-    scale = keys[0].scale if keys else options.scale
+    scale: AnyScale = "auto" if options.scale is None else options.scale
+    scale = keys[0].scale if keys else scale
     classes = list(keys[0].palette.classes) if keys else _names(options.classes)
+
+    def at_scale(prompt: Prompt) -> Prompt:
+        if prompt.scale != "auto" or options.video:  # a video's first frame may tell
+            return prompt
+        prompt = segmenter.scaled(prompt)
+        _say_scale(prompt.known_scale)
+        return prompt
+
     if options.instance_masks:
         name = classes[0] if classes else "object"
-        return Prompt.from_instances(options.example, name, scale, canvas)
+        return at_scale(Prompt.from_instances(options.example, name, scale, canvas))
     made = Prompt.spatial if options.ensemble == "spatial" else Prompt.from_examples
 
     def make(examples: Sequence[tuple]) -> Prompt:
         return Prompt.join([*keys, made(examples, classes, scale, canvas)])
 
     if options.example:
-        return make([tuple(pair) for pair in options.example])
+        return at_scale(make([tuple(pair) for pair in options.example]))
     classes = classes or ["foreground"]
     examples = showing(find_pool(options.pool), classes)
     if not 1 <= options.shots <= len(examples):
@@ -254,10 +280,13 @@ def _with_examples(
     pool = Pool(segmenter, examples)
     if options.select == "nearest":
         palette = keys[0].palette if keys else Palette.of(classes)
+        if scale == "auto":  # once for all images
+            some = pool.diverse(min(len(examples), MOST_EXAMPLES))
+            scale = at_scale(Prompt.from_examples(some, classes)).scale
         return NearestExamples(pool, options.shots, palette, make)
     if options.select == "diverse":
-        return make(pool.diverse(options.shots))
-    return make(pool.random(options.shots, options.seed))
+        return at_scale(make(pool.diverse(options.shots)))
+    return at_scale(make(pool.random(options.shots, options.seed)))
 
 
 def _names(text: str | None) -> list[str] | None:

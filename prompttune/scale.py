@@ -38,6 +38,8 @@ FEWEST_WINDOWS = 4
 """Are asked at a scale, however many tokens they have."""
 MOST_ROWS = 256
 """Of a tile are compared, and so many columns."""
+AS_GOOD = 0.02
+"""Less Dice is chance: of scales as good as the best the coarsest asks the fewest windows."""
 MOST_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
@@ -67,8 +69,8 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     best = max(found, key=found.__getitem__)
     for scale in _between(best, ladder):
         found[scale] = _dice(segmenter, rounds, scale, canvas, windows)
-    # Among equals the coarsest, which asks the fewest windows, comes first.
-    return max(sorted(found, key=lambda scale: scale or 0), key=found.__getitem__)
+    enough = max(found.values()) - AS_GOOD
+    return next(s for s in sorted(found, key=lambda s: s or 0) if found[s] >= enough)
 
 
 def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
@@ -141,11 +143,14 @@ def _rounds(prompt: Prompt) -> list[_Round]:
     return rounds
 
 
-def _class_map(prompt: Prompt, colours: Tensor) -> Tensor:
+def _class_map(prompt: Prompt, colors: Tensor) -> Tensor:
     """Read labels from colours; colours that tell instances apart are one class."""
-    if prompt.instance_of is not None or len(prompt.palette.classes) == 1:
-        return (colours > 0).any(0).byte()
-    return prompt.palette.decide(prompt.palette.scores(colours))
+    if prompt.instance_of is not None:
+        return (colors > 0).any(0).byte()
+    class_map = torch.zeros(colors.shape[1:], dtype=torch.uint8)
+    for label, color in enumerate(prompt.palette.colours, 1):  # exact, as examples are painted
+        class_map[(colors == torch.tensor(color)[:, None, None] / 255).all(0)] = label
+    return class_map
 
 
 def in_another_light(image: Tensor) -> Tensor:

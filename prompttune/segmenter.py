@@ -139,7 +139,8 @@ class Segmenter:
         Raises:
             InputError: a prompt learned on another backbone.
         """
-        self._encoded.of_each(self.scaled(prompt).parts, self._encode, self.network.parameters())
+        parts = [part for part in prompt.parts if part.scale != "auto"]  # examples fit any
+        self._encoded.of_each(parts, self._encode, self.network.parameters())
 
     def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
         """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
