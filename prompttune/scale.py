@@ -36,6 +36,8 @@ MOST_TOKENS = 24576
 """About so many, of the canvases of all windows, are asked for a choice."""
 FEWEST_WINDOWS = 4
 """Are asked at a scale, however many tokens they have."""
+MOST_PIXELS = 2**20
+"""Of an example whose window with most foreground is looked for everywhere."""
 MOST_ROWS = 256
 """Of a tile are compared, and so many columns."""
 AS_GOOD = 0.02
@@ -76,7 +78,7 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
 def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
     """List scales from coarse to fine: whole images, then each twice as fine as the one before.
 
-    The finest shows what is labelled `THICKEST` patches thick, or a quarter of the image on the
+    The finest shows the thinnest class `THICKEST` patches thick, or a quarter of the image on the
     canvas, if that is finer.
 
     Args:
@@ -84,25 +86,30 @@ def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> l
         canvas: side of the backbone's canvas, pixels; `patch` of its patches.
     """
     whole = canvas / max(max(class_map.shape) for class_map in class_maps)
-    thick = float(np.median([thickness(class_map) for class_map in class_maps]))
-    finest = min(FINEST, max(THICKEST * patch / thick, 2 * whole))
+    thick = [
+        thickness(class_map == label)
+        for class_map in class_maps
+        for label in class_map.unique().tolist()
+        if label
+    ] or [1.0]
+    finest = min(FINEST, max(THICKEST * patch / min(thick), 2 * whole))
     scales: list[float | None] = [None]
     scale = 2 * whole
     while scale <= finest * 1.2:
-        if scale * thick >= THINNEST * patch:
+        if scale * max(thick) >= THINNEST * patch:
             scales.append(_rounded(scale))
         scale *= 2
     return scales
 
 
-def thickness(class_map: Tensor) -> float:
-    """Return how thick what a class map `H x W` labels is: the median over its pixels, in pixels.
+def thickness(foreground: Tensor) -> float:
+    """Return how thick a foreground `H x W bool` is, in pixels: the median over its pixels.
 
     A line of width w has distances to its border from 0 to w / 2, of which w / 4 is the median.
     """
-    padded = F.pad((class_map > 0).byte(), (1, 1, 1, 1)).numpy()
+    padded = F.pad(foreground.byte(), (1, 1, 1, 1)).numpy()
     distances = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
-    return 4 * float(np.median(distances[padded > 0])) if padded.any() else 1.0
+    return 4 * float(np.median(distances[padded > 0]))
 
 
 def _between(best: float | None, ladder: Sequence[float | None]) -> list[float]:
@@ -255,7 +262,8 @@ def _dice(
     classes = max(int(each.class_map.max()) for each in rounds) + 1
     both, either = torch.zeros(classes), torch.zeros(classes)
     for each in rounds:
-        prompt = each.prompt.at_scale(scale, canvas)
+        prompt = each.prompt if scale is None else _cut(each.prompt, round(canvas / scale))
+        prompt = prompt.at_scale(scale, canvas)
         for tile, scores in _answers(segmenter, each, prompt, max(1, windows // len(rounds))):
             answer = prompt.decide(scores).long()
             if prompt.instance_of is not None:
@@ -269,6 +277,19 @@ def _dice(
                 either[label] += weight * (found.sum() + shown.sum())
     counted = either > 0
     return float((both[counted] / either[counted]).mean()) if counted.any() else 0.0
+
+
+def _cut(prompt: Prompt, side: int) -> Prompt:
+    """Cut a large example about where a window of this side shows most, to resize less of it."""
+    image, colors = prompt.images[0], prompt.colours[0]
+    if image[0].numel() <= MOST_PIXELS or 2 * side > min(image.shape[1:]):
+        return prompt
+    step = max(1, side // 2)
+    shown = F.avg_pool2d((colors > 0).any(0)[None].float(), side, step)[0]
+    starts = (step * place for place in divmod(int(shown.argmax()), shown.shape[1]))
+    rows, columns = (slice(max(0, start - step), start + side + step) for start in starts)
+    cut = image[:, rows, columns], colors[:, rows, columns]
+    return replace(prompt, images=cut[:1], colours=cut[1:])
 
 
 def _answers(

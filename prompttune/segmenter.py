@@ -136,10 +136,14 @@ class Segmenter:
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
 
+        Examples whose scale is "auto" are encoded when it has been chosen.
+
         Raises:
             InputError: a prompt learned on another backbone.
         """
-        parts = [part for part in prompt.parts if part.scale != "auto"]  # examples fit any
+        for part in prompt.parts:
+            self._check_backbone(part)
+        parts = [part for part in prompt.parts if part.scale != "auto"]
         self._encoded.of_each(parts, self._encode, self.network.parameters())
 
     def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
@@ -203,17 +207,21 @@ class Segmenter:
                     window.add(scores)
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
+        self._check_backbone(prompt)
         network = self.at(self.canvas(prompt))
+        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        with self.computing():
+            return network.encode_prompt(
+                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
+            )
+
+    def _check_backbone(self, prompt: Prompt) -> None:
+        network = self.network
         if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
             raise InputError(
                 f"prompt {prompt.name}: learned on the backbone with fingerprint "
                 f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
                 "use the backbone that its card names"
-            )
-        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
-        with self.computing():
-            return network.encode_prompt(
-                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
             )
 
     @contextmanager
