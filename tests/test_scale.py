@@ -13,10 +13,8 @@ from prompttune.composition import Composition
 from prompttune.prompt import Prompt
 from prompttune.scale import (
     MOST_TOKENS,
-    Tile,
     candidate_scales,
     choose_scale,
-    spread_tiles,
     thickness,
 )
 from prompttune.segmenter import Segmenter
@@ -203,20 +201,3 @@ def test_images_of_any_size_have_a_scale(segmenter: Segmenter, shape: tuple[int,
 @pytest.mark.parametrize(("mask", "thick"), [(lines(thick=3), 3), (lines(thick=12), 12)])
 def test_thickness_is_in_pixels(mask: np.ndarray, thick: int) -> None:
     assert thickness(torch.from_numpy(mask) > 0) == pytest.approx(thick, abs=2)
-
-
-def test_tiles_stand_for_the_whole_image() -> None:
-    foreground = torch.zeros(100, 90, dtype=torch.bool)
-    foreground[55, 12] = True
-    tiles = spread_tiles(foreground, 10, 8)
-    assert len(tiles) == 8
-    assert sum(tile.weight for tile in tiles) == pytest.approx(90)
-    shown = [tile for tile in tiles if tile.place == (50, 10)]
-    assert [tile.weight for tile in shown] == [1], "the only one with foreground is taken"
-    assert len(spread_tiles(foreground, 40, 100)) == 9, "no more than cover the image"
-
-
-def test_large_tiles_are_read_sparsely() -> None:
-    rows, columns = Tile((10, 20), (3000, 5)).points()
-    assert len(rows) <= 256
-    assert columns.tolist() == [20, 21, 22, 23, 24]
