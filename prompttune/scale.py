@@ -39,7 +39,7 @@ FEWEST_WINDOWS = 4
 MOST_PIXELS = 2**20
 """Of an example whose window with most foreground is looked for everywhere."""
 AS_GOOD = 0.02
-"""Less Dice is chance: of scales as good as the best the coarsest asks the fewest windows."""
+"""Whole images, which ask one window each, need not be better than this below the best scale."""
 MOST_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
@@ -61,16 +61,18 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
     rounds = _rounds(prompt)
     ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
-    if len(ladder) == 1:
-        return ladder[0]
-    tokens = 2 * (canvas // patch) ** 2
-    windows = max(MOST_TOKENS // tokens // (len(ladder) + 1), FEWEST_WINDOWS)
-    found = {scale: _dice(segmenter, rounds, scale, canvas, windows) for scale in ladder}
-    best = max(found, key=found.__getitem__)
-    for scale in _between(best, ladder):
-        found[scale] = _dice(segmenter, rounds, scale, canvas, windows)
-    enough = max(found.values()) - AS_GOOD
-    return next(s for s in sorted(found, key=lambda s: s or 0) if found[s] >= enough)
+    windows = MOST_TOKENS // (2 * (canvas // patch) ** 2)
+
+    def dice(scale: float | None, share: float) -> float:
+        return _dice(segmenter, rounds, scale, canvas, max(FEWEST_WINDOWS, int(share * windows)))
+
+    # A third of the work goes to all scales, the rest to the best and those beside it. Whole images
+    # are one window each, so that their Dice is not rough.
+    rough = {scale: dice(scale, 1 / 3 / len(ladder)) for scale in ladder}
+    near = _near(max(rough, key=rough.__getitem__), ladder)
+    fine = {scale: dice(scale, 2 / 3 / len(near)) for scale in near}
+    best = max(fine, key=fine.__getitem__, default=None)
+    return None if best is None or rough[None] >= fine[best] - AS_GOOD else best
 
 
 def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
@@ -110,12 +112,13 @@ def thickness(foreground: Tensor) -> float:
     return 4 * float(np.median(distances[padded > 0]))
 
 
-def _between(best: float | None, ladder: Sequence[float | None]) -> list[float]:
-    """Return the scales half a step beside the best."""
-    step = 2**0.5
+def _near(best: float | None, ladder: Sequence[float | None]) -> list[float]:
+    """Return the best scale of a ladder and those half a step beside it, from coarse to fine."""
+    first = ladder[1] if len(ladder) > 1 else None
     if best is None:
-        return [_rounded((ladder[1] or FINEST) / step)] if len(ladder) > 1 else []
-    return [_rounded(best / step), *([_rounded(best * step)] if best * step <= FINEST else [])]
+        return [] if first is None else [_rounded(first / 2**0.5), first]
+    around = [_rounded(best / 2**0.5), best, _rounded(best * 2**0.5)]
+    return [scale for scale in around if scale <= FINEST]
 
 
 def _rounded(scale: float) -> float:

@@ -32,7 +32,7 @@ class Tile:
 
 
 def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
-    """Spread square tiles over an image: half of them, if there are so many, show foreground.
+    """Spread square tiles over an image: half of them or more, if there are, show foreground.
 
     Small things would be missed by tiles that are placed blindly.
 
@@ -52,7 +52,8 @@ def spread_tiles(foreground: Tensor, side: int, count: int) -> list[Tile]:
         for left in starts[1]:
             inside = foreground[top : top + size[0], left : left + size[1]]
             (shown if inside.any() else empty).append((top, left))
-    of_shown = min(len(shown), max(count - len(empty), (count + 1) // 2))
+    share = max(len(shown) / (len(shown) + len(empty)), 0.5)
+    of_shown = min(len(shown), max(count - len(empty), round(share * count)))
     of_empty = min(len(empty), count - of_shown)
     rng = np.random.default_rng(0)
     tiles = []

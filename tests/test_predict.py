@@ -190,7 +190,8 @@ def test_several_examples_make_an_ensemble(folder: Path, backbone: Path, spied: 
     more = ("--example", folder / "eye.png", folder / "mask.png")
     assert predict.main(arguments(folder, backbone, *more)) == 0
     assert len(spied[0].images) == 2
-    assert predict.main(arguments(folder, backbone, *more, "--ensemble", "spatial")) == 0
+    more = (*more, "--ensemble", "spatial", "--scale", "whole")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
     assert [image.shape for image in spied[1].images] == [(3, 40, 40)]
 
 
