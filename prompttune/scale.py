@@ -39,7 +39,9 @@ FEWEST_WINDOWS = 4
 MOST_PIXELS = 2**20
 """Of an example whose window with most foreground is looked for everywhere."""
 AS_GOOD = 0.02
-"""Whole images, which ask one window each, need not be better than this below the best scale."""
+"""Dice by which whole images may be worse where they show things a patch thick."""
+COPIED = 0.03
+"""Dice by which they must be better where they do not: see `_head_start`."""
 MOST_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
@@ -60,7 +62,8 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     """
     canvas, patch = segmenter.canvas(prompt), segmenter.network.config.patch
     rounds = _rounds(prompt)
-    ladder = candidate_scales([each.class_map for each in rounds], canvas, patch)
+    class_maps = [each.class_map for each in rounds]
+    ladder = candidate_scales(class_maps, canvas, patch)
     windows = MOST_TOKENS // (2 * (canvas // patch) ** 2)
 
     def dice(scale: float | None, share: float) -> float:
@@ -72,7 +75,9 @@ def choose_scale(segmenter: "Segmenter", prompt: Prompt) -> float | None:
     near = _near(max(rough, key=rough.__getitem__), ladder)
     fine = {scale: dice(scale, 2 / 3 / len(near)) for scale in near}
     best = max(fine, key=fine.__getitem__, default=None)
-    return None if best is None or rough[None] >= fine[best] - AS_GOOD else best
+    if best is None or rough[None] + _head_start(class_maps, canvas, patch) >= fine[best]:
+        return None
+    return best
 
 
 def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> list[float | None]:
@@ -85,13 +90,7 @@ def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> l
         class_maps: of the examples, each `H x W`; 0 is background.
         canvas: side of the backbone's canvas, pixels; `patch` of its patches.
     """
-    whole = canvas / max(max(class_map.shape) for class_map in class_maps)
-    thick = [
-        thickness(class_map == label)
-        for class_map in class_maps
-        for label in class_map.unique().tolist()
-        if label
-    ] or [1.0]
+    whole, thick = _whole(class_maps, canvas), _thick(class_maps)
     finest = min(FINEST, max(THICKEST * patch / min(thick), 2 * whole))
     scales: list[float | None] = [None]
     scale = 2 * whole
@@ -100,6 +99,31 @@ def candidate_scales(class_maps: Sequence[Tensor], canvas: int, patch: int) -> l
             scales.append(_rounded(scale))
         scale *= 2
     return scales
+
+
+def _head_start(class_maps: Sequence[Tensor], canvas: int, patch: int) -> float:
+    """Return what is added to the Dice of whole images before it is compared.
+
+    They ask fewest windows and hold things together. But they show a single example all that it is
+    asked, which flatters them, and thin things in another image are then missed.
+    """
+    well_seen = _whole(class_maps, canvas) * min(_thick(class_maps)) >= patch
+    return AS_GOOD if well_seen else -COPIED
+
+
+def _whole(class_maps: Sequence[Tensor], canvas: int) -> float:
+    """Return the scale at which the largest image fits the canvas."""
+    return canvas / max(max(class_map.shape) for class_map in class_maps)
+
+
+def _thick(class_maps: Sequence[Tensor]) -> list[float]:
+    """Return the thickness of each class in each class map."""
+    return [
+        thickness(class_map == label)
+        for class_map in class_maps
+        for label in class_map.unique().tolist()
+        if label
+    ] or [1.0]
 
 
 def thickness(foreground: Tensor) -> float:
