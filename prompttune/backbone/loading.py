@@ -8,6 +8,7 @@ from prompttune.backbone import hub
 from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.memory import explain_out_of_memory
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import fingerprint
 from prompttune.errors import InputError, suggest
 
@@ -37,7 +38,7 @@ def load(
     path = locate(name_or_path)
     checkpoint = read_checkpoint(path)
     with torch.device("meta"):
-        network = SegGPT(checkpoint.config)
+        network = build(checkpoint.config)
     network.name = str(name_or_path) if _is_name(name_or_path) else _name_of(path)
     network.fingerprint = fingerprint(checkpoint.tensors)
     with explain_out_of_memory():

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import build
 from prompttune.errors import InputError
 
 FORMAT = "prompttune-backbone"
@@ -43,7 +44,7 @@ def check(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Path) -> No
         InputError: A tensor is missing, unknown, of another shape, not floating or not finite.
     """
     with torch.device("meta"):
-        expected = {name: value.shape for name, value in SegGPT(config).state_dict().items()}
+        expected = {name: value.shape for name, value in build(config).state_dict().items()}
     missing, extra = sorted(expected.keys() - tensors), sorted(tensors.keys() - expected)
     if missing or extra:
         both = ((missing, "missing"), (extra, "unknown"))

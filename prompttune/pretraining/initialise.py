@@ -9,6 +9,7 @@ from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import Matching, build
 from prompttune.backbone.weights import resize_weights
 from prompttune.errors import InputError
 
@@ -22,7 +23,7 @@ def starting_network(config: SegGPTConfig, init: str | Path | None, seed: int) -
         InputError: The weights cannot be used, or are of a network that differs in more than the
             canvas.
     """
-    network = SegGPT(config)
+    network = build(config)
     if init is None:
         initialise(network, seed)
         return network
@@ -50,3 +51,16 @@ def initialise(network: SegGPT, seed: int) -> None:
     for name, parameter in network.named_parameters():
         if "token" in name or name == "pos_embed":
             nn.init.normal_(parameter, std=0.02, generator=generator)
+    for module in network.modules():
+        if isinstance(module, Matching):
+            _match_by_features(module)
+
+
+def _match_by_features(matching: Matching) -> None:
+    """Begin with the features themselves, and with the mean of what their depths carry over."""
+    depths = len(matching.projections)
+    for projection in matching.projections:
+        nn.init.eye_(projection.weight)
+    unit = torch.eye(matching.out.out_features) / depths
+    with torch.no_grad():
+        matching.out.weight.copy_(unit.repeat(1, depths))
