@@ -197,23 +197,30 @@ def start_tensors(dinov2: Dinov2, patch: int, side: int, depth: int) -> dict[str
 
 
 def resize_kernel(kernel: Tensor, patch: int) -> Tensor:
-    """Resize a patch kernel so that a resized patch gives what the patch gave.
+    """Resize a patch kernel so that a resized patch gives as nearly as can be what the patch gave.
 
-    The product with every patch of which the resize B loses nothing is kept: W' = W B^+ with the
-    pseudo-inverse of B (FlexiViT, Beyer et al., arXiv 2212.08013). B is bilinear and antialiased.
+    Of all kernels W', this one has the least expected squared error of W' B x against W x, where B
+    resizes a patch x (FlexiViT, Beyer et al., arXiv 2212.08013). FlexiViT takes x for white noise,
+    which makes W' = W B^+. Here neighboring pixels are alike, as in photos: C holds correlations
+    that fall with the distance, exp(-distance / p), and W' = W C B^T (B C B^T)^+.
 
     Args:
         kernel: `dim x 3 x p x p`.
         patch: The new side, pixels.
 
     Returns:
-        `dim x 3 x patch x patch`.
+        `dim x 3 x patch x patch`, fp32.
     """
     old = kernel.shape[-1]
-    pixels = torch.eye(old * old).unflatten(1, (1, old, old))
+    pixels = torch.eye(old * old, dtype=torch.float64).unflatten(1, (1, old, old))
     resize = F.interpolate(pixels, size=(patch, patch), mode="bilinear", antialias=True)
-    inverse = torch.linalg.pinv(resize.flatten(1).T)
-    return (kernel.flatten(2) @ inverse).unflatten(-1, (patch, patch))
+    resize = resize.flatten(1).T
+    line = torch.arange(old, dtype=torch.float64)
+    places = torch.cartesian_prod(line, line)
+    alike = torch.exp(-torch.cdist(places, places) / old)
+    inverse = torch.linalg.pinv(resize @ alike @ resize.T, hermitian=True)
+    resized = kernel.flatten(2).double() @ alike @ resize.T @ inverse
+    return resized.float().unflatten(-1, (patch, patch))
 
 
 def resize_positions(positions: Tensor, side: int) -> Tensor:
