@@ -138,11 +138,19 @@ def resize_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig) -> dict[
 
 def _resize(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:
     if name == "pos_embed":
-        old, new = int((value.shape[1] - 1) ** 0.5), config.pretrain_canvas // config.patch
-        grid = value[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
-        grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
-        return torch.cat((value[:, :1], grid.flatten(2).transpose(1, 2)), 1)
+        return resize_positions(value, config.pretrain_canvas // config.patch)
     return resize_relative(name, value, config)
+
+
+def resize_positions(value: Tensor, side: int) -> Tensor:
+    """Fit positions, `1 x (1 + n * n) x dim`, to `side` patches; the first row stays as it is.
+
+    Bicubic and not antialiased, as both SegGPT and DINOv2 resize theirs.
+    """
+    old = round((value.shape[1] - 1) ** 0.5)
+    grid = value[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    return torch.cat((value[:, :1], grid.flatten(2).transpose(1, 2)), 1)
 
 
 def resize_relative(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:

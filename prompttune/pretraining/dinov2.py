@@ -6,33 +6,38 @@ LayerScale, which is a factor on each output of the two branches and folds into 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.backbone.weights import read_safetensors
+from prompttune.backbone.weights import read_safetensors, resize_positions
 from prompttune.errors import InputError
+from prompttune.pretraining.onnx_tensors import read_onnx
+from prompttune.pretraining.patch_kernel import resize_kernel
 
 HEAD_DIM = 64
-"""Of every DINOv2, S to g."""
-
-NAMES = (
-    ("patch_embed.proj", "embeddings.patch_embeddings.projection"),
-    ("norm", "layernorm"),
-)
-BLOCK_NAMES = (
-    ("norm1", "norm1"),
-    ("attn.proj", "attention.output.dense"),
-    ("norm2", "norm2"),
-    ("mlp.fc1", "mlp.fc1"),
-    ("mlp.fc2", "mlp.fc2"),
-)
-"""What we and what transformers call a layer, outside of the blocks and within one."""
+"""Width of a head in every DINOv2, S to g."""
+LAYERS = {
+    "patch_embed.proj": "embeddings.patch_embeddings.projection",
+    "norm": "layernorm",
+}
+BLOCK_LAYERS = {
+    "norm1": "norm1",
+    "attn.proj": "attention.output.dense",
+    "norm2": "norm2",
+    "mlp.fc1": "mlp.fc1",
+    "mlp.fc2": "mlp.fc2",
+}
+"""What we and what transformers call a layer; our `attn.qkv` is `QKV` there."""
+QKV = [f"attention.attention.{part}" for part in ("query", "key", "value")]
+SCALED = {"attn.proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
+TOKEN = "embeddings.cls_token"
+POSITIONS = "embeddings.position_embeddings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,117 +59,149 @@ class Dinov2:
     tensors: dict[str, Tensor]
     """By official SegGPT name, fp32; `pos_embed` is `1 x (1 + side * side) x dim`, class first."""
     class_token: Tensor
-    """`1 x 1 x dim`, fp32; a SegGPT has none."""
+    """`1 x 1 x dim`, fp32."""
 
 
 def read_dinov2(path: Path) -> Dinov2:
     """Read a DINOv2 S, B or L.
 
-    The giant one is refused: its MLP is gated (SwiGLU), which two layers with a GELU cannot be.
+    The giant is refused: its MLP is gated (SwiGLU), which two layers with a GELU cannot be.
 
     Args:
-        path: An `.onnx` file that holds the model, or a folder of transformers with `config.json`
-            and `model.safetensors`.
+        path: An `.onnx` file that holds the model, alone or below a head, or a folder of
+            transformers with `config.json` and `model.safetensors`.
 
     Raises:
-        InputError: Missing, damaged, another model, or the giant one.
+        InputError: Missing, damaged, another model, or the giant.
     """
+    depth = heads = None
     if path.is_dir():
-        tensors = _read_folder(path)
+        depth, heads = _read_config(path / "config.json")
         path = path / "model.safetensors"
+        tensors = _stems(read_safetensors(path)[1])
     else:
-        tensors = _read_onnx(path)
-    try:
-        return _converted(tensors)
-    except KeyError as error:
-        raise InputError(f"{path}: no DINOv2 of transformers' layout: lacks {error}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: no DINOv2 of transformers' layout: {error}") from error
+        tensors = _with_positions(_stems(read_onnx(path)))
+    return _converted(tensors, depth, heads, path)
 
 
-def _converted(theirs: Mapping[str, Tensor]) -> Dinov2:
-    """Rename, stack and fold; the names of `theirs` begin at "embeddings", "encoder", "layernorm"."""
-    theirs = {name: value.float() for name, value in theirs.items()}
-    position = theirs["embeddings.position_embeddings"]
-    ours = {"pos_embed": position}
-    for our, their in NAMES:
-        for kind in ("weight", "bias"):
-            ours[f"{our}.{kind}"] = theirs[f"{their}.{kind}"]
-    found = [re.match(r"encoder\.layer\.(\d+)\.", name) for name in theirs]
-    depth = 1 + max((int(number[1]) for number in found if number), default=-1)
-    for number in range(depth):
-        block = _block(theirs, f"encoder.layer.{number}.")
-        ours |= {f"blocks.{number}.{name}": value for name, value in block.items()}
-    dim, _, patch, _ = ours["patch_embed.proj.weight"].shape
-    hidden = ours["blocks.0.mlp.fc1.bias"].shape[0]
-    side = round((position.shape[1] - 1) ** 0.5)
-    token = theirs["embeddings.cls_token"]
-    return Dinov2(patch, dim, depth, dim // HEAD_DIM, hidden, side, ours, token)
-
-
-def _block(theirs: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    block = {}
-    for kind in ("weight", "bias"):
-        for our, their in BLOCK_NAMES:
-            block[f"{our}.{kind}"] = theirs[f"{prefix}{their}.{kind}"]
-        block[f"attn.qkv.{kind}"] = torch.cat(
-            [
-                theirs[f"{prefix}attention.attention.{part}.{kind}"]
-                for part in ("query", "key", "value")
-            ]
-        )
-    for layer, scale in (("attn.proj", "layer_scale1"), ("mlp.fc2", "layer_scale2")):
-        factor = theirs[f"{prefix}{scale}.lambda1"]
-        block[f"{layer}.weight"] = block[f"{layer}.weight"] * factor[:, None]
-        block[f"{layer}.bias"] = block[f"{layer}.bias"] * factor
-    return block
-
-
-def _stem(name: str) -> str:
-    """Cut what a larger model puts before the names of its DINOv2, as in "backbone.encoder..."."""
-    found = re.search(r"(?:^|\.)((?:embeddings|encoder|layernorm)\..*)", name)
-    return found[1] if found else name
-
-
-def _read_folder(folder: Path) -> dict[str, Tensor]:
-    path = folder / "config.json"
+def _read_config(path: Path) -> tuple[int, int]:
+    """Return how many blocks and heads there are, by default those of transformers."""
     if not path.is_file():
-        raise InputError(f"{folder}: lacks config.json (a folder has it and model.safetensors)")
+        raise InputError(f"{path.parent}: lacks config.json, which lies beside model.safetensors")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        kind, gated = config.get("model_type"), config.get("use_swiglu_ffn", False)
+        kind = config.get("model_type")
+        sizes = {
+            name: config.get(name, 12) for name in ("num_hidden_layers", "num_attention_heads")
+        }
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: no configuration of a DINOv2 ({error})") from error
     if kind != "dinov2":
         raise InputError(f"{path}: model_type is {kind!r}, not 'dinov2'")
-    if gated:
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{path}: {name} is {size!r}, no whole number from 1 up")
+    depth, heads = sizes.values()
+    return depth, heads
+
+
+def _stems(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Cut what a larger model puts before the names of its DINOv2, as in "backbone.encoder..."."""
+    begin = re.compile(r"^.*?\b(?=(?:embeddings|encoder|layernorm)\.)")
+    return {begin.sub("", name): value for name, value in tensors.items()}
+
+
+def _with_positions(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name the positions, which an exporter parts into nameless ones of class and of patches."""
+    token = tensors.get(TOKEN)
+    if token is None or POSITIONS in tensors:
+        return tensors
+    others = [value for name, value in tensors.items() if name != TOKEN and value.ndim == 3]
+    parts = [value for value in others if value.shape[::2] == token.shape[::2]]
+    parts.sort(key=lambda part: part.shape[1])
+    return {**tensors, POSITIONS: torch.cat(parts, 1)} if parts else tensors
+
+
+def _converted(
+    theirs: Mapping[str, Tensor], depth: int | None, heads: int | None, path: Path
+) -> Dinov2:
+    """Check and rename; of an ONNX file, `depth` and `heads` are seen from the tensors."""
+    if any(".mlp.weights_in." in name for name in theirs):
         raise InputError(f"{path}: a DINOv2 giant, whose MLP is gated (SwiGLU); take S, B or L")
-    _, tensors = read_safetensors(folder / "model.safetensors")
-    return {_stem(name): value for name, value in tensors.items()}
+    numbers = [re.match(r"encoder\.layer\.(\d+)\.", name) for name in theirs]
+    depth = depth or 1 + max((int(number[1]) for number in numbers if number), default=0)
+    try:
+        dim, _, patch, _ = theirs[f"{LAYERS['patch_embed.proj']}.weight"].shape
+        (hidden,) = theirs["encoder.layer.0.mlp.fc1.bias"].shape
+        side = math.isqrt(theirs[POSITIONS].shape[1] - 1)
+    except (KeyError, ValueError, IndexError) as error:
+        raise InputError(f"{path}: no DINOv2 in the layout of transformers ({error})") from error
+    heads = heads or dim // HEAD_DIM
+    if not heads or dim % heads:
+        raise InputError(f"{path}: {heads} heads cannot share a width of {dim}")
+    _check(theirs, _shapes(dim, patch, hidden, side, depth), path)
+    token = theirs[TOKEN].float()
+    return Dinov2(patch, dim, depth, heads, hidden, side, _renamed(theirs, depth), token)
 
 
-def _read_onnx(path: Path) -> dict[str, Tensor]:
-    """Read the tensors off a graph; what has lost its name is known by what it is used for."""
-    import onnx
-    from onnx import numpy_helper
+def _shapes(dim: int, patch: int, hidden: int, side: int, depth: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that a DINOv2 of this size has, by transformers' name."""
+    shapes: dict[str, tuple[int, ...]] = {
+        TOKEN: (1, 1, dim),
+        POSITIONS: (1, 1 + side * side, dim),
+    }
 
-    graph = onnx.load(path).graph
-    stored = {x.name: torch.from_numpy(numpy_helper.to_array(x).copy()) for x in graph.initializer}
-    tensors = {_stem(name): value for name, value in stored.items()}
-    products = {x.output[0]: x.input[1] for x in graph.node if x.op_type == "MatMul"}
-    for node in graph.node:
-        if node.op_type != "Add":
-            continue
-        for bias, product in (tuple(node.input), tuple(node.input)[::-1]):
-            weight = products.get(product)
-            if weight in stored and bias.endswith(".bias"):
-                tensors[_stem(bias).removesuffix("bias") + "weight"] = stored[weight].T
-    token = tensors["embeddings.cls_token"]
-    nameless = [x for name, x in tensors.items() if name.startswith("onnx::") and x.ndim == 3]
-    first = next(x for x in nameless if x.shape == token.shape)
-    rest = next(x for x in nameless if x.shape[1] > 1 and x.shape[2:] == token.shape[2:])
-    tensors["embeddings.position_embeddings"] = torch.cat((first, rest), 1)
-    return tensors
+    def add(layer: str, *weight: int) -> None:
+        shapes.update({f"{layer}.weight": weight, f"{layer}.bias": weight[:1]})
+
+    add(LAYERS["patch_embed.proj"], dim, 3, patch, patch)
+    add(LAYERS["norm"], dim)
+    for number in range(depth):
+        block = f"encoder.layer.{number}."
+        for layer in ("norm1", "norm2"):
+            add(block + layer, dim)
+        for layer in (*QKV, "attention.output.dense"):
+            add(block + layer, dim, dim)
+        add(f"{block}mlp.fc1", hidden, dim)
+        add(f"{block}mlp.fc2", dim, hidden)
+        shapes.update({block + scale: (dim,) for scale in SCALED.values()})
+    return shapes
+
+
+def _check(
+    tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise InputError(f"{path}: no whole DINOv2: {name} is missing; fetch it again")
+        tensor = tensors[name]
+        if tuple(tensor.shape) != shape:
+            raise InputError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but a DINOv2 of this size has "
+                f"{shape}"
+            )
+        if not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} holds values that no weight can have")
+
+
+def _renamed(theirs: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
+    """Rename, stack queries, keys and values, and fold LayerScale; all in fp32."""
+    theirs = {name: value.float() for name, value in theirs.items()}
+    ours = {"pos_embed": theirs[POSITIONS]}
+    for kind in ("weight", "bias"):
+        for our, their in LAYERS.items():
+            ours[f"{our}.{kind}"] = theirs[f"{their}.{kind}"]
+        for number in range(depth):
+            block, their_block = f"blocks.{number}.", f"encoder.layer.{number}."
+            parts = [theirs[f"{their_block}{part}.{kind}"] for part in QKV]
+            ours[f"{block}attn.qkv.{kind}"] = torch.cat(parts)
+            for our, their in BLOCK_LAYERS.items():
+                ours[f"{block}{our}.{kind}"] = theirs[f"{their_block}{their}.{kind}"]
+            for our, scale in SCALED.items():
+                value = ours[f"{block}{our}.{kind}"]
+                factor = theirs[their_block + scale].view(-1, *[1] * (value.ndim - 1))
+                ours[f"{block}{our}.{kind}"] = value * factor
+    return ours
 
 
 def start_tensors(dinov2: Dinov2, patch: int, side: int, depth: int) -> dict[str, Tensor]:
@@ -178,55 +215,21 @@ def start_tensors(dinov2: Dinov2, patch: int, side: int, depth: int) -> dict[str
         depth: How many blocks are kept, the first ones.
 
     Returns:
-        Tensors by official SegGPT name, fp32; `pos_embed` is `1 x (1 + side * side) x dim`.
+        Tensors by official SegGPT name, fp32. `pos_embed` is `1 x (1 + side * side) x dim`; its
+        first row is the class token with its position, all that the first block sees of it.
 
     Raises:
         InputError: More blocks than there are.
     """
     if not 1 <= depth <= dinov2.depth:
-        raise InputError(f"depth {depth}: this DINOv2 has blocks for 1 to {dinov2.depth}")
+        raise InputError(f"depth {depth}: this DINOv2 can fill 1 to {dinov2.depth} blocks")
     tensors = {
         name: value
         for name, value in dinov2.tensors.items()
         if not name.startswith("blocks.") or int(name.split(".")[1]) < depth
     }
-    kernel = "patch_embed.proj.weight"
+    kernel, positions = "patch_embed.proj.weight", "pos_embed"
     tensors[kernel] = resize_kernel(tensors[kernel], patch)
-    tensors["pos_embed"] = resize_positions(tensors["pos_embed"], side)
+    resized = resize_positions(tensors[positions], side)
+    tensors[positions] = torch.cat((resized[:, :1] + dinov2.class_token, resized[:, 1:]), 1)
     return tensors
-
-
-def resize_kernel(kernel: Tensor, patch: int) -> Tensor:
-    """Resize a patch kernel so that a resized patch gives as nearly as can be what the patch gave.
-
-    Of all kernels W', this one has the least expected squared error of W' B x against W x, where B
-    resizes a patch x (FlexiViT, Beyer et al., arXiv 2212.08013). FlexiViT takes x for white noise,
-    which makes W' = W B^+. Here neighboring pixels are alike, as in photos: C holds correlations
-    that fall with the distance, exp(-distance / p), and W' = W C B^T (B C B^T)^+.
-
-    Args:
-        kernel: `dim x 3 x p x p`.
-        patch: The new side, pixels.
-
-    Returns:
-        `dim x 3 x patch x patch`, fp32.
-    """
-    old = kernel.shape[-1]
-    pixels = torch.eye(old * old, dtype=torch.float64).unflatten(1, (1, old, old))
-    resize = F.interpolate(pixels, size=(patch, patch), mode="bilinear", antialias=True)
-    resize = resize.flatten(1).T
-    line = torch.arange(old, dtype=torch.float64)
-    places = torch.cartesian_prod(line, line)
-    alike = torch.exp(-torch.cdist(places, places) / old)
-    inverse = torch.linalg.pinv(resize @ alike @ resize.T, hermitian=True)
-    resized = kernel.flatten(2).double() @ alike @ resize.T @ inverse
-    return resized.float().unflatten(-1, (patch, patch))
-
-
-def resize_positions(positions: Tensor, side: int) -> Tensor:
-    """Resize `1 x (1 + n * n) x dim` to `side`: bicubic, not antialiased, as DINOv2 itself does."""
-    old = round((positions.shape[1] - 1) ** 0.5)
-    grid = positions[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
-    if side != old:
-        grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
-    return torch.cat((positions[:, :1], grid.flatten(2).transpose(1, 2)), 1)
