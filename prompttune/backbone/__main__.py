@@ -11,7 +11,7 @@ from prompttune.errors import InputError
 if TYPE_CHECKING:
     from prompttune.backbone.checkpoints import Checkpoint
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +56,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     convert.add_argument(
         "--dtype",
         choices=DTYPES,
-        help="cast to this type (default: as stored); a cast changes the fingerprint",
+        help="cast to this type (default: as stored), int8 with a scale a row; a cast changes the "
+        "fingerprint",
     )
     start = add(
         "start", _start, "write a backbone that is yet to be trained, its blocks from a DINOv2"
@@ -109,14 +110,13 @@ def _verify(given: argparse.Namespace) -> None:
 def _convert(given: argparse.Namespace) -> None:
     import torch
 
-    from prompttune.backbone.weights import write_weights
+    from prompttune.backbone.weights import cast, write_weights
 
     _require_safetensors(given.output)
     _, checkpoint = _read(given.source)
     tensors = checkpoint.tensors
     if given.dtype:
-        dtype = getattr(torch, given.dtype)
-        tensors = {name: value.to(dtype) for name, value in tensors.items()}
+        tensors = cast(tensors, getattr(torch, given.dtype))
     write_weights(tensors, checkpoint.config, given.output)
     _describe(*_read(str(given.output)))
 
@@ -147,11 +147,12 @@ def _read(source: str) -> "tuple[Path, Checkpoint]":
 
 
 def _describe(path: Path, checkpoint: "Checkpoint") -> None:
+    from prompttune.backbone.int8 import is_scale
     from prompttune.backbone.weights import fingerprint
 
     tensors, config = checkpoint.tensors, checkpoint.config
     dtypes = sorted({str(value.dtype).removeprefix("torch.") for value in tensors.values()})
-    parameters = sum(value.numel() for value in tensors.values())
+    parameters = sum(x.numel() for name, x in tensors.items() if not is_scale(name, tensors))
     print(f"{path}")
     print(f"layout: {checkpoint.layout}, {' and '.join(dtypes)}")
     print(f"tensors: {len(tensors)}, all named, shaped and finite as they must be")
