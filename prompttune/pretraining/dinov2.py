@@ -38,6 +38,8 @@ QKV = [f"attention.attention.{part}" for part in ("query", "key", "value")]
 SCALED = {"attn.proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
 TOKEN = "embeddings.cls_token"
 POSITIONS = "embeddings.position_embeddings"
+FIXED = {"model_type": "dinov2", "hidden_act": "gelu", "layer_norm_eps": 1e-6}
+SIZES = ("num_hidden_layers", "num_attention_heads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +87,21 @@ def read_dinov2(path: Path) -> Dinov2:
 
 
 def _read_config(path: Path) -> tuple[int, int]:
-    """Return how many blocks and heads there are, by default those of transformers."""
+    """Return how many blocks and heads there are; what the file leaves out is as in transformers.
+
+    The default sizes there are those of B.
+    """
     if not path.is_file():
         raise InputError(f"{path.parent}: lacks config.json, which lies beside model.safetensors")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        kind = config.get("model_type")
-        sizes = {
-            name: config.get(name, 12) for name in ("num_hidden_layers", "num_attention_heads")
-        }
+        found = {name: config.get(name, value) for name, value in FIXED.items()}
+        sizes = {name: config.get(name, 12) for name in SIZES}
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: no configuration of a DINOv2 ({error})") from error
-    if kind != "dinov2":
-        raise InputError(f"{path}: model_type is {kind!r}, not 'dinov2'")
+    for name, value in FIXED.items():
+        if found[name] != value:
+            raise InputError(f"{path}: {name} is {found[name]!r}; a DINOv2 has {value!r}")
     for name, size in sizes.items():
         if not isinstance(size, int) or size < 1:
             raise InputError(f"{path}: {name} is {size!r}, no whole number from 1 up")
@@ -107,8 +111,10 @@ def _read_config(path: Path) -> tuple[int, int]:
 
 def _stems(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Cut what a larger model puts before the names of its DINOv2, as in "backbone.encoder..."."""
-    begin = re.compile(r"^.*?\b(?=(?:embeddings|encoder|layernorm)\.)")
-    return {begin.sub("", name): value for name, value in tensors.items()}
+    before = next((name.removesuffix(TOKEN) for name in tensors if name.endswith(TOKEN)), "")
+    own = [name for name in tensors if name.startswith(before)]
+    others = {name: tensors[name] for name in tensors.keys() - own}  # the nameless among them
+    return {**others, **{name.removeprefix(before): tensors[name] for name in own}}
 
 
 def _with_positions(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -166,7 +166,8 @@ def test_folder_of_a_larger_model_holds_the_same(folder: Path, tmp_path: Path):
     expected = read_dinov2(folder)
     weights = folder / "model.safetensors"
     larger = {f"dinov2.{name}": value for name, value in load_file(weights).items()}
-    save_file({**larger, "classifier.weight": torch.zeros(2, 128)}, weights)
+    more = {"layernorm.weight": torch.zeros(128), "decoder.layernorm.bias": torch.zeros(128)}
+    save_file({**larger, **more}, weights)
     assert same(read_dinov2(folder), expected)
 
 
@@ -228,6 +229,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "heads": (lambda x: edit_config(x, num_attention_heads=3), "3 heads .* width of 128"),
     "no number": (lambda x: edit_config(x, num_attention_heads="6"), "config.json: num_attention"),
     "kind": (lambda x: edit_config(x, model_type="vit"), "config.json: model_type is 'vit'"),
+    "activation": (lambda x: edit_config(x, hidden_act="relu"), "hidden_act is 'relu'"),
     "list": (lambda x: (x / "config.json").write_text("[1]"), "config.json: no configuration"),
     "half a config": (lambda x: cut(x / "config.json", 0.5), "config.json: no configuration"),
     "no config": (lambda x: (x / "config.json").unlink(), "lacks config.json"),
