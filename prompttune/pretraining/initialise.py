@@ -11,7 +11,7 @@ from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
-from prompttune.backbone.one_way import Matching, build
+from prompttune.backbone.one_way import Matching, OneWaySegGPT, build
 from prompttune.backbone.weights import resize_weights
 from prompttune.errors import InputError
 from prompttune.pretraining.dinov2 import read_dinov2, start_tensors
@@ -56,8 +56,11 @@ def grown_network(config: SegGPTConfig, source: Path, seed: int) -> SegGPT:
         raise InputError(f"{source}: {dinov2.depth} blocks, too few for depth {config.depth}")
     side = config.pretrain_canvas // config.patch
     start = start_tensors(dinov2, config.patch, side, config.depth)
-    network = SegGPT(config)
+    network = build(config)
     initialise(network, seed)
+    if isinstance(network, OneWaySegGPT):  # colors as loud as the image features that they meet
+        with torch.no_grad():
+            network.target_embed.proj.weight.mul_(0.3)
     network.load_state_dict(start, strict=False)
     return network
 
