@@ -18,6 +18,7 @@ from prompttune.errors import InputError
 from prompttune.examples import ImageLike, load_image
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
+from prompttune.shipped import DEFAULT_BACKBONE
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
 """Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
@@ -38,7 +39,7 @@ class Segmenter:
 
     def __init__(
         self,
-        backbone: str | Path | SegGPT = "seggpt-tiny",
+        backbone: str | Path | SegGPT = DEFAULT_BACKBONE,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
