@@ -48,6 +48,9 @@ class Composition:
             raise InputError(f"prompts {one} and {other} were learned on different backbones")
         _ = self.palette  # raises where there are too many classes
 
+    def __repr__(self) -> str:
+        return f"Composition({', '.join(map(repr, self.prompts))})"
+
     @cached_property
     def palette(self) -> Palette:
         """The classes of all prompts in their order; the colours are chosen anew."""

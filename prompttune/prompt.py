@@ -66,6 +66,18 @@ class Prompt:
                 )
         _check_scale(self.scale)
 
+    def __repr__(self) -> str:
+        count, (_, height, width) = len(self.images), self.images[0].shape
+        kind = "example" if self.fingerprint is None else "learned image"
+        said = [
+            f"'{self.name}'",
+            f"{count} {kind}{'s' if count > 1 else ''} of {height} x {width}",
+            f"classes {', '.join(self.palette.classes)}",
+            "whole images" if self.scale is None else f"scale {self.scale:g}",
+            *([f"backbone {self.fingerprint[:12]}"] if self.fingerprint else []),
+        ]
+        return f"Prompt({'; '.join(said)})"
+
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
         """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
 
