@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prompttune.prompt import Prompt
     from prompttune.result import Result
     from prompttune.segmenter import Segmenter
+    from prompttune.workflow import tune
     from prompttune.zoo.store import load_prompt
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "Segmenter",
     "__version__",
     "load_prompt",
+    "tune",
 ]
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "Result": "prompttune.result",
     "Segmenter": "prompttune.segmenter",
     "load_prompt": "prompttune.zoo.store",
+    "tune": "prompttune.workflow",
 }
 
 

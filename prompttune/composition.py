@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,6 +67,16 @@ class Composition:
     def parts(self) -> tuple[Prompt, ...]:
         """The prompts that answer one after the other."""
         return self.prompts
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep prompts that were learned together as one key (see `Prompt.save`).
+
+        Raises:
+            InputError: as `Prompt.save`, or prompts of different keys.
+        """
+        from prompttune.zoo.store import save_prompt
+
+        return save_prompt(self, name_or_folder, overwrite)
 
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.

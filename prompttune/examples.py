@@ -97,6 +97,18 @@ def load_examples(
     return names, _paired(examples, class_maps)
 
 
+def load_pairs(
+    examples: Sequence[tuple[ImageLike, MaskLike]], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[tuple[np.ndarray, np.ndarray]]]:
+    """Read pairs as `load_examples` does, as `H x W x 3 uint8` images and `H x W uint8` maps.
+
+    A map may be all background.
+    """
+    _check_pairs(examples)
+    names, class_maps = _class_maps([mask for _, mask in examples], classes)
+    return names, _with_images(examples, class_maps)
+
+
 def load_instances(
     examples: Sequence[tuple[ImageLike, MaskLike]],
 ) -> list[tuple[Tensor, Tensor]]:
@@ -122,7 +134,21 @@ def _check_pairs(examples: Sequence[tuple[ImageLike, MaskLike]]) -> None:
 def _paired(
     examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Load the images and check that each fits its map."""
+    """Load the images, and check that each fits its map and that a map shows something."""
+    loaded = _with_images(examples, class_maps)
+    pairs = [(to_tensor(image), torch.from_numpy(class_map)) for image, class_map in loaded]
+    if not any(_foreground(class_map).any() for _, class_map in pairs):
+        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
+        raise InputError(
+            f"{', '.join(called)}: all background; an example must show what to segment"
+        )
+    return pairs
+
+
+def _with_images(
+    examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Load the images, and check that each fits its map."""
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
     for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
         if image.shape[:2] != class_map.shape:
@@ -134,13 +160,7 @@ def _paired(
             raise InputError(
                 f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
             )
-    pairs = [(to_tensor(i), torch.from_numpy(m)) for i, m in zip(images, class_maps, strict=True)]
-    if not any(_foreground(class_map).any() for _, class_map in pairs):
-        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
-        raise InputError(
-            f"{', '.join(called)}: all background; an example must show what to segment"
-        )
-    return pairs
+    return list(zip(images, class_maps, strict=True))
 
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
