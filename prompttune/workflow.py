@@ -1,5 +1,6 @@
 """Tuning from Python: images and masks in, a prompt that is ready to use out."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -23,7 +24,11 @@ from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe, recipe_values
 from prompttune.segmenter import Segmenter, choose_bf16
 from prompttune.shipped import DEFAULT_BACKBONE
-from prompttune.tuning import finish, run
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets: of a bar of Lightning's that is never shown.
+    warnings.filterwarnings("ignore", "IProgress not found")
+    from prompttune.tuning import finish, run
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
