@@ -65,9 +65,9 @@ def _without_command(words: Sequence[str]) -> int:
         raise InputError(f"unknown command '{words[0]}'.{suggest(words[0], COMMANDS)}")
     given = parser().parse_args(words)
     if given.completion:
-        import argcomplete
+        from argcomplete.shell_integration import shellcode
 
-        print(argcomplete.shellcode([PROG], shell=given.completion))
+        print(shellcode([PROG], shell=given.completion))
         return 0
     if given.command:
         raise InputError(f"the command comes first: {PROG} {given.command} ... (see --help)")

@@ -20,6 +20,7 @@ from prompttune.data.task import TaskData, task_data
 from prompttune.errors import InputError, suggest
 from prompttune.examples import load_pairs
 from prompttune.inputs import ImageLike, MaskLike
+from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.recipes import Recipe, recipe_values
 from prompttune.segmenter import Segmenter, choose_bf16
@@ -36,7 +37,7 @@ Stack = Sequence[ImageLike] | np.ndarray | Tensor
 
 
 def tune(
-    data: str | PathLike[str] | Pairs | Stack | None,
+    data: str | PathLike[str] | Pairs | Stack | None = None,
     masks: Stack | None = None,
     *,
     classes: Sequence[str] | None = None,
@@ -99,7 +100,7 @@ def _prepare(
             raise InputError(f"tune: a recipe has no value '{field}'.{suggest(field, known)}")
     settings = recipe_values(task) | values
     if classes is not None:
-        settings["classes"] = classes
+        settings["classes"] = Palette.of(classes).classes
     if data is None or isinstance(data, str | PathLike):
         if masks is not None:
             raise InputError("tune: masks go with images; a folder has masks of its own")

@@ -161,6 +161,7 @@ def test_only_what_was_learned_is_kept(home: Path) -> None:
         ([(PAIRS[0][0], PAIRS[0][1][:50])], {}, "make both the same size"),
         ([(PAIRS[0][0], np.zeros((70, 72), np.uint8))], {"classes": ["a"]}, "nothing to learn"),
         ("nowhere", {}, "no such folder"),
+        ("nowhere", {"classes": "crack"}, "give classes as a list"),
         ("nowhere", {"masks": PAIRS}, "a folder has masks of its own"),
         (None, {}, "has no generated images"),
     ],
