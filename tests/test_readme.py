@@ -86,7 +86,7 @@ def test_links_and_pictures_exist(page: Path) -> None:
 
 
 def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0]
     from PIL import Image
 
     from prompttune.data.fundus import generate_fundus
@@ -96,3 +96,4 @@ def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict = {}
     exec(code, names)
     assert names["result"].classes.shape == (160, 160)
+    assert (tmp_path / "eye_vessels.png").is_file()
