@@ -134,8 +134,9 @@ class Prompt:
         """Make a prompt of one or more examples.
 
         Args:
-            examples: pairs of an image (path, PIL image or `H x W x 3 uint8`) and its mask (path,
-                PIL image or `H x W` class indices: 0 background, 255 ignored).
+            examples: pairs of an image, of any kind that `Segmenter.predict` takes, and its mask
+                (a file, its bytes, a PIL image, or `H x W` class indices: 0 background, 255
+                ignored).
             classes: names of the foreground classes. None: a two-valued mask is one class
                 "foreground", any other has classes "1", "2", ... up to the largest index.
             scale: None takes whole images, and fits queries whole to the canvas. Else examples and

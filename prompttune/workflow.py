@@ -120,13 +120,23 @@ def _pairs(data: Any, masks: Any) -> list[tuple[ImageLike, MaskLike]]:
     if masks is None:
         if isinstance(data, np.ndarray | Tensor | Image.Image | bytes):
             raise InputError("tune: images without masks; give tune(images, masks)")
-        return list(data)
-    single = isinstance(masks, str | PathLike | bytes | Image.Image)
-    if single or getattr(masks, "ndim", 3) == 2:
+        return _listed(data)
+    if isinstance(masks, str | PathLike | bytes | Image.Image) or getattr(masks, "ndim", 3) == 2:
         return [(data, masks)]
-    if len(data) != len(masks):
-        raise InputError(f"tune: {len(data)} images and {len(masks)} masks; give as many of each")
-    return list(zip(data, masks, strict=True))
+    images, masks = _listed(data), _listed(masks)
+    if len(images) != len(masks):
+        raise InputError(f"tune: {len(images)} images and {len(masks)} masks; give as many of each")
+    return list(zip(images, masks, strict=True))
+
+
+def _listed(items: Any) -> list[Any]:
+    try:
+        return list(items)
+    except TypeError:
+        kind = type(items).__name__
+        raise InputError(
+            f"tune: {kind} given; give a folder, pairs of image and mask, or images and masks"
+        ) from None
 
 
 def _split(samples: Sequence[LoadedSample], recipe: Recipe) -> TaskData:

@@ -1,6 +1,8 @@
 """What a stranger sees agrees with itself: versions, workflows, templates, extras, completeness."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,14 @@ def test_every_page_of_the_docs_is_in_the_menu() -> None:
     menu = (ROOT / "mkdocs.yml").read_text()
     for page in (ROOT / "docs").glob("*.md"):
         assert f": {page.name}\n" in menu
+
+
+def test_the_docs_build_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="`make docs` checks this; the extra docs is not here")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'id="prompttune.tune"' in (tmp_path / "api" / "index.html").read_text()
 
 
 def test_every_requirement_has_an_exact_version() -> None:

@@ -160,6 +160,8 @@ def test_only_what_was_learned_is_kept(home: Path) -> None:
         ([PAIRS[0][0]], {"masks": [PAIRS[0][1], PAIRS[1][1]]}, "1 images and 2 masks"),
         ([(PAIRS[0][0], PAIRS[0][1][:50])], {}, "make both the same size"),
         ([(PAIRS[0][0], np.zeros((70, 72), np.uint8))], {"classes": ["a"]}, "nothing to learn"),
+        (5, {}, "int given; give a folder, pairs of image and mask"),
+        (Image.fromarray(PAIRS[0][0]), {"masks": [PAIRS[0][1]]}, "Image given; give a folder"),
         ("nowhere", {}, "no such folder"),
         ("nowhere", {"classes": "crack"}, "give classes as a list"),
         ("nowhere", {"masks": PAIRS}, "a folder has masks of its own"),
