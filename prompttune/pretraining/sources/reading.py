@@ -21,8 +21,9 @@ class SetConfig:
 
     name: str
     """The folder's name under the pool."""
-    weight: float = 1.0
-    """Share of the samples that come from it, relative to the other sets."""
+    weight: float | None = None
+    """Share of the samples that come from it, relative to the other sets; None: the square root of
+    the number of its images, so that large sets lead without ruling."""
     background: int | None = 0
     """The mask value that is no class; None if every value is one."""
     ignore: tuple[int, ...] = ()
