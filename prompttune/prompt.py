@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from prompttune.examples import (
 from prompttune.examples import load_image as load_image
 from prompttune.palette import IGNORE, Palette
 from prompttune.tiling import resize, resize_nearest, tiled
+
+if TYPE_CHECKING:
+    from prompttune.zoo.card import Card
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,8 @@ class Prompt:
     """For messages."""
     instance_of: str | None = None
     """The class whose instances the palette's colours tell apart; None: colours are classes."""
+    card: "Card | None" = None
+    """How it was learned, which a key says of itself; None where it was not learned."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -66,6 +74,18 @@ class Prompt:
                 )
         _check_scale(self.scale)
 
+    def __repr__(self) -> str:
+        count, (_, height, width) = len(self.images), self.images[0].shape
+        kind = "example" if self.fingerprint is None else "learned image"
+        said = [
+            f"'{self.name}'",
+            f"{count} {kind}{'s' if count > 1 else ''} of {height} x {width}",
+            f"classes {', '.join(self.palette.classes)}",
+            "whole images" if self.scale is None else f"scale {self.scale:g}",
+            *([f"backbone {self.fingerprint[:12]}"] if self.fingerprint else []),
+        ]
+        return f"Prompt({'; '.join(said)})"
+
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
         """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
 
@@ -78,6 +98,25 @@ class Prompt:
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
         return self.palette.decide(scores, self.threshold)
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep a learned prompt as a key, which `load_prompt` reads.
+
+        Args:
+            name_or_folder: a name (`cracks`: a key of that name in your own zoo) or the folder to
+                write (`./cracks`), whose last part is the name.
+            overwrite: replace a key that is there.
+
+        Returns:
+            The key's folder.
+
+        Raises:
+            InputError: a prompt that was not learned, a name that is not allowed or taken, or a
+                folder that cannot be written.
+        """
+        from prompttune.zoo.store import save_prompt
+
+        return save_prompt(self, name_or_folder, overwrite)
 
     @property
     def parts(self) -> tuple["Prompt", ...]:
@@ -95,8 +134,9 @@ class Prompt:
         """Make a prompt of one or more examples.
 
         Args:
-            examples: pairs of an image (path, PIL image or `H x W x 3 uint8`) and its mask (path,
-                PIL image or `H x W` class indices: 0 background, 255 ignored).
+            examples: pairs of an image, of any kind that `Segmenter.predict` takes, and its mask
+                (a file, its bytes, a PIL image, or `H x W` class indices: 0 background, 255
+                ignored).
             classes: names of the foreground classes. None: a two-valued mask is one class
                 "foreground", any other has classes "1", "2", ... up to the largest index.
             scale: None takes whole images, and fits queries whole to the canvas. Else examples and
@@ -208,6 +248,7 @@ class Prompt:
                 for each in joined for colours in each.colours
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
+            card=None,
         )  # fmt: skip
 
 

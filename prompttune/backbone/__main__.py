@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
-        prog="prompttune.backbone",
+        prog="prompttune backbone",
         description="List, download, convert, verify and start backbones.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from prompttune.errors import InputError
-from prompttune.pretraining.sources.coco import IGNORE, Annotations
+from prompttune.pretraining.sources.coco import IGNORE as IGNORE
+from prompttune.pretraining.sources.coco import Annotations
 from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
 from prompttune.pretraining.sources.png import decode_indices
 
@@ -96,7 +97,7 @@ def reading_values(config: SetConfig) -> dict[str, object]:
     """Return those values of a configuration that decide how masks are read, as JSON has them."""
     names = ("background", "ignore", "binary", "annotations", "images", "masks")
     values = asdict(config)
-    return json.loads(json.dumps({name: values[name] for name in names}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({name: values[name] for name in names}))
 
 
 def _as_packed(files: PackedFiles, config: SetConfig) -> SetConfig:
