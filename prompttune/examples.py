@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from prompttune.errors import InputError
+from prompttune.inputs import ImageLike as ImageLike
+from prompttune.inputs import MaskLike as MaskLike
+from prompttune.inputs import as_array, read_given, to_integers
 from prompttune.palette import IGNORE, MOST_CLASSES, Palette
 from prompttune.pixels import to_tensor
 from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
-
-ImageLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image (EXIF-rotated or not) or an `H x W x 3 uint8` RGB array."""
-MaskLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image or `H x W` class indices."""
 
 
 def crop_most_foreground(
@@ -59,8 +56,8 @@ def load_image(image: ImageLike, called: str = "image") -> np.ndarray:
     """Return any accepted image as `H x W x 3 uint8`.
 
     Args:
-        image: path, PIL image (turned upright by its EXIF tag) or RGB array `H x W x 3 uint8`
-            (grey, RGBA and 16-bit arrays are converted as files are).
+        image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
+            files are.
         called: names an image that has no path in messages.
 
     Raises:
@@ -68,16 +65,16 @@ def load_image(image: ImageLike, called: str = "image") -> np.ndarray:
     """
     from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
 
-    if isinstance(image, str | PathLike):
-        pixels = read_image(Path(image))
+    if isinstance(image, str | PathLike | bytes):
+        pixels = read_given(image, read_image, called)
     elif isinstance(image, Image.Image):
         pixels = rgb_from_pil(image, called)
     else:
-        array = _checked_array(image, called, "H x W x 3 uint8")
+        array = as_array(image, called, "H x W x 3 uint8")
         if array.ndim == 3 and array.shape[2] > 4:
             shape = " x ".join(map(str, array.shape))
             raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
-        pixels = rgb_from_array(array, called)
+        pixels = rgb_from_array(to_integers(array, called), called)
     return np.require(pixels, requirements="W")  # torch takes no read-only array
 
 
@@ -100,6 +97,18 @@ def load_examples(
     _check_pairs(examples)
     names, class_maps = _class_maps([mask for _, mask in examples], classes)
     return names, _paired(examples, class_maps)
+
+
+def load_pairs(
+    examples: Sequence[tuple[ImageLike, MaskLike]], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[tuple[np.ndarray, np.ndarray]]]:
+    """Read pairs as `load_examples` does, as `H x W x 3 uint8` images and `H x W uint8` maps.
+
+    A map may be all background.
+    """
+    _check_pairs(examples)
+    names, class_maps = _class_maps([mask for _, mask in examples], classes)
+    return names, _with_images(examples, class_maps)
 
 
 def load_instances(
@@ -127,7 +136,21 @@ def _check_pairs(examples: Sequence[tuple[ImageLike, MaskLike]]) -> None:
 def _paired(
     examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Load the images and check that each fits its map."""
+    """Load the images, and check that each fits its map and that a map shows something."""
+    loaded = _with_images(examples, class_maps)
+    pairs = [(to_tensor(image), torch.from_numpy(class_map)) for image, class_map in loaded]
+    if not any(_foreground(class_map).any() for _, class_map in pairs):
+        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
+        raise InputError(
+            f"{', '.join(called)}: all background; an example must show what to segment"
+        )
+    return pairs
+
+
+def _with_images(
+    examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Load the images, and check that each fits its map."""
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
     for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
         if image.shape[:2] != class_map.shape:
@@ -139,24 +162,18 @@ def _paired(
             raise InputError(
                 f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
             )
-    pairs = [(to_tensor(i), torch.from_numpy(m)) for i, m in zip(images, class_maps, strict=True)]
-    if not any(_foreground(class_map).any() for _, class_map in pairs):
-        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
-        raise InputError(
-            f"{', '.join(called)}: all background; an example must show what to segment"
-        )
-    return pairs
+    return list(zip(images, class_maps, strict=True))
 
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
     from prompttune.data.reading import class_map_from_pil, class_map_from_values, read_mask
 
-    if isinstance(mask, str | PathLike):
-        return read_mask(Path(mask), classes)
+    if isinstance(mask, str | PathLike | bytes):
+        return read_given(mask, lambda path: read_mask(path, classes), called)
     if isinstance(mask, Image.Image):
         return class_map_from_pil(mask, classes, name=called)
-    indices = _checked_array(mask, called, "H x W class indices")
+    indices = as_array(mask, called, "H x W class indices")
     indices = indices.astype(np.uint8) if indices.dtype == bool else indices
     # In a file 0, 1, 255 may be an anti-aliased mask as well; an array holds class indices.
     values = {0: 0, 1: 1, IGNORE: IGNORE} if classes == 1 and (indices == 1).any() else None
@@ -178,17 +195,6 @@ def _class_maps(
     if IGNORE in found and max(found - {IGNORE}) > 127:  # grey levels: anti-aliased, or a JPEG
         return ("foreground",), [(class_map > 127).astype(np.uint8) for class_map in loaded]
     return tuple(str(index) for index in range(1, max(found - {IGNORE}) + 1)), loaded
-
-
-def _checked_array(array: Any, called: str, wanted: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):
-        raise InputError(
-            f"{called}: {type(array).__name__} given; give a path, a PIL image or an array {wanted}"
-        )
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        shape = " x ".join(map(str, array.shape)) or "no size"
-        raise InputError(f"{called}: array of {shape}; give {wanted}")
-    return array
 
 
 def _foreground(class_map: Tensor) -> Tensor:

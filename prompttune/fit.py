@@ -1,6 +1,6 @@
 """Tune a prompt for one task, keep it as a key, and show what it gained.
 
-python -m prompttune.fit --task retina [--data DIR]
+prompttune tune --task retina [--data DIR]
 """
 
 import sys
@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from prompttune.commandline import OneLineErrors, quote_command, run
 from prompttune.errors import InputError
 from prompttune.recipes import Recipe, recipe_values, task_names
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.data.task import TaskData
@@ -24,11 +25,11 @@ PROG = "prompttune.fit"
 
 def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     """Parse a command line: the task's recipe, overridden by what the line names."""
-    parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
+    parser = _Parser(prog="prompttune tune", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
     add("--images", type=int, help="learn from so many of the training images (default: all)")
-    add("--backbone", default="seggpt-tiny", help="name or weights file")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file")
     add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
     add("--name", help="of the key (default: the task, with -generated where there is no --data)")
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")

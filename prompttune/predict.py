@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from prompttune.commandline import Parser, run
 from prompttune.errors import InputError
 from prompttune.outputs import find_images, is_done, name_outputs
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.composition import Composition
@@ -25,7 +26,7 @@ PROG = "prompttune.predict"
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
-    parser = Parser(prog=f"python -m {PROG}", description="Segment images with a prompt.")
+    parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
     parser.add_argument(
         "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
@@ -99,7 +100,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
 
 def _add_machine(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--backbone", default="seggpt-tiny", help="name or weights file (default: %(default)s)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
 

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ from prompttune.examples import (
 from prompttune.examples import load_image as load_image
 from prompttune.palette import IGNORE, Palette
 from prompttune.tiling import resize, resize_nearest, tiled
+
+if TYPE_CHECKING:
+    from prompttune.zoo.card import Card
 
 AnyScale = float | Literal["auto", "whole"] | None
 """Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
@@ -58,6 +63,8 @@ class Prompt:
     """The class whose instances the palette's colours tell apart; None: colours are classes."""
     grid: bool = False
     """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
+    card: "Card | None" = None
+    """How it was learned, which a key says of itself; None where it was not learned."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -73,18 +80,24 @@ class Prompt:
                 )
         object.__setattr__(self, "scale", _checked_scale(self.scale))
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{image.shape[2]} x {image.shape[1]}" for image in self.images)
-        scale = "whole" if self.scale is None else self.scale
-        classes = ", ".join(self.palette.classes)
-        return f"Prompt({self.name}: images of {sizes}; scale {scale}; classes {classes})"
-
     @property
     def known_scale(self) -> float | None:
         """The scale, which must not be "auto" any more."""
         if isinstance(self.scale, str):
             raise RuntimeError(f"prompt {self.name}: its scale has not been chosen yet")
         return self.scale
+
+    def __repr__(self) -> str:
+        count, (_, height, width) = len(self.images), self.images[0].shape
+        kind = "example" if self.fingerprint is None else "learned image"
+        said = [
+            f"'{self.name}'",
+            f"{count} {kind}{'s' if count > 1 else ''} of {height} x {width}",
+            f"classes {', '.join(self.palette.classes)}",
+            "whole images" if self.scale is None else f"scale {self.scale}",
+            *([f"backbone {self.fingerprint[:12]}"] if self.fingerprint else []),
+        ]
+        return f"Prompt({'; '.join(said)})"
 
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
         """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
@@ -117,6 +130,25 @@ class Prompt:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
         return self.palette.decide(scores, self.threshold)
 
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep a learned prompt as a key, which `load_prompt` reads.
+
+        Args:
+            name_or_folder: a name (`cracks`: a key of that name in your own zoo) or the folder to
+                write (`./cracks`), whose last part is the name.
+            overwrite: replace a key that is there.
+
+        Returns:
+            The key's folder.
+
+        Raises:
+            InputError: a prompt that was not learned, a name that is not allowed or taken, or a
+                folder that cannot be written.
+        """
+        from prompttune.zoo.store import save_prompt
+
+        return save_prompt(self, name_or_folder, overwrite)
+
     @property
     def parts(self) -> tuple["Prompt", ...]:
         """The prompts that answer one after the other: this one (see `Composition`)."""
@@ -133,8 +165,9 @@ class Prompt:
         """Make a prompt of one or more examples.
 
         Args:
-            examples: pairs of an image (path, PIL image or `H x W x 3 uint8`) and its mask (path,
-                PIL image or `H x W` class indices: 0 background, 255 ignored).
+            examples: pairs of an image, of any kind that `Segmenter.predict` takes, and its mask
+                (a file, its bytes, a PIL image, or `H x W` class indices: 0 background, 255
+                ignored).
             classes: names of the foreground classes. None: a two-valued mask is one class
                 "foreground", any other has classes "1", "2", ... up to the largest index.
             scale: "auto" leaves it to the `Segmenter` that first sees the prompt, which tries some
@@ -249,6 +282,7 @@ class Prompt:
                 for each in joined for colours in each.colours
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
+            card=None,
         )  # fmt: skip
 
 

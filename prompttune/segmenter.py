@@ -1,16 +1,16 @@
 """Segmenter: a frozen backbone that segments images as a prompt tells it to."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 import torch
 
 from prompttune.answer import ALL_FLIPS, UNFLIPPED, Question, Window, answered
-from prompttune.answer import Result as Result
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.composition import Composition, PromptLike
@@ -19,7 +19,9 @@ from prompttune.errors import InputError
 from prompttune.examples import ImageLike, load_image
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
+from prompttune.result import Result as Result
 from prompttune.scale import choose_scale
+from prompttune.shipped import DEFAULT_BACKBONE
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
 """Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
@@ -42,7 +44,7 @@ class Segmenter:
 
     def __init__(
         self,
-        backbone: str | Path | SegGPT = "seggpt-tiny",
+        backbone: str | Path | SegGPT = DEFAULT_BACKBONE,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -53,10 +55,31 @@ class Segmenter:
             first = next(backbone.parameters(), torch.empty(0))
             self.device = first.device if device == "auto" else choose_device(device)
             self.network = backbone.to(self.device).eval()
+        self._precision = precision
         self.bf16 = choose_bf16(precision, self.device)
         self._at: dict[int, SegGPT] = {}
         self._encoded = EncodedPrompts()
         self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        canvas, kind = self.network.config.canvas, "bf16" if self.bf16 else "fp32"
+        return f"Segmenter('{self.network.name}'; canvas {canvas}; {self.device}, {kind})"
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the backbone to a device, and return this segmenter.
+
+        Args:
+            device: "cpu", "cuda" (or one of several, "cuda:1") or "auto".
+
+        Raises:
+            InputError: an unknown device, or CUDA where there is none.
+        """
+        self.device = choose_device(str(device))
+        self.network.to(self.device)
+        self.bf16 = choose_bf16(self._precision, self.device)
+        self._at.clear()
+        self._encoded = EncodedPrompts()  # what was encoded lies on the device it was encoded on
+        return self
 
     @overload
     def predict(
@@ -89,8 +112,9 @@ class Segmenter:
         """Segment one image or a list of them.
 
         Args:
-            images: a path, a PIL image (turned upright by its EXIF tag) or an `H x W x 3 uint8` RGB
-                array; or a list of these, whose windows share batches.
+            images: a path, the bytes of a file, a PIL image (turned upright by its EXIF tag), an
+                RGB array `H x W x 3` or a tensor `3 x H x W` (`uint8`, `uint16` or float in
+                [0, 1]); or a list of these, whose windows share batches.
             prompt: a prompt, a composition of prompts for several classes, or a function that
                 chooses one of these for an image; for all images, or a list with one an image.
                 A prompt with a scale sees the image in overlapping windows at that scale; one
@@ -260,17 +284,22 @@ def _check_kind(prompt: Any) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu" or "cuda".
+    """Return the device for "auto", "cpu", "cuda" or, of several, "cuda:1".
 
     Raises:
         InputError: another name, or CUDA where there is none.
     """
-    if name not in ("auto", "cpu", "cuda"):
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise InputError(f"device '{name}': choose auto, cpu or cuda")
     has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise InputError("device 'cuda': there is no CUDA device here; choose auto or cpu")
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not has_cuda:
+        raise InputError(f"device '{name}': there is no CUDA device here; choose auto or cpu")
+    if device.index is not None and device.index >= (count := torch.cuda.device_count()):
+        raise InputError(f"device '{name}': there are {count} here, cuda:0 to cuda:{count - 1}")
+    return device
 
 
 def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> bool:

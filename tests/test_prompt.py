@@ -44,8 +44,8 @@ def test_an_example_is_kept_as_it_is() -> None:
 
 def test_a_prompt_is_told_in_a_line() -> None:
     prompt = Prompt.from_examples([(photo(), regions(0, 1))], ["vessel"])
-    assert repr(prompt) == "Prompt(examples: images of 10 x 12; scale auto; classes vessel)"
-    assert "scale whole;" in repr(prompt.at_scale(None, None))
+    assert "1 example of 12 x 10; classes vessel; scale auto" in repr(prompt)
+    assert "whole images" in repr(prompt.at_scale(None, None))
     with pytest.raises(RuntimeError, match="not been chosen"):
         _ = prompt.known_scale
 
