@@ -19,7 +19,10 @@ COMMANDS = {
     "evaluate": ("prompttune.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.pretrain", "train a backbone"),
     "zoo": ("prompttune.zoo.__main__", "list, show, verify and remove keys"),
-    "backbone": ("prompttune.backbone.__main__", "list, download, convert, verify and start backbones"),
+    "backbone": (
+        "prompttune.backbone.__main__",
+        "list, fetch, convert, verify, start",
+    ),
 }
 """Of each command: the module whose `main` runs it, and what it does."""
 ALIASES = {"fit": "tune"}

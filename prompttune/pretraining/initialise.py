@@ -90,8 +90,8 @@ def initialise(network: SegGPT, seed: int) -> None:
 def _match_by_features(matching: Matching) -> None:
     """Begin with the features themselves, and with the mean of what their depths carry over."""
     depths = len(matching.projections)
-    for projection in matching.projections:
-        nn.init.eye_(projection.weight)
+    for parameter in matching.projections.parameters():
+        nn.init.eye_(parameter)
     unit = torch.eye(matching.out.out_features) / depths
     with torch.no_grad():
         matching.out.weight.copy_(unit.repeat(1, depths))

@@ -108,8 +108,8 @@ class InContextColouring(pl.LightningModule):
                 normalise(batch[name]) for name in ("images", "colors", "queries", "target")
             )
             output = self.network.color(images, colors, queries, batch["seg_type"])
-            flat = (x.flatten(0, 1) for x in (output, target, batch["weight"]))
-            return colouring_loss(*flat, self.config.beta, total)
+            output, target, weight = (x.flatten(0, 1) for x in (output, target, batch["weight"]))
+            return colouring_loss(output, target, weight, self.config.beta, total)
         image, target = normalise(batch["image"]), normalise(batch["target"])
         seg_type = batch.get("seg_type")
         if seg_type is None:

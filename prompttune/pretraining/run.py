@@ -186,7 +186,9 @@ def _generate(
     config = recipe.backbone
     if config.one_way:
         where = trainer.strategy.root_device
-        contexts = ContextTasks(sets, config.canvas, recipe.mix, recipe.seed, recipe.views, recipe.scenes, where)
+        contexts = ContextTasks(
+            sets, config.canvas, recipe.mix, recipe.seed, recipe.views, recipe.scenes, where
+        )
         return lambda step, _: contexts.batch(torch.tensor(share.generated(step)))
     tasks = DeviceTasks(config.canvas, config.patch, recipe.mix, recipe.seed)
 

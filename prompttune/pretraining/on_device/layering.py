@@ -68,7 +68,7 @@ class Plan:
         family = torch.where(slot < layers[:, None], family, -1)
         order = layers.argsort(descending=True, stable=True)
         rows = (layers, hard, instance, label, family, change, part)
-        return cls(draws.rows(order), order, *(one[order] for one in rows), views)
+        return cls(draws.rows(order), order, *(one[order] for one in rows), views=views)
 
 
 def _draw_parts(draws: Draws, family: Tensor, instance: Tensor) -> Tensor:
@@ -160,9 +160,7 @@ def _cut_parts(plan: Plan, items: Items, level: Tensor, at_once: int) -> None:
     """Keep of each part what lies in the layer below: its core, its rim or a piece of it."""
     images = plan.views * len(plan.layers)
     there = torch.arange(LAYERS) < plan.layers[:, None]
-    for kind, rows in _grouped(
-        torch.where(there, plan.part, WHOLE) - 1, level.device, plan.views
-    ):
+    for kind, rows in _grouped(torch.where(there, plan.part, WHOLE) - 1, level.device, plan.views):
         for some in rows.split(at_once):
             below = level[some - images]
             depth = items.rows(some).width("depth", 0.01, 0.045)

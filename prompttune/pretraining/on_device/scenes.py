@@ -44,11 +44,11 @@ class SceneBank:
         views = self.images.shape[1]
         first = draws.integers("first view", views)[:, None]
         order = (first + torch.arange(views, device=first.device)) % views
-        both = self.images[which[:, None], order], self.labels[which[:, None], order]
+        images, labels = (x[which[:, None], order] for x in (self.images, self.labels))
         for name, dims in (("mirror", (-1,)), ("flip", (-2,)), ("transpose", None)):
             chosen = draws.chance(name, 0.5)
-            both = tuple(_turned(each, chosen, dims) for each in both)
-        return both[0].float() / 255, both[1], self.instance[which]
+            images, labels = (_turned(x, chosen, dims) for x in (images, labels))
+        return images.float() / 255, labels, self.instance[which]
 
 
 def _turned(values: Tensor, chosen: Tensor, dims: tuple[int, ...] | None) -> Tensor:
