@@ -1,10 +1,11 @@
 # make retina: set up and tune a first key.  make test: set up and run all checks.
+# make docs: build the site.  make notebooks: run examples/ anew.
 PYTHON ?= python3
 VENV ?= .venv
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: retina test backbone zoo clean
+.PHONY: retina test docs notebooks backbone zoo clean
 
 # For `make backbone`: the folder of sets that the recipes name.
 DATA ?= data/pretraining-pool
@@ -18,6 +19,12 @@ test: $(VENV)/.test-ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
+
+docs: $(VENV)/.docs-ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
+notebooks: $(VENV)/.docs-ready
+	$(VENV)/bin/python examples/run.py
 
 # Trains seggpt-tiny anew, about 4 hours of one core; each stage goes on after a kill.
 backbone: $(VENV)/.run-ready
@@ -46,6 +53,10 @@ $(VENV)/.run-ready: pyproject.toml constraints.txt
 
 $(VENV)/.test-ready: $(VENV)/.run-ready
 	$(VENV)/bin/pip install --quiet --progress-bar on -e .[test,wandb,hub]
+	touch $@
+
+$(VENV)/.docs-ready: $(VENV)/.run-ready
+	$(VENV)/bin/pip install --quiet --progress-bar on -e .[docs]
 	touch $@
 
 clean:

@@ -75,8 +75,8 @@ def _prompts(canvas: int) -> dict[str, Prompt]:
     # To the predictor a tuned key is a prompt at a scale: these pixels were only never learned.
     tuned = Prompt.from_examples(pairs[:1], ["vessel"], scale=1.0, canvas=canvas)
     return {
-        "one-shot": Prompt.from_examples(pairs[:1], ["vessel"]),
-        "ensemble of 8": Prompt.from_examples(pairs, ["vessel"]),
+        "one-shot": Prompt.from_examples(pairs[:1], ["vessel"], scale="whole"),
+        "ensemble of 8": Prompt.from_examples(pairs, ["vessel"], scale="whole"),
         "tuned": replace(tuned, name="tuned"),
     }
 

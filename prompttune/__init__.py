@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from prompttune.errors import InputError
     from prompttune.palette import Palette
     from prompttune.prompt import Prompt
-    from prompttune.segmenter import Result, Segmenter
+    from prompttune.result import Result
+    from prompttune.segmenter import Segmenter
+    from prompttune.workflow import tune
     from prompttune.zoo.store import load_prompt
 
 __version__ = "0.1.0"
@@ -25,6 +27,7 @@ __all__ = [
     "Segmenter",
     "__version__",
     "load_prompt",
+    "tune",
 ]
 
 _HOMES = {
@@ -32,9 +35,10 @@ _HOMES = {
     "InputError": "prompttune.errors",
     "Palette": "prompttune.palette",
     "Prompt": "prompttune.prompt",
-    "Result": "prompttune.segmenter",
+    "Result": "prompttune.result",
     "Segmenter": "prompttune.segmenter",
     "load_prompt": "prompttune.zoo.store",
+    "tune": "prompttune.workflow",
 }
 
 

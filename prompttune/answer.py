@@ -11,6 +11,7 @@ from torch import Tensor
 from prompttune.composition import Composition
 from prompttune.pixels import to_tensor
 from prompttune.prompt import Prompt
+from prompttune.result import Result as Result
 from prompttune.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
 
 Flip = tuple[int, ...]
@@ -19,16 +20,6 @@ UNFLIPPED: tuple[Flip, ...] = ((),)
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
 """Of images that wait for their batch: it runs early rather than hold more of them."""
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """The answer for one image, at the image's own size."""
-
-    classes: np.ndarray
-    """`H x W uint8`: 0 background, i the prompt's `palette.classes[i - 1]`."""
-    scores: np.ndarray
-    """`C x H x W float32` in [0, 1], one plane a foreground class."""
 
 
 class Part:
@@ -43,7 +34,7 @@ class Part:
         flips: Sequence[Flip] = UNFLIPPED,
     ) -> None:
         self.prompt = prompt
-        own_size, scale = (image.shape[0], image.shape[1]), prompt.scale
+        own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
         canvas = prompt.canvas or canvas
         self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
         self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
@@ -87,7 +78,7 @@ class Question:
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
     ) -> None:
-        self.prompt = prompt
+        self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
         self.parts = [Part(image, part, canvas, overlap, flips) for part in prompt.parts]
 
@@ -107,7 +98,8 @@ class Question:
         """Decide, once all windows are answered."""
         each = [part.scores(self.size) for part in self.parts]
         scores = each[0] if len(each) == 1 else torch.cat(each)
-        return Result(self.prompt.decide(scores).numpy(), scores.numpy())
+        classes = self.prompt.decide(scores).numpy()
+        return Result(classes, scores.numpy(), self.image, self.prompt)
 
 
 def answered(

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from prompttune.errors import LOG, InputError, forget_warnings
+
+COMPLETING = "_ARGCOMPLETE"
+"""The environment variable by which a shell asks for completions (argcomplete's protocol)."""
 
 
 class OneLineErrors:
@@ -22,7 +25,25 @@ class OneLineErrors:
 
 
 class Parser(OneLineErrors, argparse.ArgumentParser):
-    """An argparse parser whose errors are `InputError`."""
+    """An argparse parser whose errors are `InputError`, and which completes words for a shell."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, unless a shell asks for completions: those are answered."""
+        _complete(self)
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as `parse_args`, with options between the positional arguments."""
+        _complete(self)
+        return super().parse_intermixed_args(args, namespace)
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions, and exit; otherwise do nothing."""
+    if COMPLETING in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def run(main: Callable[[], int | None], prog: str) -> None:

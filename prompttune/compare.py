@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
 from prompttune.progress import Progress
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.composition import Composition
@@ -45,7 +46,7 @@ OTHER_ROWS = ("tuned-flips", "community", "linear-probe", "unet", "unet-best", "
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for arguments that cannot be."""
     parser = Parser(
-        prog=f"python -m {PROG}",
+        prog="prompttune compare",
         description="Score a tuned prompt beside examples and trained networks, all alike.",
     )
     add = parser.add_argument
@@ -88,7 +89,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
     add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
     add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
-    add("--backbone", default="seggpt-tiny", help="name or weights file (default: seggpt-tiny)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     add("--record", action="store_true", help="write the scores into the key's card")

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -48,6 +50,9 @@ class Composition:
             raise InputError(f"prompts {one} and {other} were learned on different backbones")
         _ = self.palette  # raises where there are too many classes
 
+    def __repr__(self) -> str:
+        return f"Composition({', '.join(map(repr, self.prompts))})"
+
     @cached_property
     def palette(self) -> Palette:
         """The classes of all prompts in their order; the colours are chosen anew."""
@@ -62,6 +67,16 @@ class Composition:
     def parts(self) -> tuple[Prompt, ...]:
         """The prompts that answer one after the other."""
         return self.prompts
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep prompts that were learned together as one key (see `Prompt.save`).
+
+        Raises:
+            InputError: as `Prompt.save`, or prompts of different keys.
+        """
+        from prompttune.zoo.store import save_prompt
+
+        return save_prompt(self, name_or_folder, overwrite)
 
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
 from prompttune.progress import Progress
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.evaluation.suite import Part
@@ -35,7 +36,7 @@ SCORING = (
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for arguments that cannot be."""
-    parser = Parser(prog=f"python -m {PROG}", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="prompttune evaluate", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--data", type=Path, help="folder that holds the sets' folders")
     add("--output", type=Path, help="folder for trials.jsonl, scores.json and scores.md")
@@ -43,7 +44,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--backbone",
         nargs="+",
         action="extend",
-        help="name or weights file, or several (default: seggpt-tiny)",
+        help=f"name or weights file, or several (default: {DEFAULT_BACKBONE})",
     )
     add("--sets", nargs="+", metavar="SET", help="folders to score (default: all that are there)")
     add("--rows", nargs="+", metavar="ROW", help=f"of: {', '.join(ROWS)} (default: all)")
@@ -68,7 +69,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     args = parser.parse_args(argv)
-    args.backbone = args.backbone or ["seggpt-tiny"]
+    args.backbone = args.backbone or [DEFAULT_BACKBONE]
     _check(args)
     return args
 

@@ -13,13 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from prompttune.errors import InputError, warn
+from prompttune.inputs import ImageLike as ImageLike
+from prompttune.inputs import MaskLike as MaskLike
+from prompttune.inputs import as_array, read_given, to_integers
 from prompttune.palette import IGNORE, MOST_CLASSES, Palette
 from prompttune.pixels import to_tensor
 from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
 
 if TYPE_CHECKING:
     from prompttune.data.masks import MaskOptions, Stored
-    from prompttune.data.reading import ImageOptions
+    from prompttune.data.reading import ImageOptions, Picture
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,6 @@ class MaskFile(PathLike[str]):
     __str__ = __fspath__
 
 
-ImageLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image (EXIF-rotated or not) or an `H x W x 3 uint8` RGB array."""
-MaskLike = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, a PIL image or `H x W` class indices."""
-
-
 def crop_most_foreground(
     image: Tensor, class_map: Tensor, scale: float, canvas: int
 ) -> tuple[Tensor, Tensor]:
@@ -65,17 +62,19 @@ def crop_most_foreground(
 
     Args:
         image: `3 x H x W`, pixel space.
-        class_map: `H x W uint8`.
+        class_map: `H x W uint8`, or its colours, `3 x H x W` in [0, 1], where background is black.
         scale: canvas pixels an image pixel.
         canvas: side of the window; smaller images are mirrored at their borders.
 
     Returns:
-        `3 x canvas x canvas` and `canvas x canvas`.
+        `3 x canvas x canvas` and `canvas x canvas`, or `3 x canvas x canvas` of colours.
     """
-    size = scaled_size(class_map.shape[0], class_map.shape[1], scale)
+    size = scaled_size(class_map.shape[-2], class_map.shape[-1], scale)
     image, _ = pad_reflect(resize(image, size), canvas)
     class_map, _ = pad_reflect(resize_nearest(class_map, size), canvas)
-    summed = F.pad(_foreground(class_map).long().cumsum(0).cumsum(1), (1, 0, 1, 0))
+    foreground = _foreground(class_map)
+    foreground = foreground.any(0) if foreground.dim() == 3 else foreground
+    summed = F.pad(foreground.long().cumsum(0).cumsum(1), (1, 0, 1, 0))
     inside = (
         summed[canvas:, canvas:] - summed[:-canvas, canvas:]
         - summed[canvas:, :-canvas] + summed[:-canvas, :-canvas]
@@ -84,7 +83,7 @@ def crop_most_foreground(
     off_centre = (best - best.double().mean(0)).square().sum(1)
     top, left = best[off_centre.argmin()].tolist()
     window = (slice(top, top + canvas), slice(left, left + canvas))
-    return image[:, *window].clone(), class_map[window].clone()
+    return image[:, *window].clone(), class_map[..., *window].clone()
 
 
 def load_image(
@@ -93,29 +92,45 @@ def load_image(
     """Return any accepted image as `H x W x 3 uint8`.
 
     Args:
-        image: path, PIL image (turned upright by its EXIF tag) or RGB array `H x W x 3 uint8`
-            (grey, RGBA and 16-bit arrays are converted as files are).
+        image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
+            files are.
         called: names an image that has no path in messages.
         options: bands and stretch of files.
 
     Raises:
         InputError: it cannot be read, or is none of these.
     """
-    from prompttune.data.reading import AS_STORED, read_image, rgb_from_array, rgb_from_pil
+    from prompttune.data.reading import AS_STORED, rgb_from_array, rgb_from_pil
 
-    if isinstance(image, ImageFile):
-        pixels = read_image(image.path, image.options, image.page)
-    elif isinstance(image, str | PathLike):
-        pixels = read_image(Path(image), options or AS_STORED)
+    if isinstance(image, str | PathLike | bytes):
+        pixels = _read_image(image, called, options or AS_STORED)
     elif isinstance(image, Image.Image):
         pixels = rgb_from_pil(image, called)
     else:
-        array = _checked_array(image, called, "H x W x 3 uint8")
+        array = as_array(image, called, "H x W x 3 uint8")
         if array.ndim == 3 and array.shape[2] > 4:
             shape = " x ".join(map(str, array.shape))
             raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
-        pixels = rgb_from_array(array, called)
+        pixels = rgb_from_array(to_integers(array, called), called)
     return np.require(pixels, requirements="W")  # torch takes no read-only array
+
+
+def _read_image(
+    image: str | PathLike[str] | bytes, called: str, options: "ImageOptions"
+) -> np.ndarray:
+    """Read an image file, given by its path or as its bytes; an `ImageFile` has its own options."""
+    from prompttune.data.reading import read_picture, tell_stretch
+
+    page = 0
+    if isinstance(image, ImageFile):
+        options, page = image.options, image.page
+
+    def read(path: Path) -> "Picture":
+        return read_picture(path, options, page)
+
+    picture = read_given(image, read, called)
+    tell_stretch(called if isinstance(image, bytes) else str(image), picture, options)
+    return picture.pixels
 
 
 def load_examples(
@@ -137,6 +152,18 @@ def load_examples(
     _check_pairs(examples)
     names, class_maps, _ = read_class_maps([mask for _, mask in examples], classes)
     return names, _paired(examples, class_maps)
+
+
+def load_pairs(
+    examples: Sequence[tuple[ImageLike, MaskLike]], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[tuple[np.ndarray, np.ndarray]]]:
+    """Read pairs as `load_examples` does, as `H x W x 3 uint8` images and `H x W uint8` maps.
+
+    A map may be all background.
+    """
+    _check_pairs(examples)
+    names, class_maps, _ = read_class_maps([mask for _, mask in examples], classes)
+    return names, _with_images(examples, class_maps)
 
 
 def load_instances(
@@ -164,7 +191,21 @@ def _check_pairs(examples: Sequence[tuple[ImageLike, MaskLike]]) -> None:
 def _paired(
     examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Load the images and check that each fits its map."""
+    """Load the images, and check that each fits its map and that a map shows something."""
+    loaded = _with_images(examples, class_maps)
+    pairs = [(to_tensor(image), torch.from_numpy(class_map)) for image, class_map in loaded]
+    if not any(_foreground(class_map).any() for _, class_map in pairs):
+        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
+        raise InputError(
+            f"{', '.join(called)}: all background; an example must show what to segment"
+        )
+    return pairs
+
+
+def _with_images(
+    examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Load the images, and check that each fits its map."""
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
     for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
         if image.shape[:2] != class_map.shape:
@@ -176,13 +217,7 @@ def _paired(
             raise InputError(
                 f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
             )
-    pairs = [(to_tensor(i), torch.from_numpy(m)) for i, m in zip(images, class_maps, strict=True)]
-    if not any(_foreground(class_map).any() for _, class_map in pairs):
-        called = [_called(mask, "mask", n) for n, (_, mask) in enumerate(examples, 1)]
-        raise InputError(
-            f"{', '.join(called)}: all background; an example must show what to segment"
-        )
-    return pairs
+    return list(zip(images, class_maps, strict=True))
 
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
@@ -201,12 +236,12 @@ def _stored(
     """Return what any accepted mask holds, and how it is to be understood."""
     from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
-    if isinstance(mask, str | PathLike):
+    if isinstance(mask, str | PathLike | bytes):
         page = mask.page if isinstance(mask, MaskFile) else 0
-        return read_stored(Path(mask), options, page), options
+        return read_given(mask, lambda path: read_stored(path, options, page), called), options
     if isinstance(mask, Image.Image):
         return stored_of_pil(mask, options, called), options
-    indices = _checked_array(mask, called, "H x W class indices")
+    indices = as_array(mask, called, "H x W class indices")
     # In a file 0, 1, 255 may be an anti-aliased mask as well; an array holds class indices.
     if classes == 1 and options.kind == "auto" and (indices == 1).any() and indices.max() > 1:
         options = MaskOptions(values={0: 0, 1: 1, IGNORE: IGNORE})
@@ -221,7 +256,7 @@ def read_class_maps(
     """Read the masks of examples, all with one meaning, which is guessed where it is not given.
 
     Args:
-        masks: paths, PIL images or arrays.
+        masks: of any kind that `MaskLike` names.
         classes: names of the foreground classes; None: guessed, see `Prompt.from_examples`.
         options: which kind of masks they are.
 
@@ -249,7 +284,7 @@ def read_class_maps(
         if one.doubt is not None:
             warn(f"{one.name}: {one.doubt}")
     if names is None:
-        files = all(isinstance(mask, str | PathLike) for mask in masks)
+        files = all(isinstance(mask, str | PathLike | bytes) for mask in masks)
         names, meaning = guess_classes(facts, asked, files)
         names = Palette.of(names).classes
     else:
@@ -259,17 +294,6 @@ def read_class_maps(
         for (stored, own), c in zip(each, called, strict=True)
     ]
     return names, maps, describe_masks(facts, names, meaning)
-
-
-def _checked_array(array: Any, called: str, wanted: str) -> np.ndarray:
-    if not isinstance(array, np.ndarray):
-        raise InputError(
-            f"{called}: {type(array).__name__} given; give a path, a PIL image or an array {wanted}"
-        )
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        shape = " x ".join(map(str, array.shape)) or "no size"
-        raise InputError(f"{called}: array of {shape}; give {wanted}")
-    return array
 
 
 def _foreground(class_map: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Tune a prompt for one task, keep it as a key, and show what it gained.
 
-python -m prompttune.fit --task retina [--data DIR]
+prompttune tune --task retina [--data DIR]
 """
 
 import sys
@@ -15,6 +15,7 @@ from prompttune.classes import BACKGROUND, class_names
 from prompttune.commandline import OneLineErrors, quote_command, run, say
 from prompttune.errors import InputError, warn
 from prompttune.recipes import FOUND, Recipe, recipe_values, task_names
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.data.task import TaskData
@@ -27,13 +28,13 @@ TOO_GOOD = 0.99
 
 def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     """Parse a command line: the task's recipe, overridden by what the line names."""
-    parser = _Parser(prog=f"python -m {PROG}", description=__doc__)
+    parser = _Parser(prog="prompttune tune", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
     add("--images_dir", type=Path, help="where its images lie, if not in images/")
     add("--masks_dir", type=Path, help="where its masks lie, if not in masks/")
     add("--images", type=int, help="learn from so many of the training images (default: all)")
-    add("--backbone", default="seggpt-tiny", help="name or weights file")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file")
     add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
     add("--name", help="of the key (default: the task, with -generated where there is no --data)")
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
@@ -169,7 +170,7 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     if comparison.rows[1].mean.dice > TOO_GOOD:
         console.print(
             "Warning: a Dice this near to 1 is rare. Look at the pictures, or at the masks with "
-            "python -m prompttune.inspect: do they show what is meant?"
+            "prompttune inspect: do they show what is meant?"
         )
     console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
     console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Say what a folder holds, before time is spent on it: `python -m prompttune.inspect DIR`.
+"""Say what a folder holds, before time is spent on it: `prompttune inspect DIR`.
 
 Prints how masks and images were understood, what each class shows, what was left out and why; with
 `--output` it draws a contact sheet.
@@ -34,7 +34,7 @@ SHOWN = 12
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
-    parser = Parser(prog=f"python -m {PROG}", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="prompttune inspect", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("data", type=Path, metavar="DIR", help="folder of images, with masks or without")
     add("--classes", metavar="A,B", help="foreground classes (default: as the files have them)")

@@ -14,8 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from prompttune.answer import Result
 from prompttune.outputs import whole_file
+from prompttune.result import Result
 
 LEAST_AREA = 16
 

@@ -41,6 +41,10 @@ class Palette:
         if len(set(self.colours)) < len(self.colours):
             raise InputError("palette: two classes share a colour")
 
+    def __repr__(self) -> str:
+        pairs = zip(self.classes, self.colours, strict=True)
+        return f"Palette({', '.join('{} #{:02x}{:02x}{:02x}'.format(n, *c) for n, c in pairs)})"
+
     @classmethod
     def of(cls, classes: Iterable[str]) -> "Palette":
         """Choose colours far from each other and from black; the first is white.

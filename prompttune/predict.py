@@ -24,11 +24,12 @@ from prompttune.file_options import (
     named_by_colors,
 )
 from prompttune.outputs import ENDINGS, FORMATS, find_images, is_done, name_outputs
+from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.coco_ids import CocoIds
     from prompttune.composition import Composition
-    from prompttune.prompt import Prompt
+    from prompttune.prompt import AnyScale, Prompt
     from prompttune.segmenter import Segmenter
     from prompttune.selection import NearestExamples
 
@@ -39,7 +40,7 @@ MOST_PAGES = 8
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
-    parser = Parser(prog=f"python -m {PROG}", description="Segment images with a prompt.")
+    parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
     parser.add_argument(
         "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
@@ -83,8 +84,9 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add("--seed", type=int, default=0, help="of --select random (default: %(default)s)")
     add(
-        "--scale", type=float, metavar="S",
-        help="of examples: tile at S canvas pixels an image pixel (default: fit images whole)",
+        "--scale", type=_scale, metavar="S",
+        help="of examples: tile at S canvas pixels an image pixel, or whole: fit images to the "
+        "canvas (default: auto, which tries some on the examples)",
     )  # fmt: skip
     add("--classes", metavar="A,B", help="of examples: names of the mask's classes, in order")
     add(
@@ -128,7 +130,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
 
 def _add_machine(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--backbone", default="seggpt-tiny", help="name or weights file (default: %(default)s)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
 
@@ -306,6 +308,21 @@ def _segment_video(
     return 0
 
 
+def _scale(text: str) -> "AnyScale":
+    """Read `--scale`."""
+    if text in ("auto", "whole"):
+        return text  # type: ignore[return-value]
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number, auto nor whole") from None
+
+
+def _say_scale(scale: float | None) -> None:
+    seen = "images whole" if scale is None else f"scale {scale:g}"
+    print(f"{seen} (chosen from the examples; --scale sets it)", file=sys.stderr)
+
+
 def _make_prompt(
     options: argparse.Namespace, segmenter: "Segmenter"
 ) -> "Prompt | Composition | NearestExamples":
@@ -335,7 +352,7 @@ def _resized(key: "Prompt | Composition", factor: float) -> "Prompt | Compositio
     from prompttune.composition import Composition
     from prompttune.prompt import Prompt
 
-    parts = [replace(part, scale=(part.scale or 1) * factor) for part in key.parts]
+    parts = [replace(part, scale=(part.known_scale or 1) * factor) for part in key.parts]
     if any(part.scale is None for part in key.parts):
         raise InputError("--resize: this key sees images whole; their size makes no difference")
     return parts[0] if isinstance(key, Prompt) else Composition(parts)
@@ -346,21 +363,31 @@ def _with_examples(
 ) -> "Prompt | NearestExamples":
     from prompttune.palette import Palette
     from prompttune.prompt import Prompt
+    from prompttune.scale import MOST_EXAMPLES
     from prompttune.selection import NearestExamples, Pool
 
     canvas = segmenter.canvas(keys[0] if keys else None)
-    scale = keys[0].scale if keys else options.scale
+    scale: AnyScale = "auto" if options.scale is None else options.scale
+    scale = keys[0].scale if keys else scale
     classes = list(keys[0].palette.classes) if keys else _names(options)
+
+    def at_scale(prompt: Prompt) -> Prompt:
+        if prompt.scale != "auto" or options.video:  # a video's first frame may tell
+            return prompt
+        prompt = segmenter.scaled(prompt)
+        _say_scale(prompt.known_scale)
+        return prompt
+
     if options.instance_masks:
         name = classes[0] if classes else "object"
-        return Prompt.from_instances(_files(options, None), name, scale, canvas)
+        return at_scale(Prompt.from_instances(_files(options, None), name, scale, canvas))
     made = Prompt.spatial if options.ensemble == "spatial" else Prompt.from_examples
 
     def make(examples: Sequence[tuple]) -> Prompt:
         return Prompt.join([*keys, made(examples, classes, scale, canvas)])
 
     if options.example:
-        return make(_files(options, classes))
+        return at_scale(make(_files(options, classes)))
     classes = classes or ["foreground"]
     examples = _pool_files(options, classes)
     if not 1 <= options.shots <= len(examples):
@@ -370,10 +397,13 @@ def _with_examples(
     pool = Pool(segmenter, examples)
     if options.select == "nearest":
         palette = keys[0].palette if keys else Palette.of(classes)
+        if scale == "auto":  # once for all images
+            some = pool.diverse(min(len(examples), MOST_EXAMPLES))
+            scale = at_scale(Prompt.from_examples(some, classes)).scale
         return NearestExamples(pool, options.shots, palette, make)
     if options.select == "diverse":
-        return make(pool.diverse(options.shots))
-    return make(pool.random(options.shots, options.seed))
+        return at_scale(make(pool.diverse(options.shots)))
+    return at_scale(make(pool.random(options.shots, options.seed)))
 
 
 def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple]:

@@ -1,6 +1,6 @@
 """Train a backbone by in-context colouring.
 
-python -m prompttune.pretrain --recipe recipes/pretrain-tiny.yaml [--data DIR] --output RUN --resume
+prompttune pretrain --recipe recipes/pretrain-tiny.yaml [--data DIR] --output RUN --resume
 
 starts a run, or goes on with it wherever it was stopped.
 """
@@ -18,7 +18,7 @@ PROG = "prompttune.pretrain"
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
-        prog=f"python -m {PROG}",
+        prog="prompttune pretrain",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,6 +23,12 @@ from prompttune.examples import load_image as load_image
 from prompttune.palette import IGNORE, Palette
 from prompttune.tiling import resize, resize_nearest, tiled
 
+if TYPE_CHECKING:
+    from prompttune.zoo.card import Card
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -35,8 +44,9 @@ class Prompt:
     """The colours of the images' pixels, same sizes, pixel space."""
     palette: Palette
     """Decodes the answer."""
-    scale: float | None = None
-    """Canvas pixels an image pixel at which queries are tiled; None fits them to the canvas."""
+    scale: float | Literal["auto"] | None = None
+    """Canvas pixels an image pixel at which queries are tiled; None fits them to the canvas;
+    "auto": images are whole examples, for which a `Segmenter` chooses (`Segmenter.scaled`)."""
     canvas: int | None = None
     """Side of the canvas on which it answers, pixels; None: the backbone's own."""
     seg_type: int = 0
@@ -51,6 +61,10 @@ class Prompt:
     """For messages."""
     instance_of: str | None = None
     """The class whose instances the palette's colours tell apart; None: colours are classes."""
+    grid: bool = False
+    """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
+    card: "Card | None" = None
+    """How it was learned, which a key says of itself; None where it was not learned."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -64,7 +78,26 @@ class Prompt:
                 raise InputError(
                     f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
                 )
-        _check_scale(self.scale)
+        object.__setattr__(self, "scale", _checked_scale(self.scale))
+
+    @property
+    def known_scale(self) -> float | None:
+        """The scale, which must not be "auto" any more."""
+        if isinstance(self.scale, str):
+            raise RuntimeError(f"prompt {self.name}: its scale has not been chosen yet")
+        return self.scale
+
+    def __repr__(self) -> str:
+        count, (_, height, width) = len(self.images), self.images[0].shape
+        kind = "example" if self.fingerprint is None else "learned image"
+        said = [
+            f"'{self.name}'",
+            f"{count} {kind}{'s' if count > 1 else ''} of {height} x {width}",
+            f"classes {', '.join(self.palette.classes)}",
+            "whole images" if self.scale is None else f"scale {self.scale}",
+            *([f"backbone {self.fingerprint[:12]}"] if self.fingerprint else []),
+        ]
+        return f"Prompt({'; '.join(said)})"
 
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
         """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
@@ -75,9 +108,46 @@ class Prompt:
         images = torch.stack([resize(image, size) for image in self.images])
         return images, torch.stack([resize_nearest(colours, size) for colours in self.colours])
 
+    def at_scale(self, scale: float | None, canvas: int | None) -> "Prompt":
+        """Return examples whose scale is "auto" as they are made at a scale; others as they are.
+
+        Args:
+            scale: canvas pixels an image pixel, or None: whole images.
+            canvas: side of the windows that are cut; needed with a scale.
+        """
+        if self.scale != "auto":
+            return self
+        made = replace(self, scale=_checked_scale(scale, canvas), canvas=canvas, grid=False)
+        if scale is not None and canvas is not None:
+            pairs = zip(self.images, self.colours, strict=True)
+            crops = [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
+            images, colours = zip(*crops, strict=True)
+            made = replace(made, images=images, colours=colours)
+            made = made if self.instance_of is None else _renumbered_instances(made)
+        return _in_a_grid(made) if self.grid else made
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
         return self.palette.decide(scores, self.threshold)
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep a learned prompt as a key, which `load_prompt` reads.
+
+        Args:
+            name_or_folder: a name (`cracks`: a key of that name in your own zoo) or the folder to
+                write (`./cracks`), whose last part is the name.
+            overwrite: replace a key that is there.
+
+        Returns:
+            The key's folder.
+
+        Raises:
+            InputError: a prompt that was not learned, a name that is not allowed or taken, or a
+                folder that cannot be written.
+        """
+        from prompttune.zoo.store import save_prompt
+
+        return save_prompt(self, name_or_folder, overwrite)
 
     @property
     def parts(self) -> tuple["Prompt", ...]:
@@ -89,44 +159,47 @@ class Prompt:
         cls,
         examples: Iterable[tuple[ImageLike, MaskLike]],
         classes: Sequence[str] | None = None,
-        scale: float | None = None,
+        scale: AnyScale = "auto",
         canvas: int | None = None,
     ) -> "Prompt":
         """Make a prompt of one or more examples.
 
         Args:
-            examples: pairs of an image (path, PIL image or `H x W x 3 uint8`) and its mask (path,
-                PIL image or `H x W` class indices: 0 background, 255 ignored).
+            examples: pairs of an image, of any kind that `Segmenter.predict` takes, and its mask
+                (a file, its bytes, a PIL image, or `H x W` class indices: 0 background, 255
+                ignored).
             classes: names of the foreground classes. None: a two-valued mask is one class
                 "foreground", any other has classes "1", "2", ... up to the largest index.
-            scale: None takes whole images, and fits queries whole to the canvas. Else examples and
-                queries are taken at this many canvas pixels an image pixel, and of each example the
-                `canvas x canvas` window with most foreground is kept.
-            canvas: side of the canvas on which it answers, e.g. the backbone's own; needed with
-                `scale`.
+            scale: "auto" leaves it to the `Segmenter` that first sees the prompt, which tries some
+                on the examples (`prompttune.scale`). "whole" or None takes whole images, and fits
+                queries whole to the canvas, as SegGPT does. Else examples and queries are taken at
+                this many canvas pixels an image pixel, and of each example the `canvas x canvas`
+                window with most foreground is kept.
+            canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
+                `scale` is a number.
 
         Raises:
             InputError: an image that cannot be read, a mask of another size or with values that the
                 classes do not name, masks that are all background.
         """
-        _check_scale(scale, canvas)
+        known = _checked_scale(scale, canvas)
         names, pairs = load_examples(list(examples), classes)
         palette = Palette.of(names)
-        pairs = _cropped(pairs, scale, canvas)
-        return cls(
+        whole = cls(
             images=tuple(image for image, _ in pairs),
             colours=tuple(palette.paint(class_map) for _, class_map in pairs),
             palette=palette,
-            scale=scale,
+            scale="auto",
             canvas=canvas,
         )
+        return whole if known == "auto" else whole.at_scale(known, canvas)
 
     @classmethod
     def spatial(
         cls,
         examples: Iterable[tuple[ImageLike, MaskLike]],
         classes: Sequence[str] | None = None,
-        scale: float | None = None,
+        scale: AnyScale = "auto",
         canvas: int | None = None,
     ) -> "Prompt":
         """Make one prompt image of several examples: the spatial ensemble (SegGPT, section 3.3).
@@ -134,22 +207,19 @@ class Prompt:
         The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
         subsampled to the size of one (by `at`). Where they are no square number, n is the next
         larger one and the first examples stand there again. Arguments and errors are those of
-        `from_examples`; without a scale all are first resized to the size of the first.
+        `from_examples`; without a scale all are first resized to the size of the first. While the
+        scale is "auto" the examples are kept one by one.
         """
-        several = cls.from_examples(examples, classes, scale, canvas)
-        side = math.isqrt(len(several.images) - 1) + 1
-        order = [place % len(several.images) for place in range(side**2)]
-        size = (several.images[0].shape[1], several.images[0].shape[2])
-        images = tiled([resize(several.images[index], size) for index in order], side)
-        colours = tiled([resize_nearest(several.colours[index], size) for index in order], side)
-        return replace(several, images=(images,), colours=(colours,))
+        known = _checked_scale(scale, canvas)
+        whole = replace(cls.from_examples(examples, classes, "auto", canvas), grid=True)
+        return whole if known == "auto" else whole.at_scale(known, canvas)
 
     @classmethod
     def from_instances(
         cls,
         examples: Iterable[tuple[ImageLike, MaskLike]],
         name: str = "object",
-        scale: float | None = None,
+        scale: AnyScale = "auto",
         canvas: int | None = None,
     ) -> "Prompt":
         """Make a prompt whose instances bear different colours (SegGPT, section 3.1).
@@ -161,25 +231,25 @@ class Prompt:
             examples: as in `from_examples`, with masks that number the instances of an image from
                 1 to 254; 0 is background, 255 ignored.
             name: of the one class.
-            scale: as in `from_examples`, `canvas` likewise.
+            scale: as in `from_examples`, `canvas` likewise. Only the instances that a window shows
+                have colours.
 
         Raises:
             InputError: as `from_examples`.
         """
-        _check_scale(scale, canvas)
-        pairs = _cropped(load_instances(list(examples)), scale, canvas)
-        numbered = [_renumbered(ids) for _, ids in pairs]
-        count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in numbered))
-        palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
-        return cls(
+        known = _checked_scale(scale, canvas)
+        pairs = load_instances(list(examples))
+        palette, colours = _coloured_instances([ids.numpy() for _, ids in pairs], name)
+        whole = cls(
             images=tuple(image for image, _ in pairs),
-            colours=tuple(palette.paint(ids) for ids in numbered),
+            colours=colours,
             palette=palette,
-            scale=scale,
+            scale="auto",
             canvas=canvas,
             seg_type=1,
             instance_of=name,
         )
+        return whole if known == "auto" else whole.at_scale(known, canvas)
 
     @classmethod
     def join(cls, prompts: Iterable["Prompt"]) -> "Prompt":
@@ -187,7 +257,7 @@ class Prompt:
 
         All speak of the same classes. The first key (else the first prompt) gives colours,
         threshold, canvas, type token and order of the classes; examples in other colours are
-        painted anew in its.
+        painted anew in its, and examples whose scale is "auto" take the others' scale.
 
         Raises:
             InputError: no prompts, or prompts of different classes, scales, type tokens or
@@ -196,6 +266,10 @@ class Prompt:
         joined = list(prompts)
         if not joined:
             raise InputError("prompt: nothing to join; give at least one prompt")
+        scaled = next((each for each in joined if each.scale != "auto"), None)
+        if scaled is not None and not isinstance(scaled.scale, str):
+            canvas = scaled.canvas or scaled.images[0].shape[-1]
+            joined = [each.at_scale(scaled.scale, canvas) for each in joined]
         lead = next((each for each in joined if each.fingerprint is not None), joined[0])
         for each in joined:
             _check_joins(each, lead)
@@ -208,6 +282,7 @@ class Prompt:
                 for each in joined for colours in each.colours
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
+            card=None,
         )  # fmt: skip
 
 
@@ -230,34 +305,62 @@ def _check_joins(prompt: Prompt, lead: Prompt) -> None:
             raise clash("colours", own.colours, other.colours, "joined keys share their palette")
     if prompt.canvas is not None and lead.canvas is not None and prompt.canvas != lead.canvas:
         raise clash("canvases", prompt.canvas, lead.canvas, "joined keys share their canvas")
+    if prompt.grid != lead.grid:
+        raise clash("grids", prompt.grid, lead.grid, "give both a scale")
     if prompt.scale != lead.scale:
         raise clash("scales", prompt.scale, lead.scale, "give the examples the key's scale")
     if (prompt.seg_type, prompt.instance_of) != (lead.seg_type, lead.instance_of):
         raise clash("type tokens", prompt.seg_type, lead.seg_type, "join prompts of one kind")
 
 
-def _cropped(
-    pairs: list[tuple[Tensor, Tensor]], scale: float | None, canvas: int | None
-) -> list[tuple[Tensor, Tensor]]:
-    if scale is None or canvas is None:
-        return pairs
-    return [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
+def _in_a_grid(prompt: Prompt) -> Prompt:
+    """Lay the examples out in one image, each resized to the size of the first."""
+    side = math.isqrt(len(prompt.images) - 1) + 1
+    order = [place % len(prompt.images) for place in range(side**2)]
+    size = (prompt.images[0].shape[1], prompt.images[0].shape[2])
+    images = tiled([resize(prompt.images[index], size) for index in order], side)
+    colours = tiled([resize_nearest(prompt.colours[index], size) for index in order], side)
+    return replace(prompt, images=(images,), colours=(colours,))
 
 
-def _renumbered(ids: Tensor) -> np.ndarray:
+def _coloured_instances(
+    numbered: Sequence[np.ndarray], name: str
+) -> tuple[Palette, tuple[Tensor, ...]]:
+    """Colour the instances of some images; there are no more colours than one of them needs."""
+    compact = [_renumbered(ids) for ids in numbered]
+    count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in compact))
+    palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
+    return palette, tuple(palette.paint(ids) for ids in compact)
+
+
+def _renumbered_instances(prompt: Prompt) -> Prompt:
+    """Colour anew the instances that windows show: fewer colours lie farther apart."""
+    palette, name = prompt.palette, prompt.instance_of or ""
+    numbered = [palette.decide(palette.scores(colours)).numpy() for colours in prompt.colours]
+    palette, colours = _coloured_instances(numbered, name)
+    return replace(prompt, palette=palette, colours=colours)
+
+
+def _renumbered(ids: np.ndarray) -> np.ndarray:
     """Number the instances that an image shows from 1 on, without gaps."""
-    numbers = ids.numpy()
     table = np.zeros(IGNORE + 1, np.uint8)
-    shown = [value for value in np.unique(numbers) if value not in (0, IGNORE)]
+    shown = [value for value in np.unique(ids) if value not in (0, IGNORE)]
     table[shown] = np.arange(1, len(shown) + 1)
     table[IGNORE] = IGNORE
-    return table[numbers]
+    return table[ids]
 
 
-def _check_scale(scale: float | None, canvas: int | None = 1) -> None:
-    if scale is not None and canvas is None:
-        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
-    if scale is not None and not 0 < scale < float("inf"):
+def _checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none."""
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str) or not 0 < scale < float("inf"):
         raise InputError(
-            f"scale {scale}: must be a positive number of canvas pixels an image pixel"
+            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
+            "whole"
         )
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale

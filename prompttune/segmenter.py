@@ -1,15 +1,16 @@
 """Segmenter: a frozen backbone that segments images as a prompt tells it to."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 import torch
 
 from prompttune.answer import ALL_FLIPS, UNFLIPPED, Question, Window, answered
-from prompttune.answer import Result as Result
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.composition import Composition, PromptLike
@@ -18,9 +19,14 @@ from prompttune.errors import InputError
 from prompttune.examples import ImageLike, load_image
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
+from prompttune.result import Result as Result
+from prompttune.scale import choose_scale
+from prompttune.shipped import DEFAULT_BACKBONE
 
 TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
 """Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
+
+PromptOrComposition = TypeVar("PromptOrComposition", bound=Prompt | Composition)
 
 
 class Segmenter:
@@ -38,7 +44,7 @@ class Segmenter:
 
     def __init__(
         self,
-        backbone: str | Path | SegGPT = "seggpt-tiny",
+        backbone: str | Path | SegGPT = DEFAULT_BACKBONE,
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -49,9 +55,31 @@ class Segmenter:
             first = next(backbone.parameters(), torch.empty(0))
             self.device = first.device if device == "auto" else choose_device(device)
             self.network = backbone.to(self.device).eval()
+        self._precision = precision
         self.bf16 = choose_bf16(precision, self.device)
         self._at: dict[int, SegGPT] = {}
         self._encoded = EncodedPrompts()
+        self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        canvas, kind = self.network.config.canvas, "bf16" if self.bf16 else "fp32"
+        return f"Segmenter('{self.network.name}'; canvas {canvas}; {self.device}, {kind})"
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the backbone to a device, and return this segmenter.
+
+        Args:
+            device: "cpu", "cuda" (or one of several, "cuda:1") or "auto".
+
+        Raises:
+            InputError: an unknown device, or CUDA where there is none.
+        """
+        self.device = choose_device(str(device))
+        self.network.to(self.device)
+        self.bf16 = choose_bf16(self._precision, self.device)
+        self._at.clear()
+        self._encoded = EncodedPrompts()  # what was encoded lies on the device it was encoded on
+        return self
 
     @overload
     def predict(
@@ -84,12 +112,14 @@ class Segmenter:
         """Segment one image or a list of them.
 
         Args:
-            images: a path, a PIL image (turned upright by its EXIF tag) or an `H x W x 3 uint8` RGB
-                array; or a list of these, whose windows share batches.
+            images: a path, the bytes of a file, a PIL image (turned upright by its EXIF tag), an
+                RGB array `H x W x 3` or a tensor `3 x H x W` (`uint8`, `uint16` or float in
+                [0, 1]); or a list of these, whose windows share batches.
             prompt: a prompt, a composition of prompts for several classes, or a function that
                 chooses one of these for an image; for all images, or a list with one an image.
                 A prompt with a scale sees the image in overlapping windows at that scale; one
-                without sees it whole, fitted to the canvas.
+                without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
+                is chosen once, and the result says which.
             overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
@@ -130,10 +160,31 @@ class Segmenter:
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
 
+        Examples whose scale is "auto" are encoded when it has been chosen.
+
         Raises:
             InputError: a prompt learned on another backbone.
         """
-        self._encoded.of_each(prompt.parts, self._encode, self.network.parameters())
+        for part in prompt.parts:
+            self._check_backbone(part)
+        parts = [part for part in prompt.parts if part.scale != "auto"]
+        self._encoded.of_each(parts, self._encode, self.network.parameters())
+
+    def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
+        """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
+
+        `predict` does so by itself. The choice is made once for a prompt and kept with it
+        (`prompttune.scale`); a prompt that has a scale, or sees images whole, is returned itself.
+        """
+        if all(part.scale != "auto" for part in prompt.parts):
+            return prompt
+        if prompt not in self._scaled:
+            if isinstance(prompt, Composition):
+                scaled: Any = Composition(self.scaled(part) for part in prompt.prompts)
+            else:
+                scaled = prompt.at_scale(choose_scale(self, prompt), self.canvas(prompt))
+            self._scaled[prompt] = scaled
+        return self._scaled[prompt]
 
     def _stream(
         self,
@@ -151,6 +202,7 @@ class Segmenter:
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
             pixels = load_image(image)
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
+            chosen = self.scaled(chosen)
             return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
 
         questions = (ask(image, prompt) for image, prompt in pairs)
@@ -179,17 +231,21 @@ class Segmenter:
                     window.add(scores)
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
+        self._check_backbone(prompt)
         network = self.at(self.canvas(prompt))
+        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        with self.computing():
+            return network.encode_prompt(
+                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
+            )
+
+    def _check_backbone(self, prompt: Prompt) -> None:
+        network = self.network
         if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
             raise InputError(
                 f"prompt {prompt.name}: learned on the backbone with fingerprint "
                 f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
                 "use the backbone that its card names"
-            )
-        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
-        with self.computing():
-            return network.encode_prompt(
-                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
             )
 
     @contextmanager
@@ -228,17 +284,22 @@ def _check_kind(prompt: Any) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu" or "cuda".
+    """Return the device for "auto", "cpu", "cuda" or, of several, "cuda:1".
 
     Raises:
         InputError: another name, or CUDA where there is none.
     """
-    if name not in ("auto", "cpu", "cuda"):
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise InputError(f"device '{name}': choose auto, cpu or cuda")
     has_cuda = torch.cuda.is_available()
-    if name == "cuda" and not has_cuda:
-        raise InputError("device 'cuda': there is no CUDA device here; choose auto or cpu")
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not has_cuda:
+        raise InputError(f"device '{name}': there is no CUDA device here; choose auto or cpu")
+    if device.index is not None and device.index >= (count := torch.cuda.device_count()):
+        raise InputError(f"device '{name}': there are {count} here, cuda:0 to cuda:{count - 1}")
+    return device
 
 
 def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> bool:

@@ -147,7 +147,8 @@ class NearestExamples:
         pool: to choose from.
         shots: how many.
         palette: of the prompts that `make` gives.
-        make: from examples to a prompt.
+        make: from examples to a prompt; best at a known scale, since one that is "auto" is chosen
+            for each image anew.
     """
 
     def __init__(

@@ -1,8 +1,11 @@
-"""Where recipes and keys lie: beside the code, inside an installed wheel, and the user's own."""
+"""What is shipped: the default backbone's name, and where recipes and keys lie."""
 
 import os
 import sys
 from pathlib import Path
+
+DEFAULT_BACKBONE = "seggpt-tiny"
+"""The backbone of this package that everything uses unless another is named."""
 
 
 def shipped_folder(name: str) -> Path:

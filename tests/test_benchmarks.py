@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import prediction, selection
+from benchmarks import prediction, scale, selection
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
 
@@ -33,26 +33,35 @@ def test_both_loops_give_the_same_answer(
     assert all(float(cells[-1]) < 1e-5 for cells in rows.values())
 
 
-def test_ways_of_choosing_are_compared(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def save_split(folder: Path) -> None:
+    """Write a small folder in the split layout."""
     generator = np.random.default_rng(0)
     for part, count in (("train", 8), ("test", 2)):
         for kind in ("images", "masks"):
-            (tmp_path / part / kind).mkdir(parents=True)
+            (folder / part / kind).mkdir(parents=True)
         for number in range(count):
             mask = np.zeros((20, 20), np.uint8)
             mask[5:12, number : number + 8] = 255
             image = generator.integers(0, 100, (20, 20, 3), np.uint8) + mask[..., None] // 2
-            Image.fromarray(image).save(tmp_path / part / "images" / f"{number}.png")
-            Image.fromarray(mask).save(tmp_path / part / "masks" / f"{number}.png")
+            Image.fromarray(image).save(folder / part / "images" / f"{number}.png")
+            Image.fromarray(mask).save(folder / part / "masks" / f"{number}.png")
+
+
+def save_backbone(folder: Path) -> None:
     config = SegGPTConfig(
         canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
     )
     network = SegGPT(config).requires_grad_(False)
     for parameter in network.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
-    save_weights(network, tmp_path / "small.safetensors")
+    save_weights(network, folder / "small.safetensors")
+
+
+def test_ways_of_choosing_are_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_split(tmp_path)
+    save_backbone(tmp_path)
     words = ["--data", tmp_path, "--shots", 1, 2, "--draws", 2, "--backbone"]
     line = ["selection", *words, tmp_path / "small.safetensors"]
     monkeypatch.setattr(sys, "argv", [str(word) for word in line])
@@ -61,3 +70,20 @@ def test_ways_of_choosing_are_compared(
     assert list(rows) == ["1", "2"]
     for _, best, diverse, nearest in rows.values():
         assert all(0 <= float(value) <= 1 for value in (best, diverse, nearest))
+
+
+def test_the_chosen_scale_is_compared_with_a_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_split(tmp_path / "road-cracks")
+    save_backbone(tmp_path)
+    words = ["--data", tmp_path, "--choices", 2, "--threads", 1, "--backbone"]
+    line = ["scale", *words, tmp_path / "small.safetensors"]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in line])
+    scale.main()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert [row[0] for row in cells] == ["road-cracks"] * 2 + ["**road-cracks**"]
+    assert all(0 <= float(row[column]) <= 1 for row in cells for column in (3, 5))
+    mean = sum(float(row[3]) for row in cells[:2]) / 2
+    assert float(cells[2][3]) == pytest.approx(mean, abs=0.001)

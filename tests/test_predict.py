@@ -62,9 +62,10 @@ def fails(line: list[str], capsys: pytest.CaptureFixture[str], code: int = 2) ->
     with pytest.raises(SystemExit) as caught:
         run(lambda: predict.main(line), predict.PROG)
     assert caught.value.code == code
-    said = capsys.readouterr().err
-    assert all(each.startswith("prompttune.predict: error: ") for each in said.splitlines())
-    return said
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    said = [line for line in lines if "chosen from the examples" not in line]
+    assert all(each.startswith("prompttune.predict: error: ") for each in said)
+    return "".join(said)
 
 
 def written(folder: Path) -> list[str]:
@@ -102,6 +103,43 @@ def test_a_scale_reaches_the_prompt(folder: Path, backbone: Path) -> None:
     expected = Segmenter(backbone).predict(folder / "images" / "c.tif", prompt, overlap=0.5)
     with Image.open(folder / "out" / "c.png") as mask:
         assert np.array_equal(np.asarray(mask), expected.classes)
+
+
+@pytest.mark.parametrize(
+    ("options", "scale", "line"),
+    [
+        ((), "chosen", "chosen from the examples; --scale sets it"),
+        (("--scale", "auto", "--ensemble", "spatial"), "chosen", "(chosen from the examples;"),
+        (("--scale", "whole"), None, ""),
+        (("--scale", 1.25), 1.25, ""),
+    ],
+)
+def test_a_chosen_scale_is_said(
+    folder: Path,
+    backbone: Path,
+    spied: list,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple,
+    scale: object,
+    line: str,
+) -> None:
+    assert predict.main(arguments(folder, backbone, *options, images="images/a.png")) == 0
+    said = capsys.readouterr().err
+    assert said.count("chosen") == (scale == "chosen")
+    assert line in said
+    if scale == "chosen":
+        kept = spied[0].known_scale
+        assert said.startswith("images whole" if kept is None else f"scale {kept:g} ")
+    else:
+        assert spied[0].scale == scale
+
+
+def test_a_scale_that_is_none_is_refused(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = fails(arguments(folder, backbone, "--scale", "fine"), capsys)
+    assert "'fine' is neither a number, auto nor whole" in said
+    assert "scale 0.0" in fails(arguments(folder, backbone, "--scale", 0), capsys)
 
 
 @pytest.fixture
@@ -152,7 +190,8 @@ def test_several_examples_make_an_ensemble(folder: Path, backbone: Path, spied: 
     more = ("--example", folder / "eye.png", folder / "mask.png")
     assert predict.main(arguments(folder, backbone, *more)) == 0
     assert len(spied[0].images) == 2
-    assert predict.main(arguments(folder, backbone, *more, "--ensemble", "spatial")) == 0
+    more = (*more, "--ensemble", "spatial", "--scale", "whole")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
     assert [image.shape for image in spied[1].images] == [(3, 40, 40)]
 
 
@@ -251,13 +290,22 @@ def pool(folder: Path) -> Path:
 def test_the_nearest_examples_of_a_pool_are_chosen(
     folder: Path, backbone: Path, pool: Path
 ) -> None:
-    line = line_of(folder, backbone, "--pool", pool, "--shots", 1)
+    line = line_of(folder, backbone, "--pool", pool, "--shots", 1, "--scale", "whole")
     assert predict.main(line) == 0
     for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
         itself = (pool / "images" / f"{number}.png", pool / "masks" / f"{number}.png")
-        prompt = Prompt.from_examples([itself], ["foreground"])
+        prompt = Prompt.from_examples([itself], ["foreground"], scale="whole")
         expected = Segmenter(backbone).predict(folder / "images" / name, prompt)
         assert (shown(folder, name[0]) != expected.classes).mean() < 0.01
+
+
+def test_a_pool_has_one_scale_for_all_images(
+    folder: Path, backbone: Path, pool: Path, spied: list, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict.main(line_of(folder, backbone, "--pool", pool)) == 0
+    assert capsys.readouterr().err.count("chosen from the examples") == 1
+    one, other = (spied[0](np.zeros((9, side, 3), np.uint8)) for side in (9, 30))
+    assert one.scale == other.scale != "auto"
 
 
 @pytest.mark.parametrize("select", ["diverse", "random", "nearest"])

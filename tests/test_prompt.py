@@ -33,13 +33,21 @@ def test_an_example_is_kept_as_it_is() -> None:
     prompt = Prompt.from_examples([(image, mask)], ["a", "b"])
     assert prompt.palette == Palette.of(["a", "b"])
     assert (prompt.scale, prompt.fingerprint, prompt.threshold, prompt.seg_type) == (
-        None,
+        "auto",
         None,
         0.5,
         0,
     )
     assert torch.equal(prompt.images[0], torch.from_numpy(image).permute(2, 0, 1) / 255)
     assert np.array_equal(decided(prompt), np.where(mask == 255, 0, mask))
+
+
+def test_a_prompt_is_told_in_a_line() -> None:
+    prompt = Prompt.from_examples([(photo(), regions(0, 1))], ["vessel"])
+    assert "1 example of 12 x 10; classes vessel; scale auto" in repr(prompt)
+    assert "whole images" in repr(prompt.at_scale(None, None))
+    with pytest.raises(RuntimeError, match="not been chosen"):
+        _ = prompt.known_scale
 
 
 @pytest.mark.parametrize("kind", ["array", "pil", "path", "text"])
@@ -183,6 +191,7 @@ def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
         ([(photo(), photo())], {}, "coloured"),
         ([(photo(), regions(0, 1))], {"scale": 0.5}, "need the backbone's canvas"),
         ([(photo(), regions(0, 1))], {"scale": 0.0, "canvas": 8}, "scale 0.0"),
+        ([(photo(), regions(0, 1))], {"scale": "fine", "canvas": 8}, "scale fine: must be"),
         ([(photo(), regions(0, 1))], {"scale": float("nan"), "canvas": 8}, "scale nan"),
     ],
 )  # fmt: skip

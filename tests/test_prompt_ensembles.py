@@ -35,7 +35,7 @@ def test_a_spatial_ensemble_is_a_grid_subsampled_to_one_example(examples: int, s
     smooth = [np.full((size, size, 3), 20 * n + 40, np.uint8) for n in range(examples)]
     masks = [regions(0, 1, n % 3, height=size, width=size) for n in range(examples)]
     pairs = list(zip(smooth, masks, strict=True))
-    prompt = Prompt.spatial(pairs, ["a", "b"])
+    prompt = Prompt.spatial(pairs, ["a", "b"], scale="whole")
     images, colours = prompt.at(size)
     assert images.shape == colours.shape == (1, 3, size, size)
     cell = size // side
@@ -58,7 +58,7 @@ def test_a_spatial_ensemble_of_one_is_that_example() -> None:
 
 def test_a_grid_takes_examples_of_any_size_and_crops_at_a_scale() -> None:
     pairs = [(photo(16, 16), regions(0, 1)), (photo(30, 20), regions(1, 0, height=30, width=20))]
-    whole = Prompt.spatial(pairs)
+    whole = Prompt.spatial(pairs, scale="whole")
     assert whole.images[0].shape == (3, 32, 32)
     crops = Prompt.spatial(pairs, scale=1.0, canvas=8)
     assert (crops.scale, crops.images[0].shape) == (1.0, (3, 16, 16))
@@ -80,6 +80,24 @@ def test_a_key_and_examples_join_in_the_keys_colours() -> None:
     table = np.array([(0, 0, 0), (200, 0, 90), (10, 200, 30), (0, 0, 0)])  # disc is 1 in the mask
     shown = table[decided(examples, examples.colours[0])]
     assert np.array_equal((joined.colours[0] * 255).round().permute(1, 2, 0).numpy(), shown)
+
+
+@pytest.mark.parametrize("scale", [0.5, None])
+def test_joined_examples_take_the_keys_scale(scale: float | None) -> None:
+    key, pairs = key_of("a", scale=scale), [(photo(40, 40), regions(0, 1, height=40, width=40))]
+    joined = Prompt.join([Prompt.from_examples(pairs, ["a"]), key])
+    given = Prompt.from_examples(pairs, ["a"], scale=scale, canvas=16)
+    assert joined.scale == scale
+    assert joined.images[0].equal(given.images[0])
+    assert joined.colours[0].equal(given.colours[0])
+
+
+def test_joined_examples_without_a_scale_wait_for_one() -> None:
+    one, other = (Prompt.from_examples([(photo(seed=n), regions(0, 1))]) for n in range(2))
+    assert Prompt.join([one, other]).scale == "auto"
+    grid = Prompt.spatial([(photo(), regions(0, 1))])
+    with pytest.raises(InputError, match="give both a scale"):
+        Prompt.join([one, grid])
 
 
 def test_joined_examples_are_what_from_examples_makes_of_all() -> None:

@@ -256,7 +256,8 @@ def small_network() -> SegGPT:
 @pytest.mark.parametrize("examples", [1, 3])
 def test_a_real_network_is_called_rightly(small_network: SegGPT, examples: int) -> None:
     masks = [np.tile(np.array([0, 1, 2], np.uint8), (18, 6)) for _ in range(examples)]
-    prompt = Prompt.from_examples([(photo(18, 18, n), mask) for n, mask in enumerate(masks)])
+    pairs = [(photo(18, 18, n), mask) for n, mask in enumerate(masks)]
+    prompt = Prompt.from_examples(pairs, scale="whole")
     image = photo(16, 16, 9)
     before = {name: value.clone() for name, value in small_network.state_dict().items()}
     segmenter = Segmenter(small_network)

@@ -1,4 +1,4 @@
-"""The command `python -m prompttune.backbone`: list, download, convert and verify backbones."""
+"""The command `python -m prompttune.backbone`: list, download, convert, verify, start backbones."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from prompttune.errors import InputError
 if TYPE_CHECKING:
     from prompttune.backbone.checkpoints import Checkpoint
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
-        prog="prompttune.backbone", description="List, download, convert and verify backbones."
+        prog="prompttune backbone",
+        description="List, download, convert, verify and start backbones.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -55,7 +56,27 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     convert.add_argument(
         "--dtype",
         choices=DTYPES,
-        help="cast to this type (default: as stored); a cast changes the fingerprint",
+        help="cast to this type (default: as stored), int8 with a scale a row; a cast changes the "
+        "fingerprint",
+    )
+    start = add(
+        "start", _start, "write a backbone that is yet to be trained, its blocks from a DINOv2"
+    )
+    start.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="an .onnx file, or a folder of transformers with config.json and model.safetensors",
+    )
+    start.add_argument(
+        "--output", type=Path, required=True, help="the file to write, .safetensors, fp32"
+    )
+    start.add_argument(
+        "--recipe",
+        type=Path,
+        required=True,
+        help="YAML file of the pre-training whose `init` the file is to be; it has the sizes, and "
+        "the seed of all that a DINOv2 lacks",
     )
     verify = add("verify", _verify, "check every tensor of a backbone and print its fingerprint")
     verify.add_argument("source", metavar="SOURCE", help=source)
@@ -89,17 +110,32 @@ def _verify(given: argparse.Namespace) -> None:
 def _convert(given: argparse.Namespace) -> None:
     import torch
 
-    from prompttune.backbone.weights import write_weights
+    from prompttune.backbone.weights import cast, write_weights
 
-    if given.output.suffix != ".safetensors":
-        raise InputError(f"{given.output}: the file to write must end in .safetensors")
+    _require_safetensors(given.output)
     _, checkpoint = _read(given.source)
     tensors = checkpoint.tensors
     if given.dtype:
-        dtype = getattr(torch, given.dtype)
-        tensors = {name: value.to(dtype) for name, value in tensors.items()}
+        tensors = cast(tensors, getattr(torch, given.dtype))
     write_weights(tensors, checkpoint.config, given.output)
     _describe(*_read(str(given.output)))
+
+
+def _start(given: argparse.Namespace) -> None:
+    from prompttune.backbone.weights import write_weights
+    from prompttune.pretraining.initialise import grown_network
+    from prompttune.pretraining.recipe import read_recipe
+
+    _require_safetensors(given.output)
+    recipe = read_recipe(given.recipe)
+    network = grown_network(recipe.backbone, given.source, recipe.seed)
+    write_weights(network.state_dict(), recipe.backbone, given.output)
+    _describe(*_read(str(given.output)))
+
+
+def _require_safetensors(output: Path) -> None:
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output}: the file to write must end in .safetensors")
 
 
 def _read(source: str) -> "tuple[Path, Checkpoint]":
@@ -111,11 +147,12 @@ def _read(source: str) -> "tuple[Path, Checkpoint]":
 
 
 def _describe(path: Path, checkpoint: "Checkpoint") -> None:
+    from prompttune.backbone.int8 import is_scale
     from prompttune.backbone.weights import fingerprint
 
     tensors, config = checkpoint.tensors, checkpoint.config
     dtypes = sorted({str(value.dtype).removeprefix("torch.") for value in tensors.values()})
-    parameters = sum(value.numel() for value in tensors.values())
+    parameters = sum(x.numel() for name, x in tensors.items() if not is_scale(name, tensors))
     print(f"{path}")
     print(f"layout: {checkpoint.layout}, {' and '.join(dtypes)}")
     print(f"tensors: {len(tensors)}, all named, shaped and finite as they must be")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import resize_relative
 
 
@@ -27,7 +28,7 @@ def at_canvas(network: SegGPT, canvas: int) -> SegGPT:
         return network
     config = replace(network.config, canvas=canvas)
     with torch.device("meta"):
-        other = SegGPT(config)
+        other = build(config)
     shared: dict[str, Tensor] = dict(network.named_parameters())
     resized = {name: resize_relative(name, value, config) for name, value in shared.items()}
     other.load_state_dict(resized, assign=True)

@@ -69,7 +69,7 @@ class Checkpoint:
     config: SegGPTConfig
     """The sizes of their network."""
     tensors: dict[str, Tensor]
-    """By official name, in the stored dtype, memory-mapped."""
+    """By official name, as stored, memory-mapped; `prompttune.backbone.int8` decodes bytes."""
     layout: str
     """"prompttune", "official" or "Hub"."""
 

@@ -37,9 +37,24 @@ class SegGPTConfig:
     """Channels of the pixel decoder."""
     pretrain_canvas: int = 224
     """Side of the square canvas for which the absolute positions are stored (they are resized)."""
+    one_way: bool = False
+    """The prompt never looks at the query (see `prompttune.backbone.one_way`); the fields below ask
+    for it. Image and colors then meet before block `apart`, and `merge_block` means nothing."""
+    apart: int = 0
+    """The first blocks, in which every image sees itself alone."""
+    class_token: bool = False
+    """A token of no patch passes the blocks `apart` beside the patches, as in DINOv2."""
+    match_taps: tuple[int, ...] = ()
+    """Blocks, below `apart`, whose image features match the query with the prompt; none: the
+    query's hidden target begins as a bare mask token."""
+    image_taps: tuple[int, ...] = ()
+    """Blocks, below `apart`, whose features of the query's image the decoder reads as well."""
+    pixel_dim: int = 0
+    """Channels that the decoder computes from the query's pixels themselves; 0: none."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "taps", tuple(self.taps))
+        for name in ("taps", "match_taps", "image_taps"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         sizes = ("canvas", "patch", "dim", "depth", "heads", "decoder_dim", "pretrain_canvas")
         for name in sizes:
             value = getattr(self, name)
@@ -55,13 +70,26 @@ class SegGPTConfig:
             raise InputError(
                 f"backbone config: dim={self.dim} is no multiple of heads={self.heads}"
             )
-        taps = self.taps
-        rising = list(taps) == sorted(set(taps))
-        if not taps or not rising or not 0 <= self.merge_block <= taps[0] or taps[-1] >= self.depth:
+        first, name = (self.apart, "apart") if self.one_way else (self.merge_block, "merge_block")
+        if not self.taps or first < 0 or not _rise_within(self.taps, first, self.depth):
             raise InputError(
-                f"backbone config: taps={taps} must rise and lie in {self.merge_block}.."
-                f"{self.depth - 1} (merge_block..depth - 1)"
+                f"backbone config: taps={self.taps} must rise and lie in {first}.."
+                f"{self.depth - 1} ({name}..depth - 1)"
             )
+        self._check_one_way()
+
+    def _check_one_way(self) -> None:
+        for name in ("match_taps", "image_taps"):
+            taps = getattr(self, name)
+            if taps and not _rise_within(taps, 0, self.apart):
+                raise InputError(
+                    f"backbone config: {name}={taps} must rise and lie below apart={self.apart}"
+                )
+        if not isinstance(self.pixel_dim, int) or self.pixel_dim < 0:
+            raise InputError(f"backbone config: pixel_dim={self.pixel_dim!r} is no whole number")
+        asked = [name for name in ("apart", "class_token", "pixel_dim") if getattr(self, name)]
+        if asked and not self.one_way:
+            raise InputError(f"backbone config: {' and '.join(asked)} ask for one_way=True")
 
     @property
     def side(self) -> int:
@@ -80,7 +108,10 @@ class SegGPTConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
-        return asdict(self) | {"taps": list(self.taps)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SegGPTConfig":
@@ -93,6 +124,10 @@ class SegGPTConfig:
             return cls(**values)
         except TypeError as error:
             raise InputError(f"backbone config: {error}") from error
+
+
+def _rise_within(taps: tuple[int, ...], first: int, after: int) -> bool:
+    return list(taps) == sorted(set(taps)) and first <= taps[0] and taps[-1] < after
 
 
 VIT_LARGE = SegGPTConfig()

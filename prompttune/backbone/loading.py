@@ -6,8 +6,10 @@ import torch
 
 from prompttune.backbone import hub
 from prompttune.backbone.checkpoints import read_checkpoint
+from prompttune.backbone.int8 import decode
 from prompttune.backbone.memory import explain_out_of_memory
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import fingerprint
 from prompttune.errors import InputError, suggest
 
@@ -37,11 +39,11 @@ def load(
     path = locate(name_or_path)
     checkpoint = read_checkpoint(path)
     with torch.device("meta"):
-        network = SegGPT(checkpoint.config)
+        network = build(checkpoint.config)
     network.name = str(name_or_path) if _is_name(name_or_path) else _name_of(path)
     network.fingerprint = fingerprint(checkpoint.tensors)
     with explain_out_of_memory():
-        tensors = {name: x.to(where, dtype) for name, x in checkpoint.tensors.items()}
+        tensors = {name: x.to(where, dtype) for name, x in decode(checkpoint.tensors)}
     network.load_state_dict(tensors, assign=True)
     return network.eval().requires_grad_(False)
 

@@ -204,6 +204,8 @@ class SegGPT(nn.Module):
     alone and computes the block again in the backward pass.
     """
 
+    block_type: type[nn.Module] = Block
+
     def __init__(self, config: SegGPTConfig) -> None:
         super().__init__()
         self.config = config
@@ -219,10 +221,11 @@ class SegGPT(nn.Module):
         self.type_token_ins = nn.Parameter(torch.zeros(1, 1, 1, dim))
         stored = config.pretrain_canvas // config.patch
         self.pos_embed = nn.Parameter(torch.zeros(1, stored**2 + 1, dim))  # the first is unused
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(self.block_type(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.decoder_embed = Linear(len(config.taps) * dim, config.patch**2 * config.decoder_dim)
-        self.decoder_pred = nn.Sequential(
+        features = (len(config.taps) + len(config.image_taps)) * dim
+        self.decoder_embed = Linear(features, config.patch**2 * config.decoder_dim)
+        self.decoder_pred: nn.Module = nn.Sequential(
             nn.Conv2d(config.decoder_dim, config.decoder_dim, 3, padding=1),
             LayerNorm2d(config.decoder_dim),
             nn.GELU(),
@@ -378,9 +381,14 @@ class SegGPT(nn.Module):
         """Resize the stored positions to the canvas (bicubic, as the official code)."""
         stored = self.config.pretrain_canvas // self.config.patch
         grid = self.pos_embed[:, 1:].unflatten(1, (stored, stored)).permute(0, 3, 1, 2)
-        if self.config.grid != (stored, stored):
-            grid = F.interpolate(grid, size=self.config.grid, mode="bicubic", align_corners=False)
+        if self._grid != (stored, stored):
+            grid = F.interpolate(grid, size=self._grid, mode="bicubic", align_corners=False)
         return grid.flatten(2).transpose(1, 2)
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """Rows and columns of the patches that have positions of their own."""
+        return self.config.grid
 
     def _type_token(self, seg_type: Tensor | int) -> Tensor:
         """Return the type tokens, `B x 1 x dim`, or for a number `1 x 1 x dim`."""

@@ -17,7 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.int8 import check_scales, decode, encode, is_scale
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import build
 from prompttune.errors import InputError
 
 FORMAT = "prompttune-backbone"
@@ -26,7 +28,8 @@ FORMAT = "prompttune-backbone"
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 (hex) of weights: official names, shapes and stored values, by name.
 
-    It is taken before any cast, so all files of one network in one dtype agree.
+    It is taken before any cast, so all files of one network in one dtype agree. What is stored as
+    int8 counts as it is stored: whole numbers, and their scales as tensors of their own.
     """
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -40,10 +43,13 @@ def check(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Path) -> No
     """Check that these are the weights of a network of this size.
 
     Raises:
-        InputError: A tensor is missing, unknown, of another shape, not floating or not finite.
+        InputError: A tensor is missing, unknown, of another shape, not floating (or int8 with a
+            scale, see `prompttune.backbone.int8`) or not finite.
     """
+    check_scales(tensors, path)
+    tensors = {name: value for name, value in tensors.items() if not is_scale(name, tensors)}
     with torch.device("meta"):
-        expected = {name: value.shape for name, value in SegGPT(config).state_dict().items()}
+        expected = {name: value.shape for name, value in build(config).state_dict().items()}
     missing, extra = sorted(expected.keys() - tensors), sorted(tensors.keys() - expected)
     if missing or extra:
         both = ((missing, "missing"), (extra, "unknown"))
@@ -56,6 +62,8 @@ def check(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Path) -> No
                 f"{path}: {name} has shape {tuple(tensor.shape)}, but the sizes of the network "
                 f"ask for {tuple(shape)}"
             )
+        if tensor.dtype == torch.int8:
+            continue
         if not tensor.is_floating_point() or not _is_finite(tensor):
             kind = "infinite or NaN" if tensor.is_floating_point() else tensor.dtype
             raise InputError(f"{path}: {name} holds values that no weight can have ({kind})")
@@ -88,7 +96,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def load_weights(path: Path) -> tuple[SegGPTConfig, dict[str, Tensor]]:
-    """Return the sizes and the memory-mapped tensors of our own file, checked.
+    """Return the sizes and the memory-mapped tensors of our own file, as stored and checked.
 
     Raises:
         InputError: The file is missing, damaged or of another kind.
@@ -108,11 +116,18 @@ def load_weights(path: Path) -> tuple[SegGPTConfig, dict[str, Tensor]]:
 
 
 def save_weights(network: SegGPT, path: Path, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write the network's weights, cast to `dtype`, and its sizes to `path` (.safetensors)."""
-    tensors = network.state_dict()
-    write_weights(
-        {name: value.to("cpu", dtype) for name, value in tensors.items()}, network.config, path
-    )
+    """Write the network's weights, cast to `dtype`, and its sizes to `path` (.safetensors).
+
+    `torch.int8` stores the weights of layers in a byte each, see `prompttune.backbone.int8`.
+    """
+    write_weights(cast(network.state_dict(), dtype), network.config, path)
+
+
+def cast(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return stored tensors, on the CPU, as they are stored in another dtype."""
+    if dtype == torch.int8:
+        return encode(tensors)
+    return {name: value.to("cpu", dtype) for name, value in decode(tensors)}
 
 
 def write_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Path) -> None:
@@ -133,16 +148,24 @@ def write_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Pat
 
 def resize_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig) -> dict[str, Tensor]:
     """Fit the position tables of a network to another canvas (fp32); all else stays as it is."""
-    return {name: _resize(name, value.float(), config) for name, value in tensors.items()}
+    return {name: _resize(name, value.float(), config) for name, value in decode(tensors)}
 
 
 def _resize(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:
     if name == "pos_embed":
-        old, new = int((value.shape[1] - 1) ** 0.5), config.pretrain_canvas // config.patch
-        grid = value[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
-        grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
-        return torch.cat((value[:, :1], grid.flatten(2).transpose(1, 2)), 1)
+        return resize_positions(value, config.pretrain_canvas // config.patch)
     return resize_relative(name, value, config)
+
+
+def resize_positions(value: Tensor, side: int) -> Tensor:
+    """Fit positions, `1 x (1 + n * n) x dim`, to `side` patches; the first row stays as it is.
+
+    Bicubic and not antialiased, as both SegGPT and DINOv2 resize theirs.
+    """
+    old = round((value.shape[1] - 1) ** 0.5)
+    grid = value[:, 1:].unflatten(1, (old, old)).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+    return torch.cat((value[:, :1], grid.flatten(2).transpose(1, 2)), 1)
 
 
 def resize_relative(name: str, value: Tensor, config: SegGPTConfig) -> Tensor:

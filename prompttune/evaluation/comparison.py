@@ -122,7 +122,7 @@ class Bench:
     @property
     def scale(self) -> float | None:
         """Of the key, and so of all rows."""
-        return self.key.parts[0].scale
+        return self.key.parts[0].known_scale
 
     @cached_property
     def drawn(self) -> tuple[LoadedSample, ...]:

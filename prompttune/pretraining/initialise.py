@@ -1,6 +1,8 @@
 """Starting weights for a network that is to learn to colour by example."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,8 +11,10 @@ from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import Matching, OneWaySegGPT, build
 from prompttune.backbone.weights import resize_weights
 from prompttune.errors import InputError
+from prompttune.pretraining.dinov2 import read_dinov2, start_tensors
 
 RESIZABLE = ("canvas", "pretrain_canvas")
 
@@ -22,21 +26,49 @@ def starting_network(config: SegGPTConfig, init: str | Path | None, seed: int) -
         InputError: The weights cannot be used, or are of a network that differs in more than the
             canvas.
     """
-    network = SegGPT(config)
+    network = build(config)
     if init is None:
         initialise(network, seed)
         return network
     checkpoint = read_checkpoint(locate(init))
     theirs, ours = checkpoint.config.to_dict(), config.to_dict()
-    differing = [
-        f"{name} {theirs[name]}, not {ours[name]}"
-        for name in ours
-        if name not in RESIZABLE and theirs[name] != ours[name]
-    ]
-    if differing:
-        raise InputError(f"init {init}: of a network with {'; '.join(differing)}")
+    _require_equal(f"init {init}", theirs, {x: ours[x] for x in ours if x not in RESIZABLE})
     network.load_state_dict(resize_weights(checkpoint.tensors, config))
     return network
+
+
+def grown_network(config: SegGPTConfig, source: Path, seed: int) -> SegGPT:
+    """Return a network whose embedding, blocks and last norm are a DINOv2's; the rest by seed.
+
+    Args:
+        config: Of the network; as wide as the DINOv2, and no deeper. Patch and canvas are free.
+        source: What `prompttune.pretraining.dinov2.read_dinov2` reads.
+        seed: Of all other weights.
+
+    Raises:
+        InputError: No such DINOv2, or one that does not fit the network.
+    """
+    dinov2 = read_dinov2(source)
+    theirs = {"dim": dinov2.dim, "heads": dinov2.heads, "mlp_ratio": dinov2.hidden / dinov2.dim}
+    ours = config.to_dict()
+    _require_equal(str(source), theirs, {x: ours[x] for x in theirs})
+    if config.depth > dinov2.depth:
+        raise InputError(f"{source}: {dinov2.depth} blocks, too few for depth {config.depth}")
+    side = config.pretrain_canvas // config.patch
+    start = start_tensors(dinov2, config.patch, side, config.depth)
+    network = build(config)
+    initialise(network, seed)
+    if isinstance(network, OneWaySegGPT):  # colors as loud as the image features that they meet
+        with torch.no_grad():
+            network.target_embed.proj.weight.mul_(0.3)
+    network.load_state_dict(start, strict=False)
+    return network
+
+
+def _require_equal(what: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    differing = [f"{x} {theirs[x]}, not {ours[x]}" for x in ours if theirs[x] != ours[x]]
+    if differing:
+        raise InputError(f"{what}: weights of a network with {'; '.join(differing)}")
 
 
 def initialise(network: SegGPT, seed: int) -> None:
@@ -50,3 +82,16 @@ def initialise(network: SegGPT, seed: int) -> None:
     for name, parameter in network.named_parameters():
         if "token" in name or name == "pos_embed":
             nn.init.normal_(parameter, std=0.02, generator=generator)
+    for module in network.modules():
+        if isinstance(module, Matching):
+            _match_by_features(module)
+
+
+def _match_by_features(matching: Matching) -> None:
+    """Begin with the features themselves, and with the mean of what their depths carry over."""
+    depths = len(matching.projections)
+    for parameter in matching.projections.parameters():
+        nn.init.eye_(parameter)
+    unit = torch.eye(matching.out.out_features) / depths
+    with torch.no_grad():
+        matching.out.weight.copy_(unit.repeat(1, depths))

@@ -1,6 +1,6 @@
 """The Lightning module of in-context colouring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.pixels import normalise
 from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
 
@@ -53,6 +54,7 @@ class InContextColouring(pl.LightningModule):
         max_steps: int,
         accumulate: int = 1,
         generate: Generate | None = None,
+        prompts: Sequence[int] = (1,),
     ) -> None:
         super().__init__()
         self.network = network
@@ -60,12 +62,15 @@ class InContextColouring(pl.LightningModule):
         self.max_steps = max_steps
         self.accumulate = accumulate
         self.generate = generate
+        self.prompts = tuple(prompts)
         self.automatic_optimization = False  # two optimisers share one backward pass
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Take one step; logs the loss and the learning rate."""
         if self.generate is not None:
             batch = _join(batch, self.generate(self.global_step, self.device))
+        if isinstance(self.network, OneWaySegGPT):
+            batch = _as_tasks(batch, self.prompts[self.global_step % len(self.prompts)])
         steppers = self._steppers()
         for stepper in steppers:
             stepper.zero_grad()
@@ -86,10 +91,11 @@ class InContextColouring(pl.LightningModule):
         # Gradients are averaged over the devices, but each has only its summands of the loss.
         total = self.trainer.strategy.reduce(total, reduce_op="sum") / self.trainer.world_size
         loss = total.new_zeros(())
-        size = -(-len(batch["image"]) // self.accumulate)
-        for start in range(0, len(batch["image"]), size):
+        count = len(batch["weight"])
+        size = -(-count // self.accumulate)
+        for start in range(0, count, size):
             part = {name: values[start : start + size] for name, values in batch.items()}
-            is_last = start + size >= len(batch["image"])
+            is_last = start + size >= count
             with nullcontext() if is_last else self._without_exchange():
                 summand = self._loss(part, total)
                 self.manual_backward(summand)
@@ -97,6 +103,13 @@ class InContextColouring(pl.LightningModule):
         return loss
 
     def _loss(self, batch: Batch, total: Tensor) -> Tensor:
+        if isinstance(self.network, OneWaySegGPT):
+            images, colors, queries, target = (
+                normalise(batch[name]) for name in ("images", "colors", "queries", "target")
+            )
+            output = self.network.color(images, colors, queries, batch["seg_type"])
+            output, target, weight = (x.flatten(0, 1) for x in (output, target, batch["weight"]))
+            return colouring_loss(output, target, weight, self.config.beta, total)
         image, target = normalise(batch["image"]), normalise(batch["target"])
         seg_type = batch.get("seg_type")
         if seg_type is None:
@@ -118,6 +131,29 @@ class InContextColouring(pl.LightningModule):
 
     def _rate(self, step: int) -> float:
         return rate(self.config, step, self.max_steps)
+
+
+def _as_tasks(batch: Batch, prompts: int) -> Batch:
+    """Part the images of tasks, or of pairs, into prompts and queries.
+
+    Returns images and colors, B x N x 3 x S x S; queries and target, B x Q x 3 x S x S; weight,
+    B x Q x 1 x S x S; seg_type.
+    """
+    if "images" in batch:
+        images, targets, weight = (batch[name] for name in ("images", "targets", "weight"))
+    else:  # a pair stands on one canvas
+        images, targets, weight = (
+            torch.stack(batch[name].chunk(2, 2), 1) for name in ("image", "target", "weight")
+        )
+        prompts = 1
+    return {
+        "images": images[:, :prompts],
+        "colors": targets[:, :prompts],
+        "queries": images[:, prompts:],
+        "target": targets[:, prompts:],
+        "weight": weight[:, prompts:],
+        "seg_type": batch["seg_type"],
+    }
 
 
 def _join(loaded: Batch, generated: Batch) -> Batch:

@@ -42,6 +42,10 @@ class Mix:
     """Samples of classes that are crops of several images stitched together."""
     contours: float = 0.05
     """Samples of classes that ask for the edges of things, not for the things."""
+    appearance: float = 0.0
+    """Real samples, made on the device, that ask for what answers a simple filter."""
+    overlaid: float = 0.0
+    """Real samples, made on the device, with generated shapes laid over them."""
     max_classes: int = 6
     """Most classes, or instances, that a sample colours; one is the most frequent number."""
     colours: Literal["random", "fixed"] = "random"
@@ -71,7 +75,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         self, sets: Sequence[ImageSet], canvas: int, patch: int, mix: Mix, seed: int
     ) -> None:
         self.sets = [one for one in sets if one.images]
-        weights = np.array([one.config.weight for one in self.sets], float)
+        weights = np.array([one.weight for one in self.sets], float)
         self.weights = weights / weights.sum() if self.sets else weights
         self.canvas, self.patch, self.mix, self.seed = canvas, patch, mix, seed
 

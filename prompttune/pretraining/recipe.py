@@ -47,16 +47,25 @@ class PretrainRecipe:
     """As Lightning names it."""
     generate: Literal["loader", "device"] = "loader"
     """Who makes generated samples: the loader one by one, by chance; or the device that trains, as
-    a fixed share of every batch."""
+    a fixed share of every batch. For a one-way network the device then makes real ones as well."""
+    views: int = 4
+    """Images of a task that a device makes for a one-way network: its prompts and its queries."""
+    prompts: tuple[int, ...] = (1,)
+    """How many of these are prompts, step by step in turn."""
+    scenes: int = 1024
+    """Generated scenes that are made ahead for such tasks, `views` images each, and used again and
+    again under other light, colors and turns."""
     accumulate: int = 1
     """Parts of a device's batch that pass the network one after the other: more, less memory."""
     memory: Literal["fast", "saving"] = "fast"
     """`saving` keeps one tensor a block for the backward pass and computes the rest twice."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "save_every", "accumulate"):
+        for name in ("max_steps", "batch", "save_every", "scenes", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.prompts or not all(0 < count < self.views for count in self.prompts):
+            raise InputError(f"prompts must lie in 1..{self.views - 1} (views - 1)")
         for name in ("seed", "workers"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, is {getattr(self, name)}")

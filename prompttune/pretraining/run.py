@@ -1,5 +1,6 @@
 """One pre-training run: from a recipe to a weights file, resumable at any moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import write_weights
 from prompttune.data.batches import Share, StepSampler, collate
 from prompttune.errors import InputError
@@ -21,7 +23,7 @@ from prompttune.pretraining.module import Generate, InContextColouring
 from prompttune.pretraining.pairs import PairDataset
 from prompttune.pretraining.recipe import PretrainRecipe
 from prompttune.pretraining.resuming import describe_run, resumed_step
-from prompttune.pretraining.sources.pool import read_pool
+from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.training import StepProgress, quiet
 
@@ -140,17 +142,19 @@ def _prepare(
             f"a batch of {recipe.batch} cannot be shared evenly by {trainer.world_size} devices"
         )
     sets = read_pool(data, recipe.sets) if data else ()
-    mix, made = recipe.mix, 0
+    config, mix, made = recipe.backbone, recipe.mix, 0
     if recipe.generate == "device":
-        made = round(recipe.batch * (mix.generated if sets else 1.0))
+        made = round(recipe.batch * (mix.generated if sets and not config.one_way else 1.0))
         mix = replace(mix, generated=0.0)
     share = Share(recipe.batch, made, trainer.global_rank, trainer.world_size)
-    config = recipe.backbone
-    network = SegGPT(config) if resumes else starting_network(config, recipe.init, recipe.seed)
+    network = build(config) if resumes else starting_network(config, recipe.init, recipe.seed)
     network.memory = recipe.memory
+    where = trainer.strategy.root_device
+    if where.type == "cuda" and config.one_way:
+        _compile(network)
     module = InContextColouring(
         network, recipe.optimiser, recipe.max_steps, recipe.accumulate,
-        _generate(recipe, share) if made else None,
+        _generate(recipe, share, sets, trainer) if made else None, recipe.prompts,
     )  # fmt: skip
     samples = PairDataset(sets, config.canvas, config.patch, mix, recipe.seed)
     loader = DataLoader(
@@ -165,10 +169,27 @@ def _prepare(
     return module, loader
 
 
-def _generate(recipe: PretrainRecipe, share: Share) -> Generate:
-    from prompttune.pretraining.on_device import DeviceTasks
+def _compile(network: SegGPT) -> None:
+    """Compile the network part by part: all blocks share what is compiled for one."""
+    import torch._dynamo as dynamo
+
+    dynamo.config.recompile_limit = 64  # a variant for each number of prompts
+    for part in (*network.blocks, network.decoder_pred):
+        part.compile(dynamic=False)
+
+
+def _generate(
+    recipe: PretrainRecipe, share: Share, sets: Sequence[ImageSet], trainer: pl.Trainer
+) -> Generate:
+    from prompttune.pretraining.on_device import ContextTasks, DeviceTasks
 
     config = recipe.backbone
+    if config.one_way:
+        where = trainer.strategy.root_device
+        contexts = ContextTasks(
+            sets, config.canvas, recipe.mix, recipe.seed, recipe.views, recipe.scenes, where
+        )
+        return lambda step, _: contexts.batch(torch.tensor(share.generated(step)))
     tasks = DeviceTasks(config.canvas, config.patch, recipe.mix, recipe.seed)
 
     def generate(step: int, device: torch.device) -> dict[str, torch.Tensor]:

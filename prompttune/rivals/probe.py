@@ -31,7 +31,7 @@ class LinearProbe(nn.Module):
         logits = logits.unflatten(-1, (self._patch, self._patch, self._outputs))
         return logits.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
-    def to(self, *args, **kwargs) -> Self:  # type: ignore[no-untyped-def, override]
+    def to(self, *args, **kwargs) -> Self:  # type: ignore[no-untyped-def]
         """Move the probe and its backbone."""
         self._frozen[0].to(*args, **kwargs)
         return super().to(*args, **kwargs)

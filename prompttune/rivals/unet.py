@@ -17,7 +17,7 @@ def unet(classes: int) -> nn.Module:
         InputError: MONAI is not installed.
     """
     try:
-        from monai.networks.nets import UNet
+        from monai.networks.nets import UNet  # type: ignore[attr-defined]
     except ImportError as error:
         raise InputError(
             "the row unet needs MONAI; pip install 'prompttune[rivals]', or leave it out of --rows"

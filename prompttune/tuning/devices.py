@@ -51,7 +51,7 @@ class _SumOfAll(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _SumOfAll.apply(gradients[0].contiguous())  # type: ignore[no-any-return]
+        return _SumOfAll.apply(gradients[0].contiguous())
 
 
 def sum_of_all(values: Tensor) -> Tensor:
@@ -60,4 +60,4 @@ def sum_of_all(values: Tensor) -> Tensor:
     A loss of such sums is the whole batch's in every process. Its gradient in each is W times that
     process's summand, so the mean over W processes that data parallelism takes is exact.
     """
-    return _SumOfAll.apply(values)  # type: ignore[no-any-return]
+    return _SumOfAll.apply(values)

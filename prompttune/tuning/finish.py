@@ -74,12 +74,37 @@ def finish(
         split="test" if data.test else "val", palette=prompt.palette, rows=scored,
         samples=bench.test, notices=_notices(data), details={"command": command},
     )  # fmt: skip
-    card = _card(prompt, tuned, recipe, segmenter, data, as_scores(comparison))
+    card = _card(prompt, tuned, recipe, segmenter, data, (as_scores(comparison),))
     report = output / "report"
     with staged(report) as stage:
         write_report(stage, comparison)
     key = save_key(prompt, card, zoo, overwrite=overwrite, dtype=KEY_DTYPE)
     return Finished(key, report, comparison)
+
+
+def ready(
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    name: str,
+    images: int = 6,
+    progress: bool = True,
+) -> Prompt | Composition:
+    """Return a learned prompt as a key would keep it, with threshold and card but without scores.
+
+    Args:
+        images: Half as many validation images choose the threshold, as in `finish`.
+        progress: Show how far it is.
+    """
+    prompt = _as_kept(changed(tuned.prompt, name=name))
+    bench = _bench(prompt, recipe, segmenter, data, images)
+    count = len(bench.validation)
+    with Progress("Choosing the threshold", count, "images", shown=progress) as shown:
+        bench.on_image = shown.advance
+        threshold = bench.validate(bench.prompted("tuned", prompt)).threshold
+    prompt = changed(prompt, threshold=threshold)
+    return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
 
 
 def _bench(
@@ -130,7 +155,7 @@ def _card(
     recipe: Recipe,
     segmenter: Segmenter,
     data: TaskData,
-    scores: Scores,
+    scores: tuple[Scores, ...],
 ) -> Card:
     kind = INIT_KINDS[recipe.init]
     shows_real = kind == "example" and not data.generated
@@ -143,6 +168,6 @@ def _card(
         recipe=recipe.to_dict(),
         data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
                   sha256=data.sha256(), generated=data.generated),
-        scores=(scores,),
+        scores=scores,
         tuning=Tuning(precision=tuned.precision, seconds=round(tuned.seconds, 1)),
     )  # fmt: skip

@@ -130,7 +130,8 @@ def start_following(
 
     It is where an example of the prompt shows the first frame, so that it tells where the objects
     are, and the whole frame on the canvas would leave them fewer than `FEWEST_PATCHES` patches a
-    side (geometric mean). Keys, and examples at a scale, are used as they are.
+    side (geometric mean). Keys, and examples at a scale, are used as they are; examples of which
+    one shows the first frame, and whose scale is "auto", are seen whole.
 
     Args:
         prompt: of any kind.
@@ -147,7 +148,8 @@ def start_following(
     """
     masks = [foreground_of(colours, prompt.palette) for colours in prompt.colours]
     first = None
-    if prompt.scale is None and prompt.fingerprint is None:
+    whole = prompt.scale is None or (prompt.scale == "auto" and not prompt.grid)
+    if whole and prompt.fingerprint is None:
         shown = (
             mask for image, mask in zip(prompt.images, masks, strict=True)
             if mask.any() and _shows(image, frame, canvas)
@@ -158,6 +160,8 @@ def start_following(
             f"prompt {prompt.name}: no example shows the first frame, so there is nothing to "
             "follow; give the first frame and its mask as an example, without a scale"
         )
+    if first is not None:
+        prompt = prompt.at_scale(None, prompt.canvas)
     if first is None or not (always or _patches(first, canvas // patch) < FEWEST_PATCHES):
         return prompt, None
     return _cut(prompt, masks, canvas), Follower(first, canvas)

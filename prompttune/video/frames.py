@@ -74,6 +74,9 @@ def _class_maps(
                 prompt, follower = start_following(
                     prompt, to_tensor(pixels), canvas, patch, follow is True
                 )
+            elif prompt.scale == "auto":
+                prompt = prompt.at_scale(None, prompt.canvas)
+            prompt = segmenter.scaled(prompt)
             memory = Memory(prompt, length, canvas)
         elif pixels.shape != size:
             sizes = [f"{width} x {height}" for height, width, _ in (pixels.shape, size)]

@@ -55,12 +55,13 @@ class Memory:
             return
         size = (self._canvas, self._canvas)
         colours = soft_colours(torch.from_numpy(result.scores), self._prompt.palette)
-        if self._prompt.scale is None:
+        scale = self._prompt.known_scale
+        if scale is None:
             self._entries.append((resize(pixels, size), resize_scores(colours, size)))
             return
         both = torch.cat((pixels, colours))
         classes = torch.from_numpy(result.classes)
-        window, _ = crop_most_foreground(both, classes, self._prompt.scale, self._canvas)
+        window, _ = crop_most_foreground(both, classes, scale, self._canvas)
         self._entries.append((window[:3], window[3:]))
 
 

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
-        prog="prompttune.zoo",
+        prog="prompttune zoo",
         description="List, show, verify and remove learned prompts (keys), or lay them out.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,5 +1,6 @@
 """Save and load keys (docs/key-format.md): atomic, deterministic, checked when read."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,32 @@ def save_key(
     return folder
 
 
+def save_learned(prompt: Prompt | Composition, folder: Path, overwrite: bool = False) -> Path:
+    """Write a learned prompt, with the card that it bears, as the key `folder`; return that folder.
+
+    Raises:
+        InputError: as `save_key`, or a prompt that was not learned, or not as one.
+    """
+    parts, card = prompt.parts, prompt.parts[0].card
+    if card is None:
+        raise InputError(
+            f"prompt {prompt.name}: was not learned; a key is what `tune` returns, examples are "
+            "kept as the files that they are"
+        )
+    if any(part.card is not card for part in parts):
+        raise InputError(f"prompts {prompt.name}: are keys of their own; save each by itself")
+    changes: dict[str, Any] = {"name": folder.name}
+    if parts[0].threshold != card.threshold:  # what was scored was decided with another
+        changes |= {"threshold": parts[0].threshold, "scores": ()}
+    named = [replace(part, name=folder.name) for part in parts]
+    kept = named[0] if isinstance(prompt, Prompt) else Composition(named)
+    planes = [plane for part in parts for plane in (*part.images, *part.colours)]
+    exact = all(torch.equal(plane.half().float(), plane) for plane in planes)
+    dtype = torch.float16 if exact else torch.float32  # half the size where nothing is lost
+    card = card.model_copy(update=changes)
+    return save_key(kept, card, folder.parent, overwrite=overwrite, dtype=dtype)
+
+
 def load_key(
     path: str | Path, fingerprint: str | None = None, backbone: str = "the one in use"
 ) -> tuple[Prompt | Composition, Card]:
@@ -134,6 +161,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             threshold=card.threshold,
             fingerprint=card.backbone.fingerprint,
             name=card.name,
+            card=card,
         )
         for (classes, _), (images, colours), shift in zip(
             card.grouped(), halves, shifts, strict=True

@@ -1,6 +1,8 @@
 """Where keys lie, and finding them by name: the user's own first, then the shipped ones."""
 
+import os
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +78,17 @@ def load_prompt(
     from prompttune.zoo.key import load_key
 
     return load_key(find_key(name_or_folder, prompts_zoo))[0]
+
+
+def save_prompt(
+    prompt: "Prompt | Composition", name_or_folder: str | PathLike[str], overwrite: bool = False
+) -> Path:
+    """Keep a learned prompt as a key; arguments, result and errors are those of `Prompt.save`."""
+    from prompttune.zoo.key import save_learned
+
+    text = os.fspath(name_or_folder)
+    folder = save_folder() / text if is_name(text) else Path(text).expanduser().absolute()
+    return save_learned(prompt, folder, overwrite)
 
 
 def list_keys(prompts_zoo: str | Path | None = None) -> list[Entry]:

@@ -1,5 +1,6 @@
-"""Generated training samples, made in batches where the network runs."""
+"""Training samples made in batches where the network runs."""
 
+from prompttune.pretraining.on_device.contexts import ContextTasks
 from prompttune.pretraining.on_device.tasks import DeviceTasks
 
-__all__ = ["DeviceTasks"]
+__all__ = ["ContextTasks", "DeviceTasks"]

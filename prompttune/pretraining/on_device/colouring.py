@@ -21,12 +21,14 @@ _KERNEL = 2
 
 
 def recolour(draws: Draws, images: Tensor) -> Tensor:
-    """Change light and colour: strongly and alike for both images, then weakly for each.
+    """Change light and colour: strongly and alike for all images of a sample, weakly for each.
 
-    `draws`: B samples, on the host; `images`: 2B x 3 x S x S in [0, 1]. Returns images alike.
+    `draws`: B samples, on the host; `images`: V B x 3 x S x S in [0, 1], those of a sample side by
+    side. Returns images alike.
     """
     device, size = images.device, images.shape[-1]
-    each = Draws(torch.stack([draws.fork("image", half).keys for half in range(2)], 1).flatten())
+    views = range(len(images) // len(draws.keys))
+    each = Draws(torch.stack([draws.fork("image", view).keys for view in views], 1).flatten())
     blurred, noisy = (  # on the host, since their number decides sizes
         each.chance(name, share).nonzero().flatten().to(device, non_blocking=True)
         for name, share in (("blur", 0.2), ("noise", 0.3))
@@ -41,17 +43,18 @@ def recolour(draws: Draws, images: Tensor) -> Tensor:
 
 
 def _light(draws: Draws, each: Draws) -> tuple[Tensor, Tensor]:
-    """Draw one affine map of the colours for each image: 2B x 3 x 3 and 2B x 3.
+    """Draw one affine map of the colours for each image: V B x 3 x 3 and V B x 3.
 
     Inversion and mixing of channels belong to the sample, gain and shift to each image.
     """
     unit = torch.eye(3, device=draws.keys.device)
+    views = len(each.keys) // len(draws.keys)
     mixed = unit[draws.permutation("channels", 3)] + 0.2 * draws.normal("mixing", 3, 3)
     mixing = torch.where(draws.chance("mix", 0.4)[:, None, None], mixed, unit)
     mixing = torch.where(draws.chance("grey", 0.15)[:, None, None], 1 / 3, mixing)
-    invert = draws.chance("invert", 0.2).repeat_interleave(2)[:, None]
+    invert = draws.chance("invert", 0.2).repeat_interleave(views)[:, None]
     gain = (1 + 0.12 * each.normal("gains", 3)) * (1 + 0.1 * each.normal("gain", 1))
-    matrix = mixing.repeat_interleave(2, 0) * gain[..., None]
+    matrix = mixing.repeat_interleave(views, 0) * gain[..., None]
     shift = 0.05 * each.normal("shift", 3) + torch.where(invert, matrix.sum(2), 0.0)
     return torch.where(invert[..., None], -matrix, matrix), shift
 

@@ -45,9 +45,11 @@ class Plan:
     """B x LAYERS int64: PLAIN, CONTOUR, HOLED or HATCHED."""
     part: Tensor
     """B x LAYERS int64: WHOLE, CORE, PIECE or RIM."""
+    views: int = 2
+    """V, images of a sample; those of sample b are V b ... V b + V - 1, a prompt first."""
 
     @classmethod
-    def draw(cls, draws: Draws, mix: Mix) -> "Plan":
+    def draw(cls, draws: Draws, mix: Mix, views: int = 2) -> "Plan":
         """Plan the samples of `draws` (host keys)."""
         hard, instance = draws.chance("hard", mix.hard), draws.chance("instance", mix.instances)
         kinds = torch.where(instance, 1, draws.choice("kinds", (1, 1, 1, 2, 3)).long())
@@ -66,7 +68,7 @@ class Plan:
         family = torch.where(slot < layers[:, None], family, -1)
         order = layers.argsort(descending=True, stable=True)
         rows = (layers, hard, instance, label, family, change, part)
-        return cls(draws.rows(order), order, *(one[order] for one in rows))
+        return cls(draws.rows(order), order, *(one[order] for one in rows), views=views)
 
 
 def _draw_parts(draws: Draws, family: Tensor, instance: Tensor) -> Tensor:
@@ -91,24 +93,24 @@ def _draw_changes(draws: Draws, family: Tensor, part: Tensor, instance: Tensor) 
 
 @dataclass(frozen=True)
 class Layers:
-    """Fields of the layers of 2B images; image 2b is a prompt, 2b + 1 its query."""
+    """Fields of the layers of V B images, see `Plan.views`."""
 
     items: Items
-    """LAYERS x 2B items, slot after slot."""
+    """LAYERS x V B items, slot after slot."""
     level: Tensor
-    """LAYERS x 2B x S x S float32, positive inside."""
+    """LAYERS x V B x S x S float32, positive inside."""
     which: Tensor
-    """LAYERS x 2B x S x S uint8: which of a closed family's shapes is nearest, from 1."""
+    """LAYERS x V B x S x S uint8: which of a closed family's shapes is nearest, from 1."""
 
 
 def draw_layers(plan: Plan, device: torch.device, size: int, pixels: int) -> Layers:
     """Draw the fields of all layers, those of one family together, at most `pixels` at a time."""
-    images = 2 * len(plan.layers)
+    images = plan.views * len(plan.layers)
     items = all_items(plan, device, size)
     level = torch.full((LAYERS * images, size, size), -1.0, device=device)
     which = torch.zeros(level.shape, dtype=torch.uint8, device=device)
     at_once = max(2, pixels // size**2)
-    for family, rows in _grouped(plan.family, device):
+    for family, rows in _grouped(plan.family, device, plan.views):
         for some in rows.split(at_once):
             chosen = items.rows(some)
             if family < len(CLOSED):
@@ -117,7 +119,9 @@ def draw_layers(plan: Plan, device: torch.device, size: int, pixels: int) -> Lay
                 which[some] = (stamps.index + 1).to(torch.uint8)
             else:
                 level[some] = SPREAD[family - len(CLOSED)](chosen)
-    for change, rows in _grouped(torch.where(plan.change == PLAIN, -1, plan.change), device):
+    for change, rows in _grouped(
+        torch.where(plan.change == PLAIN, -1, plan.change), device, plan.views
+    ):
         for some in rows.split(at_once):
             level[some] = _CHANGES[change](items.rows(some), level[some])
     _cut_parts(plan, items, level, at_once)
@@ -128,9 +132,9 @@ def draw_layers(plan: Plan, device: torch.device, size: int, pixels: int) -> Lay
 def all_items(plan: Plan, device: torch.device, size: int) -> Items:
     """Return the items of all layers of all images, slot after slot."""
     keys = plan.draws.keys
-    half = torch.arange(2).repeat(len(keys))
-    sample = Draws(keys.repeat_interleave(2))
-    own = torch.where(plan.instance.repeat_interleave(2), 0, half)
+    half = torch.arange(plan.views).repeat(len(keys))
+    sample = Draws(keys.repeat_interleave(plan.views))
+    own = torch.where(plan.instance.repeat_interleave(plan.views), 0, half)
     slot = torch.arange(LAYERS).repeat_interleave(len(half))
     task, scene, view = (
         draws.keys.repeat(LAYERS)
@@ -143,9 +147,9 @@ def all_items(plan: Plan, device: torch.device, size: int) -> Items:
     return Items(Draws(task), Draws(scene), Draws(view), size)
 
 
-def _grouped(kind: Tensor, device: torch.device) -> list[tuple[int, Tensor]]:
+def _grouped(kind: Tensor, device: torch.device, views: int) -> list[tuple[int, Tensor]]:
     """Group the items of a plan's B x LAYERS kinds: the kind and its rows; -1 is left out."""
-    flat = kind.repeat_interleave(2, 0).t().flatten()
+    flat = kind.repeat_interleave(views, 0).t().flatten()
     rows = flat.argsort(stable=True)
     counts = torch.bincount(flat + 1, minlength=1).tolist()
     groups = rows.to(device, non_blocking=True).split(counts)
@@ -154,9 +158,9 @@ def _grouped(kind: Tensor, device: torch.device) -> list[tuple[int, Tensor]]:
 
 def _cut_parts(plan: Plan, items: Items, level: Tensor, at_once: int) -> None:
     """Keep of each part what lies in the layer below: its core, its rim or a piece of it."""
-    images = 2 * len(plan.layers)
+    images = plan.views * len(plan.layers)
     there = torch.arange(LAYERS) < plan.layers[:, None]
-    for kind, rows in _grouped(torch.where(there, plan.part, WHOLE) - 1, level.device):
+    for kind, rows in _grouped(torch.where(there, plan.part, WHOLE) - 1, level.device, plan.views):
         for some in rows.split(at_once):
             below = level[some - images]
             depth = items.rows(some).width("depth", 0.01, 0.045)

@@ -83,17 +83,17 @@ def pattern(items: Items) -> Tensor:
 def paint(plan: Plan, layers: Layers, pixels: int) -> tuple[Tensor, Tensor]:
     """Paint the layers above each other.
 
-    Returns images, 2B x 3 x S x S float32 in [0, 1], and labels, 2B x S x S uint8: 0, a kind's
+    Returns images, V B x 3 x S x S float32 in [0, 1], and labels, V B x S x S uint8: 0, a kind's
     number, or in instance samples a shape's; at most `pixels` at a time.
     """
     device, size = layers.level.device, layers.items.size
     images = layers.level.shape[1]
-    hard = plan.hard.to(device, non_blocking=True).repeat_interleave(2)
-    instance = plan.instance.to(device, non_blocking=True).repeat_interleave(2)
-    label = plan.label.to(device, torch.uint8, non_blocking=True).repeat_interleave(2, 0)
+    hard = plan.hard.to(device, non_blocking=True).repeat_interleave(plan.views)
+    instance = plan.instance.to(device, non_blocking=True).repeat_interleave(plan.views)
+    label = plan.label.to(device, torch.uint8, non_blocking=True).repeat_interleave(plan.views, 0)
     painted = torch.empty(images, 3, size, size, device=device)
     labels = torch.zeros(images, size, size, dtype=torch.uint8, device=device)
-    depth = plan.layers.repeat_interleave(2)
+    depth = plan.layers.repeat_interleave(plan.views)
     whole = Items(*_first(layers.items, slice(images)), size)
     looks = _looks(whole.task, hard)
     at_once = max(2, pixels // size**2)

@@ -70,6 +70,12 @@ class ImageSet:
     contexts: tuple[tuple[int, tuple[int, ...]], ...] = field(repr=False)
     """Pairs of a class value and the indices of the images that show it."""
 
+    @property
+    def weight(self) -> float:
+        """Its share of the samples, relative to other sets."""
+        given = self.config.weight
+        return len(self.images) ** 0.5 if given is None else given
+
     @cached_property
     def with_instances(self) -> tuple[int, ...]:
         """Indices of the images with at least two labelled objects."""

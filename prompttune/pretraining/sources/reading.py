@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from prompttune.errors import InputError
-from prompttune.pretraining.sources.coco import IGNORE, Annotations
+from prompttune.pretraining.sources.coco import IGNORE as IGNORE
+from prompttune.pretraining.sources.coco import Annotations
 from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
 from prompttune.pretraining.sources.png import decode_indices
 
@@ -20,8 +21,9 @@ class SetConfig:
 
     name: str
     """The folder's name under the pool."""
-    weight: float = 1.0
-    """Share of the samples that come from it, relative to the other sets."""
+    weight: float | None = None
+    """Share of the samples that come from it, relative to the other sets; None: the square root of
+    the number of its images, so that large sets lead without ruling."""
     background: int | None = 0
     """The mask value that is no class; None if every value is one."""
     ignore: tuple[int, ...] = ()
@@ -95,7 +97,7 @@ def reading_values(config: SetConfig) -> dict[str, object]:
     """Return those values of a configuration that decide how masks are read, as JSON has them."""
     names = ("background", "ignore", "binary", "annotations", "images", "masks")
     values = asdict(config)
-    return json.loads(json.dumps({name: values[name] for name in names}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({name: values[name] for name in names}))
 
 
 def _as_packed(files: PackedFiles, config: SetConfig) -> SetConfig:

@@ -1,0 +1,6 @@
+"""`python -m prompttune` is the console command `prompttune`."""
+
+from prompttune.cli import main
+
+if __name__ == "__main__":
+    main()
