@@ -14,6 +14,7 @@ from prompttune.data.decoding import page_count
 from prompttune.data.reading import ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.errors import InputError
 from prompttune.examples import load_image
+from prompttune.inputs import read_given
 from prompttune.progress import Progress
 from prompttune.prompt import Prompt
 from prompttune.results import Asked, ResultWriter, Slice
@@ -83,7 +84,7 @@ def segment_files(
 
 
 def _read(each: Slice, options: ImageOptions) -> Picture:
-    picture = read_picture(each.path, options, each.page)
+    picture = read_given(each.path, lambda path: read_picture(path, options, each.page), "image")
     tell_stretch(each.path, picture, options)
     return picture
 
