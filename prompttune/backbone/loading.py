@@ -29,8 +29,9 @@ def load(
     The weights are memory-mapped and go straight to `device` and `dtype`, tensor by tensor.
 
     Args:
-        name_or_path: "seggpt-small" or "seggpt-tiny" (shipped), "seggpt-vit-large" (from the Hub's cache, else
-            fetched), our `.safetensors`, an official `.pth`, or a folder as the Hub has it.
+        name_or_path: "seggpt-small" or "seggpt-tiny" (shipped), "seggpt-vit-large" (from the Hub's
+            cache, else fetched), our `.safetensors`, an official `.pth`, or a folder as the Hub
+            has it.
         device: Where the network goes.
         dtype: Of its parameters.
 
