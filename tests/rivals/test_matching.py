@@ -26,7 +26,8 @@ def test_each_patch_takes_the_colors_of_those_like_it() -> None:
     with torch.no_grad():
         theirs = network.encode_images(images).match
         mine = network.encode_images(query).match
-    assert theirs is not None and mine is not None
+    assert theirs is not None
+    assert mine is not None
     keys = torch.cat([theirs[0], theirs[1]], 1)  # depths x 32 x dim
     patches = torch.cat([each.unfold(1, 4, 4).unfold(2, 4, 4).mean((3, 4)).flatten(1).T
                          for each in colors])  # fmt: skip
