@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PROG = "prompttune.evaluate"
 ROWS = ("one-shot", "feature", "all-foreground", "nearest-colour", "copied")
+"""By default."""
+ALL_ROWS = (*ROWS, "matching")
 SCORING = (
     "Dice, or J for videos: the mean over images, then over classes; ± is the standard deviation "
     "over {choices} choices of examples, drawn from the training images. `feature` is the feature "
@@ -47,7 +49,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"name or weights file, or several (default: {DEFAULT_BACKBONE})",
     )
     add("--sets", nargs="+", metavar="SET", help="folders to score (default: all that are there)")
-    add("--rows", nargs="+", metavar="ROW", help=f"of: {', '.join(ROWS)} (default: all)")
+    add(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help=f"of: {', '.join(ALL_ROWS)} (default: all but the last)",
+    )
     add("--choices", type=_positive, default=10, metavar="N", help="of examples (default: 10)")
     add("--ensemble", type=_positive, default=8, metavar="N", help="its examples (default: 8)")
     add("--limit", type=_positive, metavar="N", help="score at most N images a class or video")
@@ -76,8 +83,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _check(args: argparse.Namespace) -> None:
     for row in args.rows or ():
-        if row not in ROWS:
-            raise InputError(f"unknown row '{row}'.{suggest(row, ROWS)}")
+        if row not in ALL_ROWS:
+            raise InputError(f"unknown row '{row}'.{suggest(row, ALL_ROWS)}")
     if args.picture is None and (args.data is None or args.output is None):
         raise InputError("--data and --output are needed (see --help)")
     if args.picture is not None and len(args.backbone) > 1:

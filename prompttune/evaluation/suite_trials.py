@@ -27,6 +27,7 @@ from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite import Part, Problem, read_problems
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
+from prompttune.rivals.matching import feature_matching
 from prompttune.segmenter import Result, Segmenter
 from prompttune.tiling import resize_nearest, scaled_size, windows
 
@@ -45,9 +46,11 @@ def copied(bench: Bench) -> list[Candidate]:
 SUITE_ROWS: dict[str, Row] = {
     **{name: ROWS[name] for name in ("one-shot", "feature", "all-foreground", "nearest-colour")},
     "copied": Row(copied),
+    "matching": ROWS["one-shot"],  # of the backbone's image features alone, see `_segmenter`
 }
-_STILLS, _VIDEO = tuple(SUITE_ROWS)[:-1], ("one-shot", *tuple(SUITE_ROWS)[2:])
-_COSTS = {"one-shot": 1.0, "feature": 6.0}
+_STILLS = tuple(row for row in SUITE_ROWS if row != "copied")
+_VIDEO = tuple(row for row in SUITE_ROWS if row != "feature")
+_COSTS = {"one-shot": 1.0, "feature": 6.0, "matching": 0.8}
 """Of a window; the other rows take about as long as a tenth of one."""
 
 
@@ -170,7 +173,9 @@ def run_trial(trial: Trial) -> dict[str, Any]:
         (of an image, scoring included).
     """
     setting = trial.setting
-    segmenter = _segmenter(setting.backbone, setting.device, setting.precision)
+    segmenter = _segmenter(
+        setting.backbone, setting.device, setting.precision, trial.row == "matching"
+    )
     if segmenter.network.fingerprint != setting.fingerprint:
         raise InputError(f"{setting.backbone}: the file has changed since the run began")
     started = time.perf_counter()
@@ -240,8 +245,11 @@ def make_bench(problem: Problem, segmenter: Segmenter, seed: int, setting: Setti
 
 
 @lru_cache(maxsize=4)
-def _segmenter(backbone: str, device: str, precision: str) -> Segmenter:
-    return Segmenter(backbone, device=device, precision=precision)
+def _segmenter(backbone: str, device: str, precision: str, matching: bool) -> Segmenter:
+    segmenter = Segmenter(backbone, device=device, precision=precision)
+    if matching:
+        return Segmenter(feature_matching(segmenter.network), precision=precision)
+    return segmenter
 
 
 @lru_cache(maxsize=1)

@@ -181,15 +181,17 @@ def _compile(network: SegGPT) -> None:
 def _generate(
     recipe: PretrainRecipe, share: Share, sets: Sequence[ImageSet], trainer: pl.Trainer
 ) -> Generate:
-    from prompttune.pretraining.on_device import ContextTasks, DeviceTasks
-
     config = recipe.backbone
     if config.one_way:
+        from prompttune.pretraining.on_device import ContextTasks
+
         where = trainer.strategy.root_device
         contexts = ContextTasks(
             sets, config.canvas, recipe.mix, recipe.seed, recipe.views, recipe.scenes, where
         )
         return lambda step, _: contexts.batch(torch.tensor(share.generated(step)))
+    from prompttune.pretraining.on_device import DeviceTasks
+
     tasks = DeviceTasks(config.canvas, config.patch, recipe.mix, recipe.seed)
 
     def generate(step: int, device: torch.device) -> dict[str, torch.Tensor]:

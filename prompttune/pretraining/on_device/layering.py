@@ -67,8 +67,10 @@ class Plan:
         family = torch.where((part == CORE) | (part == RIM), -1, family)
         family = torch.where(slot < layers[:, None], family, -1)
         order = layers.argsort(descending=True, stable=True)
-        rows = (layers, hard, instance, label, family, change, part)
-        return cls(draws.rows(order), order, *(one[order] for one in rows), views=views)
+        return cls(
+            draws.rows(order), order, layers[order], hard[order], instance[order], label[order],
+            family[order], change[order], part[order], views,
+        )  # fmt: skip
 
 
 def _draw_parts(draws: Draws, family: Tensor, instance: Tensor) -> Tensor:
