@@ -429,7 +429,8 @@ def test_nothing_but_bad_files_is_an_error(
 def test_an_image_that_is_a_url_is_told_so(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = fails(arguments(folder, backbone, images="https://example.org/eye.png"), capsys, code=2)
+    line = ["https://example.org/eye.png", *arguments(folder, backbone)[1:]]
+    said = fails(line, capsys, code=2)
     assert "is a URL; download the file first" in said
 
 
