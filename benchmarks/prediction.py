@@ -30,6 +30,7 @@ from prompttune.drawing import index_image
 from prompttune.folder import segment_files
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt, load_image
+from prompttune.results import Asked
 from prompttune.segmenter import Segmenter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
@@ -142,7 +143,8 @@ def _forward(segmenter: Segmenter, prompt: Prompt, windows: list[Tensor]) -> lis
 def _with_files(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) -> list[np.ndarray]:
     output = paths[0].parent / "ours"
     output.mkdir(exist_ok=True)
-    bad = segment_files(segmenter, prompt, {path: output / path.name for path in paths})
+    masks = {path: output / path.name for path in paths}
+    bad = segment_files(segmenter, prompt, masks, Asked(), output)
     assert not bad
     return []
 

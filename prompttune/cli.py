@@ -15,6 +15,7 @@ PROG = "prompttune"
 COMMANDS = {
     "tune": ("prompttune.fit", "learn a prompt for one task and keep it as a key"),
     "predict": ("prompttune.predict", "segment images or a video with keys, examples or both"),
+    "inspect": ("prompttune.inspect", "say what a folder of images and masks holds"),
     "compare": ("prompttune.compare", "score a key beside examples and trained networks"),
     "evaluate": ("prompttune.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.pretrain", "train a backbone"),

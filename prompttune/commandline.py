@@ -1,14 +1,16 @@
 """What all commands share: one-line errors, exit codes, and how a command is quoted."""
 
 import argparse
+import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prompttune.errors import InputError
+from prompttune.errors import LOG, InputError, forget_warnings
 
 COMPLETING = "_ARGCOMPLETE"
 """The environment variable by which a shell asks for completions (argcomplete's protocol)."""
@@ -47,7 +49,8 @@ def _complete(parser: argparse.ArgumentParser) -> None:
 def run(main: Callable[[], int | None], prog: str) -> None:
     """Run a command: bad input and a full or read-only disk end in one line and exit code 2."""
     try:
-        code = main()
+        with _warnings_shown(prog):
+            code = main()
     except InputError as error:
         code = _fail(prog, str(error))
     except OSError as error:
@@ -56,6 +59,24 @@ def run(main: Callable[[], int | None], prog: str) -> None:
     except KeyboardInterrupt:
         code = _fail(prog, "interrupted", 130)
     sys.exit(code or 0)
+
+
+def say(prog: str, text: str) -> None:
+    """Tell in one line on stderr what a command understood."""
+    print(f"{prog}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _warnings_shown(prog: str) -> Iterator[None]:
+    """Print warnings on stderr, one line each, with the command's name."""
+    forget_warnings()
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(logging.Formatter(f"{prog}: warning: %(message)s"))
+    LOG.addHandler(shown)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(shown)
 
 
 def _fail(prog: str, text: str, code: int = 2) -> int:

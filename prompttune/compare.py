@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prompttune.commandline import Parser, quote_command, run
 from prompttune.errors import InputError, suggest
@@ -54,6 +54,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--prompt", help="the key: its name in the zoo, or its folder (default: tune one now)")
     add("--output", required=True, type=Path, help="folder for comparison.json and index.html")
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--images_dir", type=Path, help="where its images lie, if not in images/")
+    add("--masks_dir", type=Path, help="where its masks lie, if not in masks/")
     add("--split", choices=("test", "val"), default="test", help="images to score (default: test)")
     add("--images", type=_positive, metavar="N", help="learn from N training images (default: all)")
     add(
@@ -159,7 +161,6 @@ def _contender(
     args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
 ) -> _Contender:
     """Load the key, or tune one now where a row needs it."""
-    from prompttune.data.task import task_data
     from prompttune.recipes import load_recipe
     from prompttune.tuning.groups import changed
     from prompttune.tuning.run import tune
@@ -179,16 +180,27 @@ def _contender(
             load_key(path, network.fingerprint, network.name)
         if args.scale is not None:
             key = changed(key, scale=args.scale)
-        data = task_data(recipe, args.data, args.images)
+        data = _data(args, recipe)
         return _Contender(recipe, data, key, None, card, path)
     recipe = load_recipe(args.task)
-    data = task_data(recipe, args.data, args.images)
+    data = _data(args, recipe)
+    recipe = data.recipe or recipe
     if not KEY_ROWS & set(rows):
         canvas = max(recipe.min_canvas, network.config.canvas)
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return _Contender(recipe, data, changed(start, name="none"))
     tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
     return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
+
+
+def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
+    """Find the images, and say what was understood of them."""
+    from prompttune.data.task import task_data
+    from prompttune.fit import tell_survey
+
+    data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
+    tell_survey(PROG, data)
+    return data
 
 
 def _machine(segmenter: "Segmenter") -> "Machine":
@@ -245,11 +257,17 @@ def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def _recipe(task: str, card: "Card") -> "Recipe":
     """Return the task's recipe with the key's own split: no image that tuned it may be scored."""
-    from prompttune.recipes import load_recipe
+    from prompttune.recipes import READING, Recipe, load_recipe
 
-    split = {"seed", "val_fraction"} & card.recipe.keys()
-    recipe = load_recipe(task, {name: card.recipe[name] for name in split})
+    kept = {"seed", "val_fraction", *READING} & card.recipe.keys()
+    given: dict[str, Any] = {name: card.recipe[name] for name in kept}
     theirs = tuple(entry.name for entry in card.classes)
+    if task == card.task and load_recipe(task).classes == Recipe.classes:  # a task of any classes
+        given["classes"] = theirs
+        values: Any = card.recipe.get("mask_values")
+        if values:
+            given["mask_values"] = {int(value): index for value, index in values.items()}
+    recipe = load_recipe(task, given)
     if theirs != recipe.classes:
         raise InputError(
             f"key {card.name}: its classes ({', '.join(theirs)}) are not those of task {task} "

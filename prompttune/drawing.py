@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from prompttune.outputs import whole_file
-from prompttune.palette import Palette
+from prompttune.palette import Colour, Palette
 
 OPACITY = 0.45
 WHITE_SHOWN_AS = (0, 229, 255)
@@ -20,12 +20,15 @@ def index_image(class_map: np.ndarray, palette: Palette) -> Image.Image:
     return image
 
 
+def shown_colours(palette: Palette) -> tuple[Colour, ...]:
+    """Return the classes' colours in overlays."""
+    white_alone = palette.colours == ((255, 255, 255),)
+    return (WHITE_SHOWN_AS,) if white_alone else palette.colours
+
+
 def overlay(image: np.ndarray, class_map: np.ndarray, palette: Palette) -> Image.Image:
     """Lay the classes' colours over an image: half transparent, full along thin outlines."""
-    shown = palette.colours
-    if shown == ((255, 255, 255),):
-        shown = (WHITE_SHOWN_AS,)
-    table = np.array([(0, 0, 0), *shown], np.float32)
+    table = np.array([(0, 0, 0), *shown_colours(palette)], np.float32)
     foreground = class_map > 0
     colours = table[class_map[foreground]]
     opacity = np.where(_outlines(class_map)[foreground], np.float32(1), np.float32(OPACITY))

@@ -1,11 +1,34 @@
-"""The one exception for bad input."""
+"""The one exception for bad input, and warnings of what was read otherwise than one may think."""
 
 import difflib
+import logging
+import threading
 from collections.abc import Iterable
+
+LOG = logging.getLogger("prompttune")
+"""Gets the warnings; commands print them, one line each, on stderr."""
+
+_told: set[str] = set()
+_telling = threading.Lock()
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used: one line that says what, where and the remedy."""
+
+
+def warn(text: str, once: str | None = None) -> None:
+    """Log a warning of one line; of those with one name `once` the first alone is told."""
+    with _telling:
+        if once is not None and once in _told:
+            return
+        _told.add(once or text)
+    LOG.warning("%s", text)
+
+
+def forget_warnings() -> None:
+    """Begin a run: what was told in an earlier one is told again."""
+    with _telling:
+        _told.clear()
 
 
 def suggest(name: str, options: Iterable[str]) -> str:

@@ -1,8 +1,10 @@
 """Examples: images and masks of any accepted kind, read, checked and cut to the canvas."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,13 +12,45 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from prompttune.errors import InputError
+from prompttune.errors import InputError, warn
 from prompttune.inputs import ImageLike as ImageLike
 from prompttune.inputs import MaskLike as MaskLike
 from prompttune.inputs import as_array, read_given, to_integers
 from prompttune.palette import IGNORE, MOST_CLASSES, Palette
 from prompttune.pixels import to_tensor
 from prompttune.tiling import pad_reflect, resize, resize_nearest, scaled_size
+
+if TYPE_CHECKING:
+    from prompttune.data.masks import MaskOptions, Stored
+    from prompttune.data.reading import ImageOptions, Picture
+
+
+@dataclass(frozen=True)
+class ImageFile(PathLike[str]):
+    """An image file that is read in another way than by itself."""
+
+    path: Path
+    options: "ImageOptions"
+    page: int = 0
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
+
+@dataclass(frozen=True)
+class MaskFile(PathLike[str]):
+    """A mask file whose values are understood in another way than by themselves."""
+
+    path: Path
+    options: "MaskOptions"
+    page: int = 0
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
 
 
 def crop_most_foreground(
@@ -52,21 +86,24 @@ def crop_most_foreground(
     return image[:, *window].clone(), class_map[..., *window].clone()
 
 
-def load_image(image: ImageLike, called: str = "image") -> np.ndarray:
+def load_image(
+    image: ImageLike, called: str = "image", options: "ImageOptions | None" = None
+) -> np.ndarray:
     """Return any accepted image as `H x W x 3 uint8`.
 
     Args:
         image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
             files are.
         called: names an image that has no path in messages.
+        options: bands and stretch of files.
 
     Raises:
         InputError: it cannot be read, or is none of these.
     """
-    from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
+    from prompttune.data.reading import AS_STORED, rgb_from_array, rgb_from_pil
 
     if isinstance(image, str | PathLike | bytes):
-        pixels = read_given(image, read_image, called)
+        pixels = _read_image(image, called, options or AS_STORED)
     elif isinstance(image, Image.Image):
         pixels = rgb_from_pil(image, called)
     else:
@@ -76,6 +113,24 @@ def load_image(image: ImageLike, called: str = "image") -> np.ndarray:
             raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
         pixels = rgb_from_array(to_integers(array, called), called)
     return np.require(pixels, requirements="W")  # torch takes no read-only array
+
+
+def _read_image(
+    image: str | PathLike[str] | bytes, called: str, options: "ImageOptions"
+) -> np.ndarray:
+    """Read an image file, given by its path or as its bytes; an `ImageFile` has its own options."""
+    from prompttune.data.reading import read_picture, tell_stretch
+
+    page = 0
+    if isinstance(image, ImageFile):
+        options, page = image.options, image.page
+
+    def read(path: Path) -> "Picture":
+        return read_picture(path, options, page)
+
+    picture = read_given(image, read, called)
+    tell_stretch(called if isinstance(image, bytes) else str(image), picture, options)
+    return picture.pixels
 
 
 def load_examples(
@@ -95,7 +150,7 @@ def load_examples(
             classes do not name, masks that are all background.
     """
     _check_pairs(examples)
-    names, class_maps = _class_maps([mask for _, mask in examples], classes)
+    names, class_maps, _ = read_class_maps([mask for _, mask in examples], classes)
     return names, _paired(examples, class_maps)
 
 
@@ -107,7 +162,7 @@ def load_pairs(
     A map may be all background.
     """
     _check_pairs(examples)
-    names, class_maps = _class_maps([mask for _, mask in examples], classes)
+    names, class_maps, _ = read_class_maps([mask for _, mask in examples], classes)
     return names, _with_images(examples, class_maps)
 
 
@@ -167,34 +222,78 @@ def _with_images(
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
-    from prompttune.data.reading import class_map_from_pil, class_map_from_values, read_mask
+    from prompttune.data.masks import AUTO, class_map_of
+
+    asked = mask.options if isinstance(mask, MaskFile) else AUTO
+    stored, options = _stored(mask, classes, called, asked)
+    name = mask if isinstance(mask, str | PathLike) else called
+    return class_map_of(stored, classes, options, str(name))
+
+
+def _stored(
+    mask: MaskLike, classes: int, called: str, options: "MaskOptions"
+) -> tuple["Stored", "MaskOptions"]:
+    """Return what any accepted mask holds, and how it is to be understood."""
+    from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
     if isinstance(mask, str | PathLike | bytes):
-        return read_given(mask, lambda path: read_mask(path, classes), called)
+        page = mask.page if isinstance(mask, MaskFile) else 0
+        return read_given(mask, lambda path: read_stored(path, options, page), called), options
     if isinstance(mask, Image.Image):
-        return class_map_from_pil(mask, classes, name=called)
+        return stored_of_pil(mask, options, called), options
     indices = as_array(mask, called, "H x W class indices")
-    indices = indices.astype(np.uint8) if indices.dtype == bool else indices
     # In a file 0, 1, 255 may be an anti-aliased mask as well; an array holds class indices.
-    values = {0: 0, 1: 1, IGNORE: IGNORE} if classes == 1 and (indices == 1).any() else None
-    return class_map_from_values(indices, classes, values, called)
+    if classes == 1 and options.kind == "auto" and (indices == 1).any() and indices.max() > 1:
+        options = MaskOptions(values={0: 0, 1: 1, IGNORE: IGNORE})
+    return stored_of_array(indices, options, called), options
 
 
-def _class_maps(
-    masks: Sequence[MaskLike], classes: Sequence[str] | None
-) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Load the masks and say which classes they hold, guessing them where they are not named."""
+def read_class_maps(
+    masks: Sequence[MaskLike],
+    classes: Sequence[str] | None,
+    options: "MaskOptions | None" = None,
+) -> tuple[tuple[str, ...], list[np.ndarray], str]:
+    """Read the masks of examples, all with one meaning, which is guessed where it is not given.
+
+    Args:
+        masks: of any kind that `MaskLike` names.
+        classes: names of the foreground classes; None: guessed, see `Prompt.from_examples`.
+        options: which kind of masks they are.
+
+    Returns:
+        The names of the classes, a map `H x W uint8` for each mask, and in words how they were
+        read.
+
+    Raises:
+        InputError: a mask that cannot be read, or whose values the classes do not name.
+    """
+    from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
+    from prompttune.data.masks import AUTO, class_map_of
+
     names = None if classes is None else Palette.of(classes).classes
     count = MOST_CLASSES if names is None else len(names)
-    loaded = [_load_mask(mask, count, f"example {n}, mask") for n, mask in enumerate(masks, 1)]
-    if names is not None:
-        return names, loaded
-    found = {int(value) for class_map in loaded for value in np.unique(class_map)} - {0}
-    if len(found) <= 1:
-        return ("foreground",), [(class_map > 0).astype(np.uint8) for class_map in loaded]
-    if IGNORE in found and max(found - {IGNORE}) > 127:  # grey levels: anti-aliased, or a JPEG
-        return ("foreground",), [(class_map > 127).astype(np.uint8) for class_map in loaded]
-    return tuple(str(index) for index in range(1, max(found - {IGNORE}) + 1)), loaded
+    called = [
+        str(mask) if isinstance(mask, str | PathLike) else f"example {n}, mask"
+        for n, mask in enumerate(masks, 1)
+    ]
+    first = masks[0]
+    asked = options or (first.options if isinstance(first, MaskFile) else AUTO)
+    each = [_stored(m, count, c, asked) for m, c in zip(masks, called, strict=True)]
+    facts = [look_at(stored, c) for (stored, _), c in zip(each, called, strict=True)]
+    for one in facts:
+        if one.doubt is not None:
+            warn(f"{one.name}: {one.doubt}")
+    if names is None:
+        files = all(isinstance(mask, str | PathLike | bytes) for mask in masks)
+        names, meaning = guess_classes(facts, asked, files)
+        names = Palette.of(names).classes
+    else:
+        meaning = settle(facts, count, asked)
+    maps = [
+        class_map_of(stored, len(names), meaning if own is asked else own, c)
+        for (stored, own), c in zip(each, called, strict=True)
+    ]
+    return names, maps, describe_masks(facts, names, meaning)
 
 
 def _foreground(class_map: Tensor) -> Tensor:

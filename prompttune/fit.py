@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.commandline import OneLineErrors, quote_command, run
-from prompttune.errors import InputError
-from prompttune.recipes import Recipe, recipe_values, task_names
+from prompttune.classes import BACKGROUND, class_names
+from prompttune.commandline import OneLineErrors, quote_command, run, say
+from prompttune.errors import InputError, warn
+from prompttune.recipes import FOUND, Recipe, recipe_values, task_names
 from prompttune.shipped import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from prompttune.tuning.finish import Finished
 
 PROG = "prompttune.fit"
+TOO_GOOD = 0.99
+"""A Dice that is seldom had but with masks that were read wrongly."""
 
 
 def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
@@ -28,6 +31,8 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     parser = _Parser(prog="prompttune tune", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--images_dir", type=Path, help="where its images lie, if not in images/")
+    add("--masks_dir", type=Path, help="where its masks lie, if not in masks/")
     add("--images", type=int, help="learn from so many of the training images (default: all)")
     add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file")
     add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
@@ -43,15 +48,28 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--resume", action="store_true", help="go on with the run in --output")
     add("--overwrite", action="store_true", help="start anew where this run or key exists")
     add("--classes", type=str, help="foreground classes, comma-separated, instead of the recipe's")
-    parser.add_class_arguments(Recipe, skip={"classes"})
+    parser.add_class_arguments(Recipe, skip={"classes", *FOUND})
     values = recipe_values(task) if (task := _task_of(argv)) else {}
     classes = values.pop("classes", Recipe.classes)
     parser.set_defaults(values)
     args = parser.parse_args(list(argv))
-    args.classes = tuple(args.classes.split(",")) if args.classes else classes
+    args.classes = _classes(args.classes, args.colors) or classes
     if args.score_images < 1:
         raise InputError(f"--score_images must be at least 1, not {args.score_images}")
-    return args, Recipe(**{field.name: args[field.name] for field in fields(Recipe)})
+    given = {one.name: args[one.name] for one in fields(Recipe) if one.name not in FOUND}
+    return args, Recipe(**given)
+
+
+def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
+    """Return the classes that a command line names, with --classes or with --colors alone."""
+    if text:
+        return class_names(text.split(","))
+    if colors is None:
+        return ()
+    from prompttune.data.masks import color_pairs
+
+    names = dict.fromkeys(name for name, _ in color_pairs(colors))
+    return tuple(name for name in names if name.lower() not in (*BACKGROUND, "ignore", "void"))
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -91,7 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     take_own_device()
     segmenter = Segmenter(args.backbone, device=args.device)
     check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops)
-    data = task_data(recipe, args.data, args.images)
+    data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
+    recipe = data.recipe or recipe
     if local_rank() == 0:
         _announce(recipe, data)
         if args.overwrite and not args.resume:
@@ -113,12 +132,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:
     """Say what the user must know of the key before the time is spent."""
+    tell_survey(PROG, data)
     if data.generated:
         text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
         print(text, flush=True)
     if recipe.init in ("example", "best-example", "mean") and not data.generated:
         text = f"init '{recipe.init}': the key will contain training images. Do not share it "
         print(text + "unless you may share that image.", flush=True)
+
+
+def tell_survey(prog: str, data: "TaskData") -> None:
+    """Say on stderr what was understood of a folder, and warn of what looks wrong."""
+    if data.survey is None:
+        return
+    say(prog, f"{data.name}: {data.survey.line} ({data.layout})")
+    for line in (*data.survey.notes, *data.survey.warnings):
+        warn(line)
 
 
 def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
@@ -138,6 +167,11 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
     if not gain > 0:
         console.print("Warning: tuning gained nothing. Try another --lr or --scale, or more steps.")
+    if comparison.rows[1].mean.dice > TOO_GOOD:
+        console.print(
+            "Warning: a Dice this near to 1 is rare. Look at the pictures, or at the masks with "
+            "prompttune inspect: do they show what is meant?"
+        )
     console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
     console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)
 

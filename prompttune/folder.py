@@ -5,21 +5,24 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from prompttune.answer import Result
 from prompttune.composition import Composition
-from prompttune.drawing import index_image, overlay, write_png
+from prompttune.data.decoding import page_count
+from prompttune.data.reading import ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.errors import InputError
 from prompttune.examples import load_image
-from prompttune.instances import coco_image_id, coco_results, find_instances, write_json
-from prompttune.outputs import instances_path, overlay_path
+from prompttune.inputs import read_given
 from prompttune.progress import Progress
 from prompttune.prompt import Prompt
+from prompttune.results import Asked, ResultWriter, Slice
 from prompttune.segmenter import Segmenter
 from prompttune.selection import NearestExamples
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 AHEAD = 4
 """Images that are read before they are needed, and results that wait to be written."""
@@ -29,63 +32,79 @@ def segment_files(
     segmenter: Segmenter,
     prompt: Prompt | Composition | NearestExamples,
     masks: dict[Path, Path],
-    overlap: float = 0.25,
-    flips: bool = False,
-    least_area: int | None = None,
+    asked: Asked,
+    output: Path,
 ) -> list[str]:
     """Segment files, write masks and overlays; return a line for each image that is no good.
+
+    A stack becomes a stack, a GeoTIFF a GeoTIFF. Of a stack with a page that is no good nothing is
+    written.
 
     Args:
         segmenter: with the prompt's backbone.
         prompt: for all images.
         masks: from each image to the mask to be written, see `outputs.name_outputs`.
-        overlap: as in `Segmenter.predict`, `flips` likewise.
-        least_area: also write the objects of at least this many pixels as COCO results; None: not.
+        asked: how, and what else.
+        output: folder of what belongs to all of them.
 
     Raises:
         InputError: a prompt of another backbone.
         OSError: a result cannot be written.
     """
-    bad: list[str] = []
-    opened: deque[tuple[Path, np.ndarray]] = deque()
-
-    def write(path: Path, image: np.ndarray, result: Result) -> None:
-        if least_area is not None:
-            one_class = isinstance(prompt, Prompt) and prompt.instance_of is not None
-            found = find_instances(result, least_area, one_class)
-            write_json(instances_path(masks[path]), coco_results(found, coco_image_id(path)))
-        write_png(overlay_path(masks[path]), overlay(image, result.classes, prompt.palette))
-        write_png(masks[path], index_image(result.classes, prompt.palette))
-
+    bad: dict[Path, str] = {}
+    opened: deque[tuple[Slice, Picture]] = deque()
+    slices = (
+        Slice(path, page, pages)
+        for path in masks
+        for pages in (page_count(path),)
+        for page in range(pages)
+    )
     with (
         Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
-        Behind() as writer,
-        closing(read_ahead(masks)) as images,
+        ResultWriter(prompt, asked) as writer,
+        Behind() as behind,
+        closing(read_ahead(slices, read=lambda each: _read(each, asked.images))) as pictures,
     ):
 
         def readable() -> Iterator[np.ndarray]:
-            for path, image in images:
-                if isinstance(image, InputError):
-                    bad.append(" ".join(str(image).split()))
-                    progress.advance()
+            for each, picture in pictures:
+                if isinstance(picture, InputError):
+                    bad.setdefault(each.path, " ".join(str(picture).split()))
+                    progress.advance(1 / each.pages)
                 else:
-                    opened.append((path, image))
-                    yield image
+                    opened.append((each, picture))
+                    yield picture.pixels
 
-        for result in segmenter.stream(readable(), prompt, overlap, flips=flips):
-            writer.do(write, *opened.popleft(), result)
-            progress.advance()
-    return bad
+        for result in segmenter.stream(readable(), prompt, asked.overlap, flips=asked.flips):
+            each, picture = opened.popleft()
+            behind.do(writer.write, each, masks[each.path], picture, result)
+            progress.advance(1 / each.pages)
+    writer.write_areas(output)
+    return list(bad.values())
+
+
+def _read(each: Slice, options: ImageOptions) -> Picture:
+    picture = read_given(each.path, lambda path: read_picture(path, options, each.page), "image")
+    tell_stretch(each.path, picture, options)
+    return picture
 
 
 def read_ahead(
-    paths: Iterable[Path], ahead: int = AHEAD
-) -> Generator[tuple[Path, np.ndarray | InputError], None, None]:
-    """Read images in a thread of its own, in order; one that is no good gives its error."""
-    waiting: deque[tuple[Path, Future[np.ndarray]]] = deque()
+    paths: Iterable[Item],
+    ahead: int = AHEAD,
+    read: Callable[[Item], Read] | None = None,
+) -> Generator[tuple[Item, Read | InputError], None, None]:
+    """Read images in a thread of its own, in order; one that is no good gives its error.
+
+    Args:
+        paths: of the images, or whatever `read` takes.
+        ahead: how many are read before they are asked for.
+        read: reads one; None: `load_image`.
+    """
+    waiting: deque[tuple[Item, Future[Any]]] = deque()
     reader = ThreadPoolExecutor(1, "read")
 
-    def first() -> tuple[Path, np.ndarray | InputError]:
+    def first() -> tuple[Item, Any]:
         path, image = waiting.popleft()
         try:
             return path, image.result()
@@ -94,7 +113,7 @@ def read_ahead(
 
     try:
         for path in paths:
-            waiting.append((path, reader.submit(load_image, path)))
+            waiting.append((path, reader.submit(read or load_image, path)))  # type: ignore[arg-type]
             if len(waiting) > ahead:
                 yield first()
         while waiting:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +22,12 @@ MaskLike = ImageLike
 """A path, the bytes of a mask file, a PIL image, or class indices `H x W` as an array or tensor."""
 
 
+Read = TypeVar("Read")
+
+
 def read_given(
-    item: str | PathLike[str] | bytes, read: Callable[[Path], np.ndarray], called: str
-) -> np.ndarray:
+    item: str | PathLike[str] | bytes, read: Callable[[Path], Read], called: str
+) -> Read:
     """Read a file that is given by its path, or as its bytes.
 
     Args:

@@ -3,12 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from prompttune.classes import class_names
 from prompttune.errors import InputError, suggest
 from prompttune.shipped import shipped_folder
+
+if TYPE_CHECKING:
+    from prompttune.data.masks import MaskOptions
+    from prompttune.data.reading import ImageOptions
+
+READING = (
+    "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch",
+    "image_size", "category_ids",
+)  # fmt: skip
+"""Fields that tell how files are read; a key keeps them where they are not the default."""
+FOUND = ("image_size", "category_ids")
+"""Those of them that the data tells."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,24 @@ class Recipe:
     """Foreground classes; class map value i is the i-th."""
     mask_values: dict[int, int] | None = None
     """From a mask file's value to its class index, where the files' own rule does not fit."""
+    mask_kind: Literal["auto", "index", "grey", "instances", "alpha", "colors"] = "auto"
+    """What the masks' values are, where it cannot be seen."""
+    colors: str | None = None
+    """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
+    mask_pattern: str | None = None
+    """A mask's file name with {stem} for its image's: {stem}_mask.png."""
+    crowds: Literal["auto", "objects", "ignore"] = "auto"
+    """COCO's crowds: things like others, or not counted (auto: by who wrote the file)."""
+    group_by: str | None = None
+    """A regular expression; images in whose names it matches one text stay in one part."""
+    bands: str | None = None
+    """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
+    stretch: str | None = None
+    """What of deep images becomes black to white: LOW,HIGH, full or image (each its own)."""
+    image_size: tuple[int, int] | None = None
+    """Width and height of the usual training image, pixels; found when tuning."""
+    category_ids: dict[str, int] | None = None
+    """The annotations' own numbers of their categories, by name; found when tuning."""
     scale: float = 1.0
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     min_canvas: int = 0
@@ -83,7 +114,9 @@ class Recipe:
     """Of the split, the crops and the starting prompt."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "classes", class_names(self.classes))
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", tuple(self.image_size))
         for name in ("scale", "lr"):
             if not getattr(self, name) > 0:
                 raise InputError(f"recipe: {name} must be above 0, not {getattr(self, name)}")
@@ -113,8 +146,37 @@ class Recipe:
             raise InputError(f"recipe: dice_weight, colour_weight = {weights}; one must be above 0")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-able values."""
-        return asdict(self) | {"classes": list(self.classes)}
+        """Return the fields as JSON-able values; of `READING` those that are not the default."""
+        usual = {one.name: one.default for one in fields(self)}
+        values = asdict(self) | {"classes": list(self.classes)}
+        if self.image_size is not None:
+            values["image_size"] = list(self.image_size)
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in READING or value != usual[name]
+        }
+
+    def mask_options(self) -> "MaskOptions":
+        """Return how masks are understood.
+
+        Raises:
+            InputError: colors that are none, or of names that are no classes.
+        """
+        from prompttune.data.masks import MaskOptions, parse_colors
+
+        colors = None if self.colors is None else parse_colors(self.colors, self.classes)
+        return MaskOptions(self.mask_kind, self.mask_values, colors)
+
+    def image_options(self) -> "ImageOptions":
+        """Return how the numbers of images become colours.
+
+        Raises:
+            InputError: bands or a stretch that are none.
+        """
+        from prompttune.data.reading import ImageOptions
+
+        return ImageOptions.of(self.bands, self.stretch)
 
 
 def task_names() -> tuple[str, ...]:

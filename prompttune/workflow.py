@@ -17,12 +17,12 @@ from prompttune.backbone import SegGPT
 from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
 from prompttune.data.task import TaskData, task_data
-from prompttune.errors import InputError, suggest
+from prompttune.errors import InputError, suggest, warn
 from prompttune.examples import load_pairs
 from prompttune.inputs import ImageLike, MaskLike
 from prompttune.palette import Palette
 from prompttune.prompt import Prompt
-from prompttune.recipes import Recipe, recipe_values
+from prompttune.recipes import FOUND, READING, Recipe, recipe_values
 from prompttune.segmenter import Segmenter, choose_bf16
 from prompttune.shipped import DEFAULT_BACKBONE
 
@@ -94,7 +94,7 @@ def _prepare(
     data: Any, masks: Any, classes: Sequence[str] | None, task: str, values: dict[str, Any]
 ) -> tuple[Recipe, TaskData]:
     """Return the task's recipe with the given values, and its images."""
-    known = {each.name for each in fields(Recipe)} - {"task", "classes"}
+    known = {each.name for each in fields(Recipe)} - {"task", "classes", *FOUND}
     for field in values:
         if field not in known:
             raise InputError(f"tune: a recipe has no value '{field}'.{suggest(field, known)}")
@@ -105,9 +105,17 @@ def _prepare(
         if masks is not None:
             raise InputError("tune: masks go with images; a folder has masks of its own")
         recipe = Recipe(**settings)
-        return recipe, task_data(recipe, None if data is None else Path(data))
-    if settings.get("mask_values"):
-        raise InputError("tune: mask_values goes with a folder; give masks of class indices")
+        found = task_data(recipe, None if data is None else Path(data))
+        if found.survey is not None:
+            for line in (*found.survey.notes, *found.survey.warnings):
+                warn(line)
+        return found.recipe or recipe, found
+    usual = {each.name: each.default for each in fields(Recipe)}
+    for field in ("mask_values", *READING):
+        if settings.get(field, usual[field]) != usual[field]:
+            raise InputError(
+                f"tune: {field} goes with a folder; give RGB images and masks of class indices"
+            )
     named = None if classes is None and task == "custom" else settings["classes"]
     settings["classes"], pairs = load_pairs(_pairs(data, masks), named)
     recipe = Recipe(**settings)

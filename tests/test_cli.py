@@ -74,6 +74,8 @@ def test_help_loads_nothing_heavy() -> None:
         ("prompttune pre", {"predict", "pretrain"}),
         ("prompttune predict --ex", {"--example"}),
         ("prompttune tune --max_s", {"--max_steps"}),
+        ("prompttune ins", {"inspect"}),
+        ("prompttune inspect --mask_k", {"--mask_kind"}),
         ("prompttune fit --min_c", {"--min_canvas"}),
         ("prompttune zoo ", {"list", "show", "verify", "remove", "gallery"}),
         ("prompttune zoo list --prom", {"--prompts_zoo"}),

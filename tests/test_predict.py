@@ -426,6 +426,13 @@ def test_nothing_but_bad_files_is_an_error(
     assert "gone.png: no such file" in said
 
 
+def test_an_image_that_is_a_url_is_told_so(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = fails(arguments(folder, backbone, images="https://example.org/eye.png"), capsys, code=2)
+    assert "is a URL; download the file first" in said
+
+
 def test_two_images_of_one_stem_are_refused_before_anything_is_written(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

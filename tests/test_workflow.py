@@ -114,6 +114,22 @@ def test_a_folder_is_tuned_as_the_command_does_it(home: Path, segmenter: Segment
         prompttune.tune("data", backbone=segmenter, output="run", **QUICK)
 
 
+def test_what_a_folder_tells_is_kept_and_warned_of(
+    home: Path, segmenter: Segmenter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for part in ("images", "masks"):
+        Path("data", part).mkdir(parents=True)
+    for number, (image, mask) in enumerate(PAIRS):
+        deep = 300 + image.astype(np.uint16)[..., 0]
+        Image.fromarray(deep).save(f"data/images/{number}.png")
+        Image.fromarray(mask).save(f"data/masks/{number}.png")
+    prompt = prompttune.tune("data", classes=["square", "hole"], backbone=segmenter, **QUICK)
+    assert prompt.card is not None
+    assert prompt.card.recipe["image_size"] == [72, 70]
+    assert "," in prompt.card.recipe["stretch"]
+    assert any("hole" in told for told in caplog.messages)  # no image shows it
+
+
 def test_many_classes_become_one_composition(home: Path, segmenter: Segmenter) -> None:
     pairs = [square(seed, classes=3) for seed in range(4)]
     prompt = prompttune.tune(pairs, backbone=segmenter, group=2, **QUICK)
@@ -152,6 +168,9 @@ def test_only_what_was_learned_is_kept(home: Path) -> None:
         (PAIRS, {"task": "retinna"}, "Did you mean 'retina'"),
         (PAIRS, {"max_steps": 0}, "max_steps must be at least 1"),
         (PAIRS, {"mask_values": {3: 1}}, "mask_values goes with a folder"),
+        (PAIRS, {"mask_kind": "grey"}, "mask_kind goes with a folder"),
+        (PAIRS, {"bands": "3,2,1"}, "bands goes with a folder; give RGB images"),
+        (PAIRS, {"image_size": (8, 8)}, "no value 'image_size'"),
         (PAIRS, {"backbone": "seggpt-tinny"}, "Did you mean"),
         (PAIRS, {"device": "gpu"}, "device 'gpu'"),
         ([], {}, "no examples"),

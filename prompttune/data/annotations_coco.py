@@ -12,7 +12,7 @@ from prompttune.errors import InputError
 
 
 def coco_annotations(
-    file: Path, content: Any, find_image: Callable[[str], Path | None]
+    file: Path, content: Any, find_image: Callable[[str], Path | None], crowds: str = "auto"
 ) -> list[Annotation]:
     """Read the content of a COCO file; an image without things is all background.
 
@@ -20,6 +20,9 @@ def coco_annotations(
         file: where the content comes from.
         content: parsed JSON.
         find_image: from an image's name in the file to its path.
+        crowds: `ignore`: annotations that are marked as crowds are not counted; `objects`: they are
+            things like others; `auto`: the latter where CVAT wrote them, which marks all that was
+            drawn with a brush, and where all things of a category are marked.
 
     Raises:
         InputError: not what COCO calls an annotation file, or an image that is missing.
@@ -27,11 +30,15 @@ def coco_annotations(
     try:
         names = {one["id"]: str(one["name"]) for one in content["categories"]}
         things = defaultdict(list)
+        mixed = {a["category_id"] for a in content["annotations"] if not a.get("iscrowd", 0)}
         for number, one in enumerate(content["annotations"]):
             place = f"{file}: annotation {one.get('id', number)}"
             outline = partial(_outline, one)
-            crowd = bool(one.get("iscrowd", 0))
-            thing = Thing(names[one["category_id"]], place, outline, crowd)
+            category = one["category_id"]
+            drawn = "attributes" in one or category not in mixed
+            taken = crowds == "objects" or (crowds == "auto" and drawn)
+            crowd = bool(one.get("iscrowd", 0)) and not taken
+            thing = Thing(names[category], place, outline, crowd, _box(one))
             things[one["image_id"]].append(thing)
         images = [(one["id"], str(one["file_name"]), _size(one)) for one in content["images"]]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -45,6 +52,20 @@ def coco_annotations(
             raise InputError(f"{file}: names the image {name!a}, which is not there")
         found.append(Annotation(image, file, size, tuple(things[number])))
     return found
+
+
+def category_ids(content: Any) -> dict[str, int]:
+    """Return the file's own numbers of its categories, by name."""
+    return {str(one["name"]): int(one["id"]) for one in content["categories"]}
+
+
+def _box(annotation: dict[str, Any]) -> Outline | None:
+    try:
+        left, top, width, height = (float(value) for value in annotation["bbox"])
+        right, bottom = left + width, top + height
+        return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:

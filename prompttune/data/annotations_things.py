@@ -1,13 +1,13 @@
 """An image's annotated things, and the class map that they make."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from prompttune.data.annotations_outlines import Outline
-from prompttune.data.reading import IGNORE
+from prompttune.data.masks import IGNORE
 from prompttune.errors import InputError
 from prompttune.recipes import Recipe
 
@@ -24,6 +24,8 @@ class Thing:
     """Makes the outline; raises `ValueError` where there is none."""
     crowd: bool = False
     """Its pixels are not counted."""
+    box: Outline | None = None
+    """What it covers at most, where it has no outline that can be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class Painting:
     annotation: Annotation
     outlines: tuple[tuple[Thing, Outline, int], ...]
     """With the value of each in the class map."""
+    left_out: tuple[str, ...] = ()
+    """Things without an outline, and why; where they have a box, it is not counted."""
 
     @classmethod
     def of(cls, annotation: Annotation, numbers: Mapping[str, int]) -> "Painting":
@@ -53,20 +57,25 @@ class Painting:
         Args:
             annotation: of the image.
             numbers: class index of each name.
-
-        Raises:
-            InputError: a thing without an outline.
         """
-        outlines = []
+        outlines: list[tuple[Thing, Outline, int]] = []
+        left_out = []
         for thing in annotation.things:
             if thing.name in numbers:
                 try:
                     outline = thing.outline()
                 except (KeyError, TypeError, ValueError) as error:
-                    raise InputError(f"{thing.place}: {_reason(error)}") from None
+                    left_out.append(f"{thing.place}: {_reason(error)}")
+                    if thing.box is not None:
+                        outlines.append((replace(thing, crowd=True), thing.box, IGNORE))
+                    continue
                 number = IGNORE if thing.crowd else numbers[thing.name]
                 outlines.append((thing, outline, number))
-        return cls(annotation, tuple(outlines))
+        return cls(annotation, tuple(outlines), tuple(left_out))
+
+    def shown(self) -> frozenset[int]:
+        """Return the classes of its things."""
+        return frozenset(number for _, _, number in self.outlines if number != IGNORE)
 
     def class_map(self, shape: tuple[int, int]) -> np.ndarray:
         """Paint a class map `H x W uint8`: 0 background, i the i-th class, 255 crowds.

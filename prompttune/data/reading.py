@@ -1,298 +1,242 @@
 """Read image, mask and field-of-view files, or say in one line why not."""
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from prompttune.errors import InputError
+from prompttune.data.decoding import (
+    PILLOW_MODES,
+    bits_in_words,
+    decode_opencv,
+    decode_tiff,
+    is_deep,
+    is_tiff,
+    nodata_of,
+    numbers_of,
+    opened,
+    orientation_of,
+    page_count,
+    upright,
+)
+from prompttune.data.masks import (
+    IGNORE as IGNORE,
+)
+from prompttune.data.masks import (
+    class_map_from_pil as class_map_from_pil,
+)
+from prompttune.data.masks import (
+    class_map_from_values as class_map_from_values,
+)
+from prompttune.data.masks import (
+    read_field_of_view as read_field_of_view,
+)
+from prompttune.data.masks import (
+    read_mask as read_mask,
+)
+from prompttune.data.stretch import Stretch, to_bytes
+from prompttune.errors import InputError, warn
 
-MAX_PIXELS = 100_000_000
-IGNORE = 255
-
-_ORIENTATION = 274  # the EXIF and TIFF tag
-_BITS_PER_SAMPLE = 258
-_INDEX_MODES = ("P", "1")
+LIMITED = 0.5
+"""A picture of which the given stretch cuts off a larger share is told of."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
+@dataclass(frozen=True)
+class ImageOptions:
+    """How the stored numbers of an image become red, green and blue."""
+
+    bands: tuple[int, ...] | None = None
+    """1-based numbers of one band (grey) or three; None: the first three, or the first alone."""
+    stretch: str | None = None
+    """See `data.stretch`; None or `auto`: by the picture."""
+
+    @classmethod
+    def of(cls, bands: str | None, stretch: str | None) -> "ImageOptions":
+        """Read them as commands take them: `4,3,2`; `image`, `full` or `LOW,HIGH`.
+
+        Raises:
+            InputError: neither one nor three numbers of bands from 1 on, or no such stretch.
+        """
+        if stretch not in (None, "auto", "image", "full"):
+            Stretch.parse(str(stretch))
+        if bands is None:
+            return cls(None, stretch)
+        numbers = [part.strip() for part in str(bands).split(",")]
+        if len(numbers) not in (1, 3) or not all(n.isdecimal() and int(n) for n in numbers):
+            raise InputError(f"--bands {bands}: give one number or three, counted from 1: 4,3,2")
+        return cls(tuple(map(int, numbers)), stretch)
+
+
+AS_STORED = ImageOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image as the network sees it, and what its file holds."""
+
+    pixels: np.ndarray
+    """`H x W x 3 uint8` RGB, upright."""
+    bits: str
+    """Of the file, in words: `8-bit RGB`, `16-bit grey`, `8-bit, 4 bands`."""
+    bands: tuple[int, ...]
+    """Those that were taken, 1-based; empty where nothing was left out."""
+    stretch: Stretch | None
+    """What made 8 bits of deep numbers, where a range was chosen."""
+    cut: float = 0.0
+    """Share of the numbers outside that range."""
+    seen: tuple[float, float] | None = None
+    """Smallest and largest number, of deep pictures."""
+    empty: np.ndarray | None = None
+    """`H x W bool`: pixels of the file's value for no data."""
+
+
+def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
     """Read an image file as `H x W x 3 uint8` RGB, upright.
 
-    Grey and palette images are expanded, alpha is dropped, EXIF orientation is applied. 16 bits
-    become 8 by one linear rule, `round(value / 257)`: 0 is black and 65535 white, whatever range
-    the file uses (so 12-bit data in a 16-bit file look dark: stretch them first). Of several frames
-    or pages the first is read.
+    Grey and palette images are expanded, alpha is dropped, EXIF orientation is applied. Of more
+    than three bands the first three are taken. 16 bits become 8 by one linear rule, `round(value /
+    257)`, where they use a quarter of their range or more; else the picture's own 1st to 99th
+    percentile becomes black to white, and a warning says so. Of several frames or pages the first
+    is read.
+
+    Args:
+        path: of the file.
+        options: other bands, another stretch.
+        page: of a stack or an animation, from 0.
 
     Raises:
-        InputError: no such file, empty, not an image, damaged, of 100 megapixels or more, or of a
-            number type without a known range (float, 32-bit).
+        InputError: no such file, empty, not an image, damaged, of 100 megapixels or more, without
+            the bands asked for, or of a number type without a known range (float, 32-bit) and no
+            stretch.
     """
+    picture = read_picture(path, options, page)
+    tell_stretch(path, picture, options)
+    return picture.pixels
+
+
+def tell_stretch(path: str | Path, picture: Picture, options: ImageOptions) -> None:
+    """Warn, once, of a stretch that nobody asked for, or that cuts off most of a picture."""
+    if picture.stretch is None:
+        return
+    if options.stretch in (None, "auto"):
+        warn(
+            f"{path}: {picture.bits} numbers of a narrow range; its own percentiles 1 and 99 "
+            f"({picture.stretch.low:g} and {picture.stretch.high:g}) are shown as black and white, "
+            "and so with others of this kind",
+            once="narrow",
+        )
+    elif picture.cut > LIMITED and picture.seen is not None:
+        low, high = picture.seen
+        warn(
+            f"{path}: holds numbers from {low:g} to {high:g}, of which --stretch {options.stretch} "
+            f"cuts off {100 * picture.cut:.0f} %; give --stretch image where ranges differ",
+            once="cut off",
+        )
+
+
+def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> Picture:
+    """Read an image file as `read_image` does, without a warning, and tell what it holds."""
     path = Path(path)
-    with _opened(path) as image:
-        if _is_deep(image):
-            pixels = _decode_deep(path, image)
-            return rgb_from_array(_upright(pixels, _orientation(image)), path)
-        return rgb_from_pil(image, path)
+    nodata = nodata_of(path)
+    with opened(path) as image:
+        if image is None or (page and is_tiff(path) and _frames(image) != page_count(path)):
+            return picture_of(decode_tiff(path, page), path, options, nodata)
+        if page:
+            image.seek(page)
+        if is_deep(image):
+            pixels = upright(decode_opencv(path, image), orientation_of(image))
+            return picture_of(pixels, path, options)
+        picture = _picture_of_pil(image, path, options)
+        if nodata is None or image.mode == "P":
+            return picture
+        return replace(picture, empty=(picture.pixels == nodata).all(2))
+
+
+def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
+    """Read the chosen bands of an image as `H x W x C` numbers, before any stretch."""
+    with opened(path) as image:
+        if image is None:
+            return _chosen(decode_tiff(path, page), path, options.bands)[0]
+        if is_deep(image):
+            return _chosen(decode_opencv(path, image), path, options.bands)[0]
+        if image.mode[0] in "IF":
+            return numbers_of(image)[:, :, None]
+        return np.zeros((1, 1, 1), np.uint8)  # 8 bits need no stretch
 
 
 def rgb_from_pil(image: Image.Image, name: str | Path = "image") -> np.ndarray:
     """Turn a Pillow image of any mode into `H x W x 3 uint8` RGB, as `read_image` does."""
-    image.load()
-    if image.mode[0] in "IF":
-        pixels = rgb_from_array(_numbers(image), name)
-    elif "transparency" in image.info:  # Pillow warns where a palette with alpha skips this step
-        pixels = np.array(image.convert("RGBA").convert("RGB"))
-    else:
-        pixels = np.array(image.convert("RGB"))
-    return _upright(pixels, _orientation(image))
+    return _picture_of_pil(image, name, AS_STORED).pixels
 
 
 def rgb_from_array(pixels: np.ndarray, name: str | Path = "image") -> np.ndarray:
     """Turn `H x W [x 1..4]` pixels of 8 or 16 bits into `H x W x 3 uint8`, as `read_image` does."""
-    if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if pixels.dtype != np.uint8:
-        raise InputError(
-            f"{name}: pixels are {pixels.dtype} numbers; save it with 8 or 16 bits a channel"
-        )
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.shape[2] < 3:  # grey, or grey with alpha
-        pixels = pixels[:, :, :1].repeat(3, axis=2)
-    return np.ascontiguousarray(pixels[:, :, :3])
+    return picture_of(pixels, name, AS_STORED).pixels
 
 
-def read_mask(
-    path: str | Path, classes: int, values: Mapping[int, int] | None = None
-) -> np.ndarray:
-    """Read a mask file as an `H x W uint8` class map: 0 background, 1..`classes`, 255 ignore.
+def picture_of(
+    numbers: np.ndarray, name: str | Path, options: ImageOptions, nodata: float | None = None
+) -> Picture:
+    """Turn stored numbers `H x W [x C]` into a picture; `nodata` marks pixels that hold nothing."""
+    chosen, bands = _chosen(numbers, name, options.bands)
+    empty = counted = None
+    if nodata is not None:
+        empty = np.isnan(chosen).all(2) if np.isnan(nodata) else (chosen == nodata).all(2)
+        counted = chosen[~empty] if empty.any() else None
+    pixels, stretch = to_bytes(chosen, options.stretch, name, counted)
+    if pixels.shape[2] == 1:
+        pixels = pixels.repeat(3, axis=2)
+    deep = chosen.dtype not in (np.uint8, bool) and chosen.size > 0
+    return Picture(
+        np.ascontiguousarray(pixels),
+        bits_in_words(numbers.dtype, 1 if numbers.ndim == 2 else numbers.shape[2]),
+        bands,
+        stretch,
+        stretch.share_outside(chosen) if stretch else 0.0,
+        (float(np.nanmin(chosen)), float(np.nanmax(chosen))) if deep else None,
+        empty,
+    )
 
-    Modes P and 1 are read as the indices they store, never as the greys of their palette. EXIF
-    orientation is not applied: it belongs to photos, and masks are drawn on upright ones.
-    `class_map_from_values` tells what the values mean.
 
-    Raises:
-        InputError: as `read_image`; values that the classes do not name; a coloured mask.
-    """
-    path = Path(path)
-    with _opened(path) as image:
-        # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
-        stored = _is_deep(image) or (image.format == "PPM" and image.mode != "1")
-        pixels = _decode_deep(path, image) if stored else _numbers(image)
-        indices = not stored and image.mode in _INDEX_MODES
-    return class_map_from_values(pixels, classes, values, path, indices)
+def _chosen(
+    numbers: np.ndarray, name: str | Path, bands: Sequence[int] | None
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Take the bands that are shown, and name them where that is not plain."""
+    if numbers.ndim == 2:
+        numbers = numbers[:, :, None]
+    count = numbers.shape[2]
+    if bands is None:
+        taken: tuple[int, ...] = (1, 2, 3) if count >= 3 else (1,)
+        named = taken if count > 4 else ()
+    else:
+        taken = named = tuple(bands)
+        if len(taken) not in (1, 3) or not all(1 <= band <= count for band in taken):
+            raise InputError(
+                f"{name}: has {count} band{'s' * (count > 1)}; --bands takes one of them or three, "
+                f"such as {'3,2,1' if count > 2 else '1'}"
+            )
+    return numbers[:, :, [band - 1 for band in taken]], named
 
 
-def class_map_from_pil(
-    image: Image.Image,
-    classes: int,
-    values: Mapping[int, int] | None = None,
-    name: str | Path = "mask",
-) -> np.ndarray:
-    """Turn a Pillow mask into an `H x W uint8` class map, as `read_mask` does."""
+def _picture_of_pil(image: Image.Image, name: str | Path, options: ImageOptions) -> Picture:
     image.load()
-    return class_map_from_values(_numbers(image), classes, values, name, image.mode in _INDEX_MODES)
+    if image.mode[0] in "IF":
+        pixels = upright(numbers_of(image), orientation_of(image))
+        return picture_of(pixels, name, options)
+    if "transparency" in image.info:  # Pillow warns where a palette with alpha skips this step
+        pixels = np.array(image.convert("RGBA").convert("RGB"))
+    elif options.bands is not None and image.mode in ("L", "LA", "RGB", "RGBA"):
+        pixels = np.atleast_3d(np.array(image))
+    else:
+        pixels = np.array(image.convert("RGB"))
+    pixels, bands = _chosen(pixels, name, options.bands)
+    if pixels.shape[2] == 1:
+        pixels = pixels.repeat(3, axis=2)
+    pixels = upright(pixels, orientation_of(image))
+    return Picture(pixels, PILLOW_MODES.get(image.mode, f"8-bit {image.mode}"), bands, None)
 
 
-def class_map_from_values(
-    pixels: np.ndarray,
-    classes: int,
-    values: Mapping[int, int] | None = None,
-    name: str | Path = "mask",
-    indices: bool = False,
-) -> np.ndarray:
-    """Turn stored mask values into an `H x W uint8` class map.
-
-    `pixels` is `H x W`, or `H x W x C` with equal colours (alpha is dropped). `values` maps each
-    stored value to a class index (0 background, 255 ignore). Without it, with one class,
-
-    - {0, 1} is an index map, and in {0, 255} (16 bits: {0, 65535}) 255 is the class;
-    - more than two values, greys among them, are an anti-aliased mask: above half of the range
-      (> 127) is the class. Not so where `indices` says that the file stores indices, nor for the
-      likes of {0, 1, 255} and {0, 1, 2}, which may be index maps of something else;
-
-    and with several classes 0..`classes` are indices and 255 is ignored, with `values` too.
-
-    Raises:
-        InputError: values that this does not explain; the line names file, values and classes.
-    """
-    pixels = _single_channel(pixels, name)
-    if not np.issubdtype(pixels.dtype, np.integer):
-        raise InputError(
-            f"{name}: mask holds {pixels.dtype} numbers; save class indices as an 8-bit PNG"
-        )
-    found = [int(value) for value in np.unique(pixels)]
-    known = _meanings(found, classes, values, indices)
-    if unknown := [value for value in found if value not in known]:
-        raise InputError(_unknown_values(name, unknown, found, classes))
-    table = np.array([known[value] for value in found], np.uint8)
-    return table[np.searchsorted(found, pixels)]
-
-
-def read_field_of_view(path: str | Path) -> np.ndarray:
-    """Read a field-of-view file, a mask of one class, as `H x W bool`: True = counts."""
-    return read_mask(path, classes=1) == 1
-
-
-def _meanings(
-    found: list[int], classes: int, values: Mapping[int, int] | None, indices: bool
-) -> dict[int, int]:
-    """Return what each stored value means, as class indices; values it leaves out are unknown."""
-    ignored = {IGNORE: IGNORE} if classes > 1 else {}
-    if values is not None:
-        for value, index in values.items():
-            if index not in range(classes + 1) and index != IGNORE:
-                raise InputError(
-                    f"`values` maps {value} to {index}, but class indices are 0 to {classes}, or "
-                    f"{IGNORE} for pixels that do not count"
-                )
-        return ignored | dict(values)
-    if classes > 1:
-        return {index: index for index in range(classes + 1)} | ignored
-    if set(found) <= {0, 1}:
-        return {0: 0, 1: 1}
-    white = 65535 if found[-1] > 255 else 255
-    anti_aliased = found[-1] > white // 2 and any(white // 8 < value < white for value in found)
-    if anti_aliased and len(found) > 2 and not indices:
-        return {value: int(value > white // 2) for value in found}
-    return {0: 0, white: 1} if set(found) <= {0, white} else {0: 0, 1: 1}
-
-
-def _unknown_values(name: str | Path, unknown: list[int], found: list[int], classes: int) -> str:
-    def listed(numbers: list[int]) -> str:
-        return ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
-
-    named = "0 (background) and 1 (the class)" if classes == 1 else f"0 (background) to {classes}"
-    return (
-        f"{name}: mask holds values {listed(found)}, but the task's {classes} "
-        f"{'class is' if classes == 1 else 'classes are'} {named}, so {listed(unknown)} mean"
-        f"{'s' if len(unknown) == 1 else ''} nothing; tell with `values` which class each one is"
-    )
-
-
-def _single_channel(pixels: np.ndarray, name: str | Path) -> np.ndarray:
-    if pixels.ndim == 2:
-        return pixels
-    colours = pixels[:, :, : 3 if pixels.shape[2] >= 3 else 1]
-    if (colours != colours[:, :, :1]).any():
-        raise InputError(
-            f"{name}: mask is coloured, and colours name no classes; save it as an index PNG"
-        )
-    return colours[:, :, 0]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image file and check its header; what decoders raise in the block is bad input."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: is not a file; name an image file")
-    try:
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: is empty (0 bytes); copy or export it again")
-        # Given a name instead of a file, Pillow 13 garbles uncompressed TIFF with an orientation.
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # of Pillow, on large or damaged files: told below
-            with Image.open(file) as image:
-                if image.width * image.height >= MAX_PIXELS:
-                    raise InputError(_too_large(path, f"{image.width} x {image.height} pixels"))
-                yield image
-    except InputError:
-        raise
-    except Image.DecompressionBombError:  # Pillow's own limit is higher, and its error has no size
-        raise InputError(_too_large(path, "far more pixels")) from None
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{path}: is not an image (PNG, JPEG, TIFF, GIF, BMP, PPM or WebP), or is truncated "
-            "or damaged; copy or export it again"
-        ) from None
-    except PermissionError:
-        raise InputError(f"{path}: cannot be opened (permission denied)") from None
-    except Exception as error:
-        raise InputError(
-            f"{path}: is truncated or damaged ({error}); copy or export it again"
-        ) from error
-
-
-def _too_large(path: Path, size: str) -> str:
-    return (
-        f"{path}: has {size}, and the limit is {MAX_PIXELS // 1_000_000} megapixels; "
-        "scale it down or cut it into parts"
-    )
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Tell from the header of PNG and TIFF if they hold over 8 bits, which Pillow may cut to 8."""
-    if image.format == "PNG":
-        return any("16" in str(tile[3]) for tile in image.tile)  # type: ignore[attr-defined]
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
-        return max(bits if isinstance(bits, tuple) else (bits,)) > 8
-    return False
-
-
-def _decode_deep(path: Path, image: Image.Image) -> np.ndarray:
-    """Decode `H x W` or `H x W x C` (RGB order) numbers as the file stores them."""
-    return _decode_tiff(path, image) if image.format == "TIFF" else _decode_opencv(path, image)
-
-
-def _decode_tiff(path: Path, image: Image.Image) -> np.ndarray:
-    with tifffile.TiffFile(path) as file:
-        page = file.pages.first
-        if page.axes not in ("YX", "YXS", "SYX"):
-            raise InputError(f"{path}: is a stack with axes {page.axes}; save one picture a file")
-        try:
-            pixels = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error) or page.axes == "SYX":
-                raise
-            return _decode_opencv(path, image)  # LZW, for which tifffile needs a further package
-        if page.axes == "SYX":
-            pixels = np.moveaxis(pixels, 0, -1)
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype == np.uint16:
-            pixels = 65535 - pixels
-        orientation = page.tags.get(_ORIENTATION)
-    # In TIFF the tag tells how rows are stored, so it holds for masks too (Pillow applies it).
-    return _upright(pixels, orientation.value if orientation else 1)
-
-
-def _decode_opencv(path: Path, image: Image.Image) -> np.ndarray:
-    image.load()  # raises on a truncated file, of which OpenCV returns a half
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ValueError("no decoder takes it")
-    if pixels.ndim == 3:
-        alpha = pixels.shape[2] == 4
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
-    return pixels
-
-
-def _numbers(image: Image.Image) -> np.ndarray:
-    """Return a Pillow image's stored numbers; of mode I, which holds 16-bit PGM, as uint16."""
-    pixels = np.asarray(image)
-    if image.mode == "1":
-        return pixels.astype(np.uint8)
-    if image.mode == "I" and pixels.min() >= 0 and pixels.max() < 65536:
-        return pixels.astype(np.uint16)
-    return pixels
-
-
-def _orientation(image: Image.Image) -> int:
-    return 1 if image.format == "TIFF" else int(image.getexif().get(_ORIENTATION, 1))
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (1..8): first swap the axes, then mirror rows and columns."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+def _frames(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))

@@ -66,7 +66,9 @@ def open_clip(source: str | Path) -> Clip:
     """
     source = Path(source)
     if source.is_dir():
-        images = tuple(find_images([source]))
+        images = tuple(path for path in find_images([source]) if path.parent == source)
+        if not images:
+            raise InputError(f"{source}: no images in this folder, only in folders below it")
         return Clip(source, images, length=len(images))
     with _opened(source) as container:
         stream = container.streams.video[0]

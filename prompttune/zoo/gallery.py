@@ -16,7 +16,7 @@ from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, sa
 from prompttune.evaluation.staging import PAGE, PICTURES, staged
 from prompttune.pixels import to_uint8
 from prompttune.prompt import Prompt
-from prompttune.recipes import Recipe
+from prompttune.recipes import READING, Recipe
 from prompttune.segmenter import Segmenter
 from prompttune.zoo.card import Card
 from prompttune.zoo.gallery_page import (
@@ -29,7 +29,7 @@ from prompttune.zoo.gallery_page import (
 )
 from prompttune.zoo.key import load_key
 
-_NEEDED = ("seed", "val_fraction", "mask_values", "scale", "overlap")
+_NEEDED = ("seed", "val_fraction", "mask_values", "scale", "overlap", *READING)
 """What a card's recipe must say to find and read the images that the key was not tuned on."""
 
 

@@ -1,0 +1,303 @@
+"""What all masks of a data set hold together, and what their values therefore mean.
+
+One mask alone may be ambiguous: {0, 255} of a set whose other masks hold {0, 127, 255} is not
+black and white. So the masks are looked at together, and one meaning is settled for all.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage.measure import label
+
+from prompttune.data.masks import (
+    APART,
+    IGNORE,
+    MANY,
+    Form,
+    MaskOptions,
+    Stored,
+    covers_areas,
+    lie_apart,
+    lie_on_areas,
+    numbers_things,
+    value_counts,
+)
+from prompttune.errors import InputError
+
+_MUCH = 0.1
+_NOISE = 24
+_GREYS = 32
+"""More values than this are shades, not a list."""
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What one mask holds, without its pixels."""
+
+    name: str
+    form: Form
+    size: tuple[int, int]
+    """Width and height."""
+    counts: dict[int, int] = field(repr=False)
+    """Pixels of each stored value."""
+    numbered: bool
+    """Values are a run of integers on flat areas."""
+    one_piece: bool
+    """Each of these is one connected thing."""
+    shades: bool
+    """Values are many and lie along borders."""
+    middle: float
+    """Share of areas between black and white in what is not black, where there are shades."""
+    areas: frozenset[int]
+    """Greys between black and white that cover areas of their own."""
+
+    doubt: str | None = None
+    """Why it may mean something else."""
+
+    @property
+    def shown(self) -> list[int]:
+        """The values above 0, sorted."""
+        return sorted(value for value in self.counts if value)
+
+
+def look_at(stored: Stored, name: str | Path) -> MaskFacts:
+    """Describe what one mask holds."""
+    values, counts = value_counts(stored.values)
+    found = [int(value) for value in values]
+    numbered = stored.form != "colours" and numbers_things(stored.values, found)
+    one_piece = False
+    if numbered:
+        pieces = int(label(stored.values, background=0, connectivity=2).max())
+        one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
+    shades = stored.form in ("grey", "alpha") and len(found) > _GREYS
+    shades = shades and not numbered and not lie_on_areas(stored.values)
+    greys = [value for value in found[:-1] if value]
+    few = stored.form not in ("colours", "indices") and 0 < len(greys) <= _GREYS and not numbered
+    areas = frozenset(grey for grey in greys if covers_areas(stored.values, grey)) if few else ()
+    height, width = stored.values.shape
+    table = dict(zip(found, counts.tolist(), strict=True))
+    return MaskFacts(
+        str(name),
+        stored.form,
+        (width, height),
+        table,
+        numbered,
+        one_piece,
+        shades,
+        _middle(stored.values) if shades else 0.0,
+        frozenset(areas),
+        stored.doubt,
+    )
+
+
+def _middle(values: np.ndarray) -> float:
+    """Return how much of what is not black are areas of one grey, but for noise, below white."""
+    grey = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
+    smooth = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) <= _NOISE
+    between = (grey >= 48) & (grey <= 207)
+    counts = np.bincount(grey[smooth & between], minlength=256)
+    near = np.convolve(counts, np.ones(_NOISE), "same").max()  # a blur has no grey of its own
+    if near < 0.6 * counts.sum():
+        return 0.0
+    return float(near / max(1, (grey >= 48).sum()))
+
+
+def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> MaskOptions:
+    """Find the one meaning that all masks of a set share.
+
+    Args:
+        masks: of the whole set, or of all examples.
+        classes: number of foreground classes.
+        options: what the user said; it wins.
+
+    Returns:
+        `options`, or more definite ones.
+
+    Raises:
+        InputError: masks that may mean several things; the line names the option that settles it.
+    """
+    if options.kind != "auto" or options.values is not None or options.colors is not None:
+        return options
+    if any(each.form == "colours" for each in masks):
+        return options
+    shown = sorted({value for each in masks for value in each.shown})
+    if not shown or set(shown) <= {1}:
+        return options
+    if classes > 1:
+        if set(shown) <= {*range(1, classes + 1), IGNORE}:
+            return options
+        if len(shown) == classes and lie_apart(shown):
+            return replace(options, values=_rising(shown))
+        return options
+    if _number_things(masks):
+        return replace(options, kind="instances")
+    if any(each.form == "indices" for each in masks):
+        return options
+    if len(shown) == 1 and APART <= shown[0] != 255 and shown[0] != 65535:
+        return replace(options, values={0: 0, shown[0]: 1})
+    return _of_greys(masks, shown, options)
+
+
+def _of_greys(
+    masks: Sequence[MaskFacts], shown: Sequence[int], options: MaskOptions
+) -> MaskOptions:
+    """Tell shades along borders from greys that are classes."""
+    refuse_melting(masks, shown)
+    white = 65535 if shown[-1] > 255 else 255
+    shades = any(white // 8 < value < white for value in shown) and shown[-1] > white // 2
+    return replace(options, kind="grey") if shades else options
+
+
+def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
+    """Refuse to take greys that cover areas of their own for shades of one class.
+
+    Raises:
+        InputError: there are such greys; the line names the options that settle it.
+    """
+    if len(shown) > 1 and lie_apart(shown) and _own_areas(masks, shown):
+        listed = ", ".join(map(str, shown))
+        raise InputError(
+            f"{_example_of(masks, shown)}: the masks hold the greys {listed}, each on areas of its "
+            f"own; name {len(shown)} classes with --classes, or give --mask_kind grey if only what "
+            "is brighter than half is meant"
+        )
+    if between := [each for each in masks if each.middle > _MUCH]:
+        raise InputError(
+            f"{between[0].name}: areas of a grey between black and white, in a mask with noise (a "
+            "JPEG?); name the grey of each class with --colors A=#7f7f7f,B=#ffffff, or give "
+            "--mask_kind grey if only what is brighter than half is meant"
+        )
+
+
+def codes_of(masks: Sequence[MaskFacts], shown: Sequence[int]) -> list[int] | None:
+    """Return the greys that stand for classes, in rising order; None where they may not.
+
+    Two greys far apart, or several at equal distances, the darker ones on areas of their own.
+    """
+    greys = list(shown)
+    if not 2 <= len(greys) <= _GREYS or not lie_apart(greys):
+        return None
+    if len(greys) > 2 and np.ptp(np.diff([0, *greys])) > 3:
+        return None
+    return greys if _own_areas(masks, greys) else None
+
+
+def _own_areas(masks: Sequence[MaskFacts], greys: Sequence[int]) -> bool:
+    """Say whether all but the brightest grey cover areas of their own."""
+    own = frozenset().union(*(each.areas for each in masks)) | {greys[-1]}
+    return own >= set(greys)
+
+
+def _rising(shown: Sequence[int]) -> dict[int, int]:
+    return {0: 0} | {value: number for number, value in enumerate(shown, 1)}
+
+
+def _number_things(masks: Sequence[MaskFacts]) -> bool:
+    """Say whether masks number things rather than classes.
+
+    Many numbers are never classes; few are things where all masks count from 1, to different ends,
+    and each number is one piece.
+    """
+    full = [each for each in masks if each.shown]
+    counting = [each for each in full if each.numbered or each.shown == [1]]
+    if len(counting) < 0.9 * len(full) or not any(each.numbered for each in full):
+        return False
+    highest = [each.shown[-1] for each in full]
+    if max(highest) >= MANY:
+        return True
+    whole = [each.one_piece for each in full if each.numbered]
+    return len(set(highest)) >= 3 and len(full) >= 4 and sum(whole) >= 0.9 * len(whole)
+
+
+def _example_of(masks: Sequence[MaskFacts], greys: Sequence[int]) -> str:
+    darkest = greys[0]
+    return next((each.name for each in masks if darkest in each.counts), masks[0].name)
+
+
+def guess_classes(
+    masks: Sequence[MaskFacts], options: MaskOptions, files: bool = True
+) -> tuple[tuple[str, ...], MaskOptions]:
+    """Name the classes of examples whose classes nobody named.
+
+    Args:
+        masks: of all examples.
+        options: what the user said of them.
+        files: they come from files; of arrays, greys at any distance are shades.
+
+    Returns:
+        `("foreground",)` for masks of one value or of shades, else `"1"`, `"2"`, ...; and the
+        meaning of the values.
+
+    Raises:
+        InputError: greys that may be classes or shades.
+    """
+    shown = sorted({value for each in masks for value in each.shown})
+    if options.values is not None or options.colors is not None:
+        table = options.values or options.colors or {}
+        count = max((index for index in table.values() if index != IGNORE), default=1)
+        return ("foreground",) if count <= 1 else _numbers(count), options
+    if options.kind in ("grey", "alpha", "instances") or any(
+        each.form == "colours" for each in masks
+    ):
+        return ("foreground",), options
+    if options.kind == "auto":
+        if len(shown) <= 1:
+            value = shown[0] if shown else 1
+            return ("foreground",), replace(options, values={0: 0, value: 1})
+        if _number_things(masks):
+            return ("foreground",), replace(options, kind="instances")
+        if codes := codes_of(masks, shown):
+            return _numbers(len(codes)), replace(options, values=_rising(codes))
+        if files:
+            refuse_melting(masks, shown)
+        if any(each.shades for each in masks) and shown[-1] > 127:
+            return ("foreground",), replace(options, kind="grey")
+        if IGNORE in shown and max(set(shown) - {IGNORE}) > 127:  # shades: anti-aliased or a JPEG
+            return ("foreground",), replace(options, kind="grey")
+    count = max(set(shown) - {IGNORE}, default=1)
+    return _numbers(count), replace(options, kind="index")
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))
+
+
+def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: MaskOptions) -> str:
+    """Say in words how masks were read: `grey, 255 = crack`."""
+    forms = Counter(each.form for each in masks)
+    form = " and ".join(form for form, _ in forms.most_common())
+    shown = sorted({value for each in masks for value in each.shown})
+    if not shown:
+        return f"{form}, all background"
+    if form == "two-colour palette":
+        return f"{form}, white = {classes[0]}"
+    return f"{form}, {_meaning(shown, classes, options)}"
+
+
+def _meaning(shown: Sequence[int], classes: Sequence[str], options: MaskOptions) -> str:
+    one = classes[0]
+    if options.colors is not None:
+        names = dict(enumerate(classes, 1)) | {0: "background"}
+        named = (f"#{key:06x} = {names.get(i, 'ignored')}" for key, i in options.colors.items())
+        return ", ".join(named)
+    if options.values is not None:
+        names = dict(enumerate(classes, 1)) | {0: "background"}
+        table = {v: i for v, i in options.values.items() if v or i}
+        return ", ".join(f"{v} = {names.get(i, 'ignored')}" for v, i in table.items())
+    if options.kind == "instances":
+        return f"numbers of things (up to {shown[-1]}): all above 0 = {one}"
+    if len(classes) > 1:
+        listed = ", ".join(f"{number} = {name}" for number, name in enumerate(classes[:6], 1))
+        return listed + (", ..." if len(classes) > 6 else "")
+    if len(shown) == 1:
+        return f"#{shown[0]:06x} = {one}" if shown[0] > 65535 else f"{shown[0]} = {one}"
+    if options.kind == "index" or shown == [1]:
+        return f"1 = {one}"
+    if shown[0] == 1 and shown[-1] == IGNORE and len(shown) == 2:
+        return f"1 or 255 = {one}"
+    white = 65535 if shown[-1] > 255 else 255
+    return f"shades above {white // 2} = {one}"

@@ -1,0 +1,107 @@
+"""One image of a data set: its files, and what they hold once they are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from prompttune.data.annotations_things import Painting
+from prompttune.data.masks import AUTO, MaskOptions
+from prompttune.data.reading import (
+    AS_STORED,
+    ImageOptions,
+    read_field_of_view,
+    read_image,
+    read_mask,
+)
+from prompttune.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The files of one image: its mask, and its field of view where it has one."""
+
+    name: str
+    image: Path
+    mask: Path
+    """Or the JSON file that annotates it."""
+    field_of_view: Path | None = None
+    painting: Painting | None = field(default=None, compare=False, repr=False)
+    """What the JSON file says of the image; it is painted when the sample is loaded."""
+    page: int = 0
+    """Of image and mask, where these are stacks."""
+    stack: str | None = None
+    """What all slices of a stack share; None: the image is no slice."""
+    layers: tuple[tuple[Path, int], ...] | None = None
+    """Masks of one class each, with its number; where they overlap the later class lies above."""
+
+
+@dataclass(frozen=True)
+class LoadedSample:
+    """One image (`H x W x 3 uint8`), class map (`H x W uint8`) and field of view (`H x W bool`).
+
+    Class map: 0 background, i the i-th class, 255 ignore. It does not have the field of view in it.
+    """
+
+    name: str
+    image: np.ndarray
+    class_map: np.ndarray
+    field_of_view: np.ndarray | None = None
+
+
+def load_sample(
+    sample: Sample,
+    classes: int,
+    values: Mapping[int, int] | None = None,
+    masks: MaskOptions = AUTO,
+    images: ImageOptions = AS_STORED,
+) -> LoadedSample:
+    """Read the files of a sample; `classes`, `values` and `masks` as `read_mask` takes them.
+
+    Raises:
+        InputError: a file that cannot be read, a mask or field of view of another size, outlines
+            that do not fit.
+    """
+    image = read_image(sample.image, images, sample.page)
+    if sample.painting is not None:
+        height, width = image.shape[:2]
+        return LoadedSample(sample.name, image, sample.painting.class_map((height, width)))
+    if sample.layers is not None:
+        class_map = read_layers(sample, (image.shape[0], image.shape[1]))
+    else:
+        class_map = read_mask(sample.mask, classes, values, masks, sample.page)
+        _check_size(sample.image, image, sample.mask, class_map)
+    if sample.field_of_view is None:
+        return LoadedSample(sample.name, image, class_map)
+    field_of_view = read_field_of_view(sample.field_of_view)
+    _check_size(sample.image, image, sample.field_of_view, field_of_view)
+    return LoadedSample(sample.name, image, class_map, field_of_view)
+
+
+def read_layers(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """Read the masks of one class each of an image of height and width `size`; `H x W uint8`.
+
+    Raises:
+        InputError: a mask that cannot be read, or of another size.
+    """
+    class_map = np.zeros(size, np.uint8)
+    for path, number in sample.layers or ():
+        mask = read_mask(path, 1)
+        if mask.shape != size:
+            sizes = [f"{width} x {height}" for height, width in (size, mask.shape)]
+            raise InputError(
+                f"{sample.image} has {sizes[0]} pixels (width x height), but {path} has "
+                f"{sizes[1]}; they must have equal sizes"
+            )
+        class_map[mask == 1] = number
+    return class_map
+
+
+def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) -> None:
+    if pixels.shape[:2] != mask.shape:
+        sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (pixels, mask)]
+        raise InputError(
+            f"{image} has {sizes[0]} pixels (width x height), but {other} has {sizes[1]}; "
+            "they must have equal sizes"
+        )

@@ -1,0 +1,200 @@
+"""What was understood of a data set, in words, with warnings of what looks wrong."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median_low
+
+from prompttune.data.decoding import header
+from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
+from prompttune.data.masks import IGNORE, MaskOptions, Stored, class_counts, read_stored
+from prompttune.data.reading import ImageOptions, read_numbers
+from prompttune.data.samples import Sample, read_layers
+from prompttune.data.stretch import common_stretch
+
+FULL = 0.9
+"""A class that covers more than this of every picture is warned of."""
+_MEASURED = 64
+"""Deep images, spread over the set, that choose its stretch."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a data set holds."""
+
+    line: str
+    """All in one line: masks, what their values mean, sizes, kinds of images."""
+    classes: dict[str, tuple[int, float | None]]
+    """In how many images each class is shown, and its share of all pixels where that is known."""
+    notes: tuple[str, ...]
+    """What was left out, or understood otherwise than one may think."""
+    warnings: tuple[str, ...]
+    """What looks wrong."""
+    masks: MaskOptions
+    """The one meaning of all masks."""
+    images: ImageOptions
+    """The one way in which all images are read."""
+    image_size: tuple[int, int]
+    """Median width and height."""
+    values: tuple[tuple[str, int], ...] = ()
+    """The masks' stored values and their pixels, the most frequent first; colors as #rrggbb."""
+
+
+def survey(
+    samples: Sequence[Sample],
+    learned: Sequence[Sample],
+    classes: Sequence[str],
+    masks: MaskOptions,
+    images: ImageOptions,
+    notes: Sequence[str] = (),
+) -> Survey:
+    """Look at all masks and at the headers of all images.
+
+    Args:
+        samples: all of them.
+        learned: those for training and validation.
+        classes: names of the foreground classes.
+        masks: what the user said of the masks; what was not said is settled.
+        images: the same of the images.
+        notes: what is known already.
+
+    Raises:
+        InputError: a file that cannot be read, masks that may mean several things.
+    """
+    facts = {
+        sample: look_at(_stored(sample, masks), sample.mask)
+        for sample in samples
+        if sample.painting is None
+    }
+    masks = settle(list(facts.values()), len(classes), masks)
+    shown = {sample: _shown(sample, facts.get(sample), len(classes), masks) for sample in samples}
+    heads = {path: header(path) for path in dict.fromkeys(sample.image for sample in samples)}
+    images, about = _common(learned, images, {path: deep for path, (_, _, deep) in heads.items()})
+    counted = _counted(classes, shown, facts)
+    if facts:
+        described = describe_masks(list(facts.values()), classes, masks)
+        line = f"{len(samples)} masks: {described}{_shares(counted)}"
+    else:
+        line = f"{len(samples)} annotated images: {_numbers(counted)}"
+    sizes = Counter(size for size, _, _ in heads.values())
+    kinds = Counter(bits for _, bits, _ in heads.values())
+    line += f"; {_listed(f'{w} x {h}' for (w, h), _ in sizes.most_common())}"
+    line += f"; {_listed(kind for kind, _ in kinds.most_common())}{about}"
+    warnings = _warnings(classes, learned, shown, facts)
+    widths, heights = zip(*(size for size, _, _ in heads.values()), strict=True)
+    usual = (median_low(widths), median_low(heights))
+    return Survey(
+        line, counted, tuple(notes), tuple(warnings), masks, images, usual,
+        _values(facts.values()),
+    )  # fmt: skip
+
+
+def _values(facts: Iterable[MaskFacts]) -> tuple[tuple[str, int], ...]:
+    total: Counter[str] = Counter()
+    for each in facts:
+        colours = each.form == "colours"
+        total.update({f"#{v:06x}" if colours else str(v): n for v, n in each.counts.items()})
+    return tuple(total.most_common())
+
+
+def _stored(sample: Sample, masks: MaskOptions) -> Stored:
+    if sample.layers is None:
+        return read_stored(sample.mask, masks, sample.page)
+    (width, height), _, _ = header(sample.image)
+    return Stored(read_layers(sample, (height, width)), "indices")
+
+
+def _shown(
+    sample: Sample, facts: MaskFacts | None, classes: int, masks: MaskOptions
+) -> dict[int, int]:
+    """Return the pixels of each class that an image shows; of annotations, 1 for each class."""
+    if facts is None:
+        assert sample.painting is not None
+        return dict.fromkeys(sample.painting.shown(), 1)
+    return class_counts(facts.counts, facts.form, classes, masks, facts.name)
+
+
+def _common(
+    learned: Sequence[Sample], images: ImageOptions, deep: Mapping[Path, bool]
+) -> tuple[ImageOptions, str]:
+    """Choose one stretch for a set of deep images, and say which."""
+    chosen = [sample for sample in learned if deep[sample.image]]
+    if not chosen:
+        return images, ""
+    if images.stretch not in (None, "auto"):
+        return images, f" shown from {images.stretch}"
+    every = max(1, len(chosen) // _MEASURED)
+    numbers = (read_numbers(each.image, images, each.page) for each in chosen[::every])
+    stretch = common_stretch(numbers)
+    named = f" shown from {stretch.replace(',', ' to ')}" if stretch and "," in stretch else ""
+    return replace(images, stretch=stretch), named
+
+
+def _counted(
+    classes: Sequence[str],
+    shown: Mapping[Sample, Mapping[int, int]],
+    facts: Mapping[Sample, MaskFacts],
+) -> dict[str, tuple[int, float | None]]:
+    pixels = sum(sum(each.counts.values()) for each in facts.values())
+    return {
+        name: (
+            sum(number in each for each in shown.values()),
+            sum(each.get(number, 0) for each in shown.values()) / pixels if pixels else None,
+        )
+        for number, name in enumerate(classes, 1)
+    }
+
+
+def _shares(counted: Mapping[str, tuple[int, float | None]]) -> str:
+    if len(counted) == 1:
+        ((_, share),) = counted.values()
+        return f", {100 * (share or 0):.2g} % of pixels"
+    most = [f"{name} {100 * (share or 0):.2g} %" for name, (_, share) in counted.items()]
+    return f" ({', '.join(most[:6])}{', ...' if len(most) > 6 else ''} of pixels)"
+
+
+def _numbers(counted: Mapping[str, tuple[int, float | None]]) -> str:
+    return ", ".join(f"{name} in {images}" for name, (images, _) in counted.items())
+
+
+def _listed(items: Iterable[str]) -> str:
+    found = list(items)
+    more = f" and {len(found) - 3} other kinds" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
+
+
+def _warnings(
+    classes: Sequence[str],
+    learned: Sequence[Sample],
+    shown: Mapping[Sample, Mapping[int, int]],
+    facts: Mapping[Sample, MaskFacts],
+) -> list[str]:
+    found = []
+    for number, name in enumerate(classes, 1):
+        if not any(shown[sample].get(number) for sample in learned):
+            found.append(
+                f"no training or validation image shows the class '{name}': it cannot be learned; "
+                "check --classes and the masks"
+            )
+        shares = [
+            shown[sample].get(number, 0) / max(1, sum(facts[sample].counts.values()))
+            for sample in facts
+        ]
+        if shares and min(shares) > FULL:
+            found.append(
+                f"the class '{name}' covers over {100 * FULL:.0f} % of every picture: are the "
+                "masks inverted? (--mask_values '{0: 1, 255: 0}' turns them round)"
+            )
+    if doubts := [each for each in facts.values() if each.doubt]:
+        more = f" ({len(doubts)} masks alike)" if len(doubts) > 1 else ""
+        found.append(f"{doubts[0].name}: {doubts[0].doubt}{more}")
+    ignored = [sample for sample in facts if shown[sample].get(IGNORE)]
+    if facts and len(ignored) == len(facts):
+        whole = sum(shown[each][IGNORE] for each in ignored)
+        pixels = sum(sum(each.counts.values()) for each in facts.values())
+        if whole > 0.5 * pixels:
+            found.append(
+                f"{100 * whole / pixels:.0f} % of the masks' pixels are 255 and not counted"
+            )
+    return found

@@ -1,0 +1,68 @@
+"""Which files are images, in which order they come, and which are nobody's data."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+SUFFIXES = frozenset(
+    {
+        ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""Of image files, in lower case."""
+JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+ANSWERS = frozenset({"masks", "mask", "labels", "label", "annotations", "fov"})
+"""Folders that, beside `images/`, hold what was drawn and not what was seen."""
+
+
+def is_hidden(path: Path) -> bool:
+    """Say whether systems and tools made a file for themselves: `.name`, `._name`, `__MACOSX`."""
+    return path.name.startswith(".") or path.name.lower() in JUNK
+
+
+def is_image(path: Path) -> bool:
+    """Say by its name whether a file is an image of the user's."""
+    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
+
+
+def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
+    """Order names as people count: `frame_2` before `frame_10`."""
+    return tuple(
+        (0, int(part)) if part.isdecimal() else (1, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    )
+
+
+def path_key(path: Path) -> tuple[tuple[tuple[int, int | str], ...], ...]:
+    """Order paths folder by folder, each name by `natural_key`."""
+    return tuple(map(natural_key, path.parts))
+
+
+def images_below(
+    folder: Path, without: Path | None = None, passed: list[Path] | None = None
+) -> Iterator[Path]:
+    """List the images of a folder and of the folders in it, in natural order.
+
+    Left out are hidden files and folders, `without`, and, beside images or a folder `images`,
+    folders that hold masks or labels.
+
+    Args:
+        folder: to look into.
+        without: a folder not to look into.
+        passed: gets the folders of masks that were passed over.
+    """
+    entries = sorted(folder.iterdir(), key=path_key)
+    folders = [each for each in entries if each.is_dir() and not is_hidden(each)]
+    images = [each for each in entries if is_image(each) and not each.is_dir()]
+    yield from images
+    beside_images = bool(images) or any(each.name.lower() == "images" for each in folders)
+    for each in folders:
+        if without is not None and each.resolve() == without.resolve():
+            continue
+        if beside_images and each.name.lower() in ANSWERS:
+            if passed is not None:
+                passed.append(each)
+            continue
+        yield from images_below(each, without, passed)
