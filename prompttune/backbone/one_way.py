@@ -146,6 +146,15 @@ class ImageFeatures:
     early: tuple[Tensor, ...]
     """Of each image tap, `B x T x dim`."""
 
+    def repeated(self, count: int) -> "ImageFeatures":
+        """Repeat all images, one after the other, `count` times."""
+
+        def repeat(x: Tensor) -> Tensor:
+            return x.repeat(count, *[1] * (x.ndim - 1))
+
+        match = None if self.match is None else repeat(self.match)
+        return ImageFeatures(repeat(self.last), match, tuple(repeat(x) for x in self.early))
+
 
 @dataclass(frozen=True, eq=False)
 class CachedPrompt:

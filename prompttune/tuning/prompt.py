@@ -1,12 +1,14 @@
 """The learnable prompt: plain torch, no trainer."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prompttune.backbone import SegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.composition import Composition
 from prompttune.pixels import denormalise, normalise
 from prompttune.prompt import Prompt
@@ -66,8 +68,7 @@ class LearnablePrompt(nn.Module):
         ]
         queries = normalise(queries)
         if len(set(sizes)) == 1 < len(encoded):
-            each = [one for one in encoded for _ in queries]
-            answers = network.ensemble(queries.repeat(len(encoded), 1, 1, 1), each)
+            answers = _by_each(network, queries, encoded)
         else:
             answers = torch.cat([network.ensemble(queries, one) for one in encoded])
         return denormalise(answers.float()).unflatten(0, (len(encoded), -1))
@@ -89,6 +90,16 @@ class LearnablePrompt(nn.Module):
         if self.bounded:
             for pixels in (self.images, self.colours):
                 pixels.clamp_(0, 1)
+
+
+def _by_each(network: SegGPT, queries: Tensor, encoded: list[Any]) -> Tensor:
+    """Color B queries by each of G prompts at once: `G B x 3 x S x S`."""
+    each = [one for one in encoded for _ in queries]
+    repeated = queries.repeat(len(encoded), 1, 1, 1)
+    if isinstance(network, OneWaySegGPT):  # what no prompt changes is computed once
+        features = network.encode_images(queries).repeated(len(encoded))
+        return network.ensemble(repeated, each, features=features)
+    return network.ensemble(repeated, each)
 
 
 def with_learned(
