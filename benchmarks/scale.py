@@ -21,6 +21,7 @@ from prompttune.evaluation.metrics import counted_pixels, dice
 from prompttune.evaluation.suite import SETS, Part, Problem, present_sets, read_problems
 from prompttune.prompt import AnyScale, Prompt
 from prompttune.segmenter import Segmenter
+from prompttune.shipped import DEFAULT_BACKBONE
 
 SCALES: tuple[float | None, ...] = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, None)
 
@@ -55,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     add("--choices", type=int, default=4, help="examples of each class (default: 4)")
     add("--images", type=int, default=6, help="test images of each class (default: 6)")
     add("--threads", type=int, default=2)
-    add("--backbone", default="seggpt-tiny")
+    add("--backbone", default=DEFAULT_BACKBONE)
     return parser.parse_args()
 
 

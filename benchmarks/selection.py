@@ -23,6 +23,7 @@ from prompttune.palette import Palette
 from prompttune.prompt import Prompt
 from prompttune.segmenter import Segmenter
 from prompttune.selection import NearestExamples, Pool, showing
+from prompttune.shipped import DEFAULT_BACKBONE
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     add("--shots", type=int, nargs="+", default=[1, 4])
     add("--images", type=int, default=12, help="validation and test images (default: 12)")
     add("--draws", type=int, default=5, help="of random (default: 5)")
-    add("--backbone", default="seggpt-tiny")
+    add("--backbone", default=DEFAULT_BACKBONE)
     given = parser.parse_args()
     others = set() if given.foreground is None else {0, 255} - {given.foreground}
     given.mask_values = {given.foreground: 1} | dict.fromkeys(others, 0) if others else None

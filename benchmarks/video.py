@@ -20,6 +20,7 @@ from prompttune.commandline import run
 from prompttune.data.reading import read_image, read_mask
 from prompttune.errors import InputError
 from prompttune.evaluation.video import ObjectScores, VideoScores, mean_scores
+from prompttune.shipped import DEFAULT_BACKBONE
 from prompttune.video import open_clip, segment_frames
 
 PROG = "benchmarks.video"
@@ -80,7 +81,7 @@ def _arguments() -> argparse.Namespace:
         help="auto, follow, whole, or a scale at which frames are tiled (default: auto)",
     )  # fmt: skip
     add("--frames", type=int, metavar="N", help="the first N of a sequence (default: all)")
-    add("--backbone", default="seggpt-tiny", help="name or weights file (default: %(default)s)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     return parser.parse_args()
 

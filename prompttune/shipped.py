@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-DEFAULT_BACKBONE = "seggpt-tiny"
+DEFAULT_BACKBONE = "seggpt-small"
 """The backbone of this package that everything uses unless another is named."""
 
 

@@ -27,12 +27,13 @@ def test_the_users_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert user_folder() == tmp_path
 
 
-def test_the_embedded_backbone_is_small_and_has_a_card() -> None:
-    network = load("seggpt-tiny")
-    path = Path(shipped.__file__).parent / "backbone" / "seggpt-tiny.safetensors"
-    assert path.stat().st_size <= 16 * 2**20
-    card = path.with_name("seggpt-tiny.md").read_text()
-    assert network.fingerprint[:12] in card
+@pytest.mark.parametrize(("name", "mebibytes"), [("seggpt-small", 26), ("seggpt-tiny", 16)])
+def test_an_embedded_backbone_is_small_and_has_a_card(name: str, mebibytes: int) -> None:
+    network = load(name)
+    path = Path(shipped.__file__).parent / "backbone" / f"{name}.safetensors"
+    assert path.stat().st_size <= mebibytes * 2**20
+    card = path.with_name(f"{name}.md").read_text(encoding="utf-8")
+    assert network.fingerprint in card
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -40,7 +41,7 @@ def test_the_embedded_backbone_is_small_and_has_a_card() -> None:
 def test_shipped_keys_fit_the_embedded_backbone_and_hold_no_image() -> None:
     keys = [entry for entry in list_keys() if entry.shipped]
     assert "retina" in {entry.name for entry in keys}
-    fingerprint = load("seggpt-tiny").fingerprint
+    fingerprint = load(shipped.DEFAULT_BACKBONE).fingerprint
     for entry in keys:
         assert entry.problem is None
         assert entry.card is not None
