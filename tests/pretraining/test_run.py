@@ -132,6 +132,7 @@ def test_the_device_makes_its_share_of_every_batch(
 ) -> None:
     fake = ModuleType("on_device")
     fake.DeviceTasks = Tasks  # type: ignore[attr-defined]
+    fake.ContextTasks = None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "prompttune.pretraining.on_device", fake)
     recipe = replace(RECIPE, generate="device", max_steps=2)
     whole = weights(pretrain(recipe, None, tmp_path / "whole", CPU))  # no data: it makes all
@@ -256,3 +257,11 @@ def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
     recipe = read_recipe(path)
     assert (recipe.views, recipe.prompts, recipe.scenes) == (5, (1, 4), 7)
     assert recipe.sets[0].weight is None
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("pretrain-*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_backbones_are_read(path: Path) -> None:
+    assert read_recipe(path).sets
