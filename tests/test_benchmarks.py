@@ -1,6 +1,8 @@
-"""The benchmarks of prediction run, and their answers agree."""
+"""The benchmarks run, and where they compare answers, these agree."""
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import prediction, scale, selection
+from benchmarks import one_way, prediction, scale, selection
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
+from prompttune.pretraining.recipe import read_recipe
 
 
 def table(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
@@ -87,3 +90,30 @@ def test_the_chosen_scale_is_compared_with_a_search(
     assert all(0 <= float(row[column]) <= 1 for row in cells for column in (3, 5))
     mean = sum(float(row[3]) for row in cells[:2]) / 2
     assert float(cells[2][3]) == pytest.approx(mean, abs=0.001)
+
+
+def test_layouts_of_one_size_are_timed_in_turn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert replace(
+        read_recipe(one_way.RECIPE).backbone,
+        one_way=False, apart=0, class_token=False, match_taps=(), image_taps=(), pixel_dim=0,
+        taps=one_way.TWO_WAY.taps, merge_block=one_way.TWO_WAY.merge_block,
+    ) == one_way.TWO_WAY  # fmt: skip
+    sizes = {"canvas": 16, "patch": 8, "dim": 16, "heads": 2, "decoder_dim": 4}
+    small = replace(one_way.TWO_WAY, **sizes, pretrain_canvas=16)
+    monkeypatch.setattr(one_way, "TWO_WAY", small)
+    recipe = replace(small, one_way=True, apart=2, match_taps=(1,), taps=(11,))
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"backbone": recipe.to_dict()}))
+    monkeypatch.setattr(one_way, "RECIPE", tmp_path / "recipe.yaml")
+    monkeypatch.setattr(sys, "argv", ["one_way", "--repeats", "2", "--threads", "1"])
+    one_way.main()
+    rows = table(capsys)
+    assert list(rows) == list(one_way.TASKS)
+    for two, one, ratio in rows.values():
+        assert float(two.removesuffix(" ms")) > 0
+        assert float(one.removesuffix(" ms")) > 0
+        best, spread = ratio.split(" ")
+        low, high = map(float, spread.strip("()").split("-"))
+        assert low <= high
+        assert float(best.strip("*")) > 0

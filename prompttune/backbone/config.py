@@ -70,23 +70,25 @@ class SegGPTConfig:
             raise InputError(
                 f"backbone config: dim={self.dim} is no multiple of heads={self.heads}"
             )
+        self._check_one_way()
         first, name = (self.apart, "apart") if self.one_way else (self.merge_block, "merge_block")
         if not self.taps or first < 0 or not _rise_within(self.taps, first, self.depth):
             raise InputError(
                 f"backbone config: taps={self.taps} must rise and lie in {first}.."
                 f"{self.depth - 1} ({name}..depth - 1)"
             )
-        self._check_one_way()
 
     def _check_one_way(self) -> None:
+        for name in ("apart", "pixel_dim"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise InputError(f"backbone config: {name}={value!r} is no whole number")
         for name in ("match_taps", "image_taps"):
             taps = getattr(self, name)
             if taps and not _rise_within(taps, 0, self.apart):
                 raise InputError(
                     f"backbone config: {name}={taps} must rise and lie below apart={self.apart}"
                 )
-        if not isinstance(self.pixel_dim, int) or self.pixel_dim < 0:
-            raise InputError(f"backbone config: pixel_dim={self.pixel_dim!r} is no whole number")
         asked = [name for name in ("apart", "class_token", "pixel_dim") if getattr(self, name)]
         if asked and not self.one_way:
             raise InputError(f"backbone config: {' and '.join(asked)} ask for one_way=True")

@@ -368,7 +368,7 @@ class SegGPT(nn.Module):
     def _positions(self) -> Tensor:
         """Return the absolute positions of the canvas, `1 x tokens x dim`; kept while frozen."""
         source = self.pos_embed
-        if source.requires_grad or source.is_inference():
+        if source.requires_grad or source.is_inference() or torch.compiler.is_compiling():
             return self._resized_positions()
         kept = self._frozen_positions
         if kept is None or kept[0].data_ptr() != source.data_ptr() or kept[1] != source._version:

@@ -264,12 +264,13 @@ class OneWaySegGPT(SegGPT):
         Returns:
             The queries' colors, B x 3 x S x S. Equals B separate calls.
         """
+        count = queries.shape[0]  # `len` would fix the batch of an exported graph
         if isinstance(images, Tensor):
             if colours is None:
                 raise InputError("ensemble: images of a prompt need their colours")
-            cached = self.encode_prompt(images, colours, seg_type).repeated(len(queries))
+            cached = self.encode_prompt(images, colours, seg_type).repeated(count)
         elif isinstance(images, CachedPrompt):
-            cached = images.repeated(len(queries)) if len(images.tensors[0]) == 1 else images
+            cached = images.repeated(count) if len(images.tensors[0]) == 1 else images
         else:
             cached = CachedPrompt.one_a_query(images)
         return self._answer(features or self.encode_images(queries), queries, cached)
@@ -300,7 +301,7 @@ class OneWaySegGPT(SegGPT):
         tokens = tokens + self._positions().to(tokens)  # all blocks keep the embedding's dtype
         extra = 1 if config.class_token else 0
         if extra:
-            first = self.pos_embed[:, :1].to(tokens).expand(len(tokens), -1, -1)
+            first = self.pos_embed[:, :1].to(tokens).expand(tokens.shape[0], -1, -1)
             tokens = torch.cat((first, tokens), 1)
         found: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks[: config.apart]):

@@ -7,6 +7,7 @@ from torch import Tensor
 from transformers import SegGptConfig, SegGptForImageSegmentation
 
 from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone.one_way import build
 
 # Narrow decoders would be ill-conditioned: their LayerNorm divides by the spread of few channels.
 CONFIGS = {
@@ -33,7 +34,7 @@ def random_network(config: SegGPTConfig, seed: int = 0) -> SegGPT:
     """Return a frozen network in which no tensor is zero anywhere, relative positions included."""
     generator = torch.Generator().manual_seed(seed)
     with torch.device("meta"):
-        network = SegGPT(config)
+        network = build(config)
     network.to_empty(device="cpu")
     with torch.no_grad():
         for name, parameter in network.named_parameters():

@@ -6,14 +6,22 @@ import pytest
 import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone.one_way import build
 from prompttune.data.batches import Share, StepSampler, collate
 from prompttune.errors import InputError
-from prompttune.pretraining.module import _join, colouring_loss
+from prompttune.pixels import normalise
+from prompttune.pretraining.initialise import initialise
+from prompttune.pretraining.module import InContextColouring, _as_tasks, _join, colouring_loss
 from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
 
 SMALL = SegGPTConfig(
     canvas=16, patch=8, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1),
     decoder_dim=4, pretrain_canvas=16,
+)  # fmt: skip
+
+ONE_WAY = SegGPTConfig(
+    canvas=16, patch=8, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16,
+    one_way=True, apart=2, class_token=True, match_taps=(0,), image_taps=(1,), pixel_dim=2,
 )  # fmt: skip
 
 
@@ -48,6 +56,37 @@ def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
     tables = {id(value) for name, value in network.named_parameters() if "rel_pos" in name}
     (muon, _) = optimisers(network, OptimiserConfig())
     assert not tables & {id(one) for group in muon.param_groups for one in group["params"]}
+
+
+@pytest.mark.parametrize("sizes", [SMALL, ONE_WAY], ids=["two-way", "one-way"])
+def test_the_first_blocks_learn_least(sizes: SegGPTConfig) -> None:
+    network = build(sizes)
+    config = OptimiserConfig(name="adamw", lr=0.8, layer_decay=0.5, weight_decay=0.1)
+    (adamw,) = optimisers(network, config)
+    groups = {id(one): group for group in adamw.param_groups for one in group["params"]}
+    assert sum(len(group["params"]) for group in adamw.param_groups) == len(groups)
+    assert groups.keys() == {id(one) for one in network.parameters()}
+    found = {name: groups[id(one)]["lr"] for name, one in network.named_parameters()}
+    for block, index in zip(network.blocks, range(sizes.depth), strict=True):
+        rates = {groups[id(one)]["lr"] for one in block.parameters()}
+        assert rates == {0.8 * 0.5 ** (sizes.depth - 1 - index)}
+    embedding = {"patch_embed.proj.weight", "patch_embed.proj.bias", "pos_embed"}
+    for name, lr in found.items():
+        if name in embedding:
+            assert lr == pytest.approx(0.8 * 0.5**sizes.depth)
+        elif not name.startswith("blocks."):
+            assert lr == 0.8, name
+    for name, one in network.named_parameters():
+        decays = one.ndim == 2 and "rel_pos" not in name
+        assert groups[id(one)]["weight_decay"] == (0.1 if decays else 0), name
+
+
+def test_layer_decay_is_for_adamw_alone() -> None:
+    for wrong in (0.0, 1.5):
+        with pytest.raises(InputError, match=f"layer_decay must be in 0..1, not {wrong}"):
+            OptimiserConfig(name="adamw", layer_decay=wrong)
+    with pytest.raises(InputError, match="layer_decay is for name: adamw"):
+        OptimiserConfig(layer_decay=0.9)
 
 
 def test_rates_rise_and_fall_as_worked_out_by_hand() -> None:
@@ -101,3 +140,60 @@ def test_loaded_and_generated_samples_make_one_batch() -> None:
     assert both["weight"].dtype == torch.float32
     assert _join(loaded, {}) is loaded
     assert _join(collate([]), generated) is generated
+
+
+def made_tasks() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, 4, 3, 16, 16)
+    return {
+        "images": torch.rand(shape, generator=generator),
+        "targets": torch.rand(shape, generator=generator),
+        "weight": torch.rand(2, 4, 1, 16, 16, generator=generator),
+        "seg_type": torch.tensor([1, 0]),
+    }
+
+
+@pytest.mark.parametrize("prompts", [1, 3])
+def test_tasks_are_parted_into_prompts_and_queries(prompts: int) -> None:
+    batch = made_tasks()
+    parts = _as_tasks(batch, prompts)
+    assert torch.equal(torch.cat((parts["images"], parts["queries"]), 1), batch["images"])
+    assert torch.equal(torch.cat((parts["colors"], parts["target"]), 1), batch["targets"])
+    assert torch.equal(parts["weight"], batch["weight"][:, prompts:])
+    assert parts["images"].shape[1] == parts["colors"].shape[1] == prompts
+    assert parts["seg_type"] is batch["seg_type"]
+
+
+def test_a_pair_is_a_task_of_one_prompt_and_one_query() -> None:
+    made = made_tasks()
+    pairs = {
+        "image": torch.cat(made["images"][:, :2].unbind(1), 2),  # one above the other
+        "target": torch.cat(made["targets"][:, :2].unbind(1), 2),
+        "weight": torch.cat(made["weight"][:, :2].unbind(1), 2),
+        "masked": torch.ones(2, 8, dtype=torch.bool),
+        "seg_type": made["seg_type"],
+    }
+    first_two = {name: x[:, :2] if x.ndim == 5 else x for name, x in made.items()}
+    expected = _as_tasks(first_two, 1)
+    for prompts in (1, 2):
+        parts = _as_tasks(pairs, prompts)
+        assert parts.keys() == expected.keys()
+        assert all(torch.equal(value, expected[name]) for name, value in parts.items())
+
+
+def test_the_loss_of_tasks_is_that_of_their_queries_one_by_one() -> None:
+    network = build(ONE_WAY)
+    initialise(network, seed=0)
+    module = InContextColouring(network, OptimiserConfig(), max_steps=1)
+    batch = _as_tasks(made_tasks(), 2)
+    total = batch["weight"].sum()
+    expected = torch.zeros(())
+    for task in range(2):
+        prompt = normalise(batch["images"][task]), normalise(batch["colors"][task])
+        for query in range(2):
+            asked, target = (normalise(batch[name][task, query]) for name in ("queries", "target"))
+            answer = network.ensemble(asked[None], *prompt, int(batch["seg_type"][task]))[0]
+            off = (answer - target).abs()
+            slow = torch.where(off < 1, off**2 / 2, off - 0.5).mean(0)
+            expected += (slow * batch["weight"][task, query, 0]).sum() / total
+    assert module._loss(batch, total).item() == pytest.approx(expected.item(), rel=1e-5)

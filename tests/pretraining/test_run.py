@@ -8,18 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
+from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.weights import load_weights
 from prompttune.errors import InputError
 from prompttune.pretraining.initialise import starting_network
 from prompttune.pretraining.module import InContextColouring
 from prompttune.pretraining.optimisers import OptimiserConfig
 from prompttune.pretraining.pairs import Mix
-from prompttune.pretraining.recipe import PretrainRecipe
+from prompttune.pretraining.recipe import PretrainRecipe, read_recipe
 from prompttune.pretraining.run import STATE, Machine, pretrain
+from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.pretraining.state import read_state, read_values
 
 SMALL = SegGPTConfig(
@@ -128,6 +132,7 @@ def test_the_device_makes_its_share_of_every_batch(
 ) -> None:
     fake = ModuleType("on_device")
     fake.DeviceTasks = Tasks  # type: ignore[attr-defined]
+    fake.ContextTasks = None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "prompttune.pretraining.on_device", fake)
     recipe = replace(RECIPE, generate="device", max_steps=2)
     whole = weights(pretrain(recipe, None, tmp_path / "whole", CPU))  # no data: it makes all
@@ -177,3 +182,86 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
         pretrain(RECIPE, None, tmp_path, replace(CPU, devices=3))
     with pytest.raises(InputError, match="--devices"):
         Machine(devices=0)
+
+
+ONE_WAY = replace(
+    RECIPE, max_steps=2, batch=6, views=3, prompts=(1, 2), scenes=4,
+    backbone=SegGPTConfig(
+        canvas=16, patch=8, dim=16, depth=3, heads=2, taps=(2,), decoder_dim=4, pretrain_canvas=16,
+        one_way=True, apart=2, class_token=True, match_taps=(1,), image_taps=(0,), pixel_dim=2,
+    ),
+    optimiser=OptimiserConfig(name="adamw", lr=1e-2, layer_decay=0.5),
+    mix=Mix(generated=0.3, unlabelled=0.2, appearance=0.2, overlaid=0.2, contours=0.2),
+    sets=[SetConfig("set")],
+)  # fmt: skip
+
+
+def write_pool(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (folder / "set" / kind).mkdir(parents=True)
+    for number in range(4):
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:20, 4 * number : 4 * number + 15] = 1
+        image = rng.integers(0, 90, (30, 40, 3), np.uint8) + 120 * mask[..., None]
+        for kind, values in (("images", image), ("masks", mask)):
+            cv2.imwrite(str(folder / "set" / kind / f"{number}.png"), values)
+    return folder
+
+
+@pytest.mark.parametrize("generate", ["device", "loader"])
+@pytest.mark.parametrize("with_data", [False, True])
+def test_a_one_way_network_is_trained_and_resumed(
+    tmp_path: Path, generate: str, with_data: bool
+) -> None:
+    data = write_pool(tmp_path / "pool") if with_data else None
+    recipe = replace(ONE_WAY, generate=generate)
+    result = pretrain(recipe, data, tmp_path / "whole", CPU)
+    whole = weights(result)
+    assert isinstance(load(result), OneWaySegGPT)
+    for steps in (1, 2):
+        cut = pretrain(recipe, data, tmp_path / "cut", replace(CPU, minutes=0.0), resume=True)
+        assert read_values(tmp_path / "cut" / STATE)["global_step"] == steps
+    assert equal(whole, weights(cut))
+    states = [read_state(tmp_path / each / STATE) for each in ("whole", "cut")]
+    assert equal(*(each["current_model_state"] for each in states))
+    start = starting_network(recipe.backbone, None, recipe.seed).state_dict()
+    learned = {
+        name.removeprefix("network."): value
+        for name, value in states[0]["current_model_state"].items()
+    }
+    still = {name for name, value in start.items() if torch.equal(value, learned[name])}
+    assert still <= {"type_token_ins", "type_token_cls"}  # of which a batch may have one alone
+
+
+def test_parts_of_a_batch_of_tasks_take_the_same_step(tmp_path: Path) -> None:
+    moments = []
+    for accumulate, memory in ((1, "fast"), (4, "saving")):
+        recipe = replace(ONE_WAY, generate="device", accumulate=accumulate, memory=memory)
+        pretrain(replace(recipe, max_steps=1), None, tmp_path / memory, CPU)
+        (adamw,) = read_state(tmp_path / memory / STATE)["optimizer_states"]
+        moments.append([one["exp_avg"] for one in adamw["state"].values()])
+    assert any(each.abs().max() > 1e-4 for each in moments[0])
+    for one, other in zip(*moments, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+
+
+def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
+    for wrong in ((), (0,), (1, 3)):
+        with pytest.raises(InputError, match=r"prompts must lie in 1\.\.2 \(views - 1\)"):
+            replace(ONE_WAY, prompts=wrong)
+    with pytest.raises(InputError, match="scenes must be at least 1"):
+        replace(ONE_WAY, scenes=0)
+    path = tmp_path / "recipe.yaml"
+    path.write_text("views: 5\nprompts: [1, 4]\nscenes: 7\nsets: [{name: a}]\n")
+    recipe = read_recipe(path)
+    assert (recipe.views, recipe.prompts, recipe.scenes) == (5, (1, 4), 7)
+    assert recipe.sets[0].weight is None
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("pretrain-*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_backbones_are_read(path: Path) -> None:
+    assert read_recipe(path).sets

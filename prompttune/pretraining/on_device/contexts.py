@@ -38,7 +38,7 @@ class ContextTasks:
     ) -> None:
         self.canvas, self.mix, self.seed, self.views = canvas, mix, seed, views
         self.device = torch.device(device)
-        self.pool = DevicePool(sets, device) if sets else None
+        self.pool = DevicePool(sets, device) if any(one.images for one in sets) else None
         self.scenes = SceneBank(scenes, canvas, mix, seed, views, self.device)
 
     @torch.no_grad()
@@ -71,6 +71,7 @@ class ContextTasks:
         if self.pool is None:
             return [("generated", draws)]
         real = 1 - mix.generated
+        rest = "labelled" if self.pool.has_contexts else "clusters"
         shares = {
             "generated": mix.generated,
             "overlaid": real * mix.overlaid,
@@ -83,7 +84,7 @@ class ContextTasks:
             end = round(total * count)
             found.append((kind, Draws(draws.keys[start:end])))
             start = end
-        return [*found, ("labelled", Draws(draws.keys[start:]))]
+        return [*found, (rest, Draws(draws.keys[start:]))]
 
     def _part(self, kind: str, draws: Draws) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Make tasks of one kind: images, labels, the value in common (0: any), instance."""

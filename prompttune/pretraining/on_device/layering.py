@@ -5,7 +5,7 @@ waits for the device; all else is drawn where the pixels are. Both draw from the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Plan:
     """B x LAYERS int64: PLAIN, CONTOUR, HOLED or HATCHED."""
     part: Tensor
     """B x LAYERS int64: WHOLE, CORE, PIECE or RIM."""
-    views: int = 2
+    views: int = field(default=2, kw_only=True)
     """V, images of a sample; those of sample b are V b ... V b + V - 1, a prompt first."""
 
     @classmethod

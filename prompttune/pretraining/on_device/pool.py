@@ -35,9 +35,13 @@ class Places:
 
 
 class DevicePool:
-    """All images of some sets, flat, with the contexts that they share."""
+    """All images of some sets, flat, with the contexts that they share.
+
+    `has_contexts` says whether there are any: without, `contexts` has nothing to draw.
+    """
 
     def __init__(self, sets: Sequence[ImageSet], device: torch.device | str) -> None:
+        sets = [one for one in sets if one.images]
         images = [image for one in sets for image in one.images]
         shapes = torch.tensor([image.classes.class_map.shape for image in images])
         self.sizes = shapes.to(device)
@@ -66,6 +70,9 @@ class DevicePool:
                 shown += [first + number for number in who]
                 anchors += [one.images[number].classes.anchors[value] for number in who]
             first += len(one.images)
+        self.has_contexts = bool(values)
+        if not values:
+            return
         number = torch.tensor(counts)
         chances = torch.tensor(odds, dtype=torch.float64)
         self._contexts = (chances / chances.sum()).cumsum(0).float().to(device)

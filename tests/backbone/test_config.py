@@ -1,0 +1,53 @@
+"""Sizes: which do not fit each other, and that they come back from JSON as they were."""
+
+import json
+
+import pytest
+from one_way_oracle import EXTRAS, small
+
+from prompttune.backbone import SegGPTConfig
+from prompttune.errors import InputError
+
+NEW = ("one_way", "apart", "class_token", "match_taps", "image_taps", "pixel_dim")
+FAULTS = {
+    "apart alone": ({"one_way": False, "merge_block": 0}, "apart ask for one_way=True"),
+    "all alone": (
+        {"one_way": False, "class_token": True, "pixel_dim": 2},
+        "apart and class_token and pixel_dim ask for one_way=True",
+    ),
+    "matching alone": (
+        {"one_way": False, "apart": 0, "match_taps": [0]},
+        r"match_taps=\(0,\) must rise and lie below apart=0",
+    ),
+    "match tap beyond": ({"match_taps": [1, 3]}, r"match_taps=\(1, 3\) .* below apart=3"),
+    "match taps fall": ({"match_taps": [2, 1]}, r"match_taps=\(2, 1\) must rise"),
+    "image tap beyond": ({"image_taps": [3]}, r"image_taps=\(3,\) .* below apart=3"),
+    "image tap negative": ({"image_taps": [-1, 0]}, r"image_taps=\(-1, 0\)"),
+    "image tap twice": ({"image_taps": [0, 0]}, r"image_taps=\(0, 0\)"),
+    "tap in the apart blocks": ({"taps": [2, 4]}, r"taps=\(2, 4\) .* 3\.\.5 \(apart\.\."),
+    "tap beyond": ({"taps": [6]}, r"taps=\(6,\)"),
+    "negative apart": ({"apart": -1}, "apart=-1 is no whole number"),
+    "fraction apart": ({"apart": 2.5}, "apart=2.5 is no whole number"),
+    "negative pixels": ({"pixel_dim": -1}, "pixel_dim=-1 is no whole number"),
+    "half a pixel": ({"pixel_dim": 0.5}, "pixel_dim=0.5 is no whole number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_sizes_that_do_not_fit_are_refused(fault: str) -> None:
+    changes, message = FAULTS[fault]
+    with pytest.raises(InputError, match=message):
+        small(**changes)
+
+
+@pytest.mark.parametrize("extras", EXTRAS)
+def test_comes_back_from_json(extras: str) -> None:
+    config = small(**EXTRAS[extras])
+    assert SegGPTConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_files_from_before_the_one_way_layout_are_read() -> None:
+    config = SegGPTConfig(canvas=16, patch=4, dim=8, depth=4, heads=2, taps=(2, 3))
+    values = {name: value for name, value in config.to_dict().items() if name not in NEW}
+    assert len(values) == len(config.to_dict()) - len(NEW)
+    assert SegGPTConfig.from_dict(json.loads(json.dumps(values))) == config
