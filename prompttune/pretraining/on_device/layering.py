@@ -69,7 +69,7 @@ class Plan:
         order = layers.argsort(descending=True, stable=True)
         return cls(
             draws.rows(order), order, layers[order], hard[order], instance[order], label[order],
-            family[order], change[order], part[order], views,
+            family[order], change[order], part[order], views=views,
         )  # fmt: skip
 
 
