@@ -17,6 +17,7 @@ from prompttune.data import task
 from prompttune.errors import InputError
 from prompttune.recipes import load_recipe
 from prompttune.segmenter import Segmenter
+from prompttune.shipped import DEFAULT_BACKBONE
 from prompttune.tuning import run
 from prompttune.zoo.header import load_card
 
@@ -79,7 +80,7 @@ def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) 
     assert str(folder) not in card.model_dump_json()
     assert (folder / "run" / "report" / "index.html").is_file()
     prompt = load_prompt("retina", prompts_zoo=folder / "zoo")
-    result = Segmenter("seggpt-tiny", device="cpu").predict(
+    result = Segmenter(DEFAULT_BACKBONE, device="cpu").predict(
         folder / "data" / "images" / "0.png", prompt
     )
     assert result.classes.shape == (90, 90)

@@ -284,9 +284,9 @@ def test_onnx_of_another_kind_is_one_line(tmp_path: Path):
 def test_onnx_whose_tensors_lie_elsewhere(folder: Path, tmp_path: Path):
     path = write_onnx(folder)
     graph = onnx.load(path)
-    onnx.save(graph, path, save_as_external_data=True, location="data", size_threshold=0)
+    onnx.save(graph, path, save_as_external_data=True, location="elsewhere.bin", size_threshold=0)
     assert same(read_dinov2(path), read_dinov2(folder))
-    (tmp_path / "data").unlink()
+    (tmp_path / "elsewhere.bin").unlink()
     refuse(path, "dinov2.onnx: no whole ONNX file")
 
 
