@@ -224,7 +224,10 @@ def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):
         ({"prompt": "owm"}, "Did you mean 'own'?"),
         ({"prompt": "other-classes"}, "its classes (disc, cup) are not those of task retina"),
         ({"prompt": "other-backbone"}, "tuned on backbone 'small'"),
-        ({"backbone": "seggpt-tiy"}, "unknown backbone 'seggpt-tiy'. Did you mean 'seggpt-tiny'?"),
+        (
+            {"backbone": "seggpt-smal"},
+            "unknown backbone 'seggpt-smal'. Did you mean 'seggpt-small'?",
+        ),
         ({"data": "nowhere"}, "nowhere: no such folder"),
         ({"overlap": 1}, "--overlap: '1' is no number in 0..1"),
         ({"limit": 0}, "--limit: '0' is no whole number"),

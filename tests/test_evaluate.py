@@ -151,7 +151,7 @@ def test_a_picture_of_real_sets(call, world, tmp_path, capsys):
         ({"sets": "car-parts"}, "holds no folder 'car-parts'"),
         ({"data": "nowhere"}, "nowhere: no such folder"),
         ({"data": None}, "--data and --output are needed"),
-        ({"backbone": "seggpt-tiy"}, "Did you mean 'seggpt-tiny'?"),
+        ({"backbone": "seggpt-smal"}, "Did you mean 'seggpt-small'?"),
         ({"curve": "10 20"}, "2 numbers and 1 backbones"),
         ({"scale": "half"}, "'half' is neither a number above 0 nor 'whole'"),
         ({"overlap": 1}, "no number in 0..1"),

@@ -113,7 +113,7 @@ def test_says_that_an_example_start_keeps_an_image(folder: Path, capsys) -> None
     ("more", "complaint"),
     [
         (["--task", "retinna"], "Did you mean 'retina'"),
-        (["--backbone", "seggpt-tinny"], "Did you mean 'seggpt-tiny'"),
+        (["--backbone", "seggpt-smal"], "Did you mean 'seggpt-small'"),
         (["--lr", "fast"], "lr"),
         (["--max_steps", "0"], "max_steps"),
         (["--no_such_option", "1"], "no_such_option"),

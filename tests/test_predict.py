@@ -454,7 +454,7 @@ def test_two_images_of_one_stem_are_refused_before_anything_is_written(
         (("--classes", "a"), "mask holds values 0, 1, 2"),
         (("--classes", "a,a"), "names used twice: a"),
         (("--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
-        (("--backbone", "seggpt-tinny"), "seggpt-tinny"),
+        (("--backbone", "seggpt-smal"), "seggpt-smal"),
     ],
 )
 def test_bad_options_end_in_one_line(

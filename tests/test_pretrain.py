@@ -36,13 +36,13 @@ def test_a_recipe_becomes_what_it_says(tmp_path: Path) -> None:
     from prompttune.pretraining.recipe import read_recipe
 
     path = tmp_path / "recipe.yaml"
-    path.write_text(RECIPE + "sets: [{name: a, weight: 3, background: null}]\ninit: seggpt-tiny\n")
+    path.write_text(RECIPE + "sets: [{name: a, weight: 3, background: null}]\ninit: seggpt-small\n")
     recipe = read_recipe(path)
     assert (recipe.optimiser.lr, recipe.optimiser.name) == (0.001, "adamw")
     assert recipe.backbone.taps == (0,)
     (one,) = recipe.sets
     assert (one.name, one.weight, one.background) == ("a", 3.0, None)
-    assert recipe.init == "seggpt-tiny"
+    assert recipe.init == "seggpt-small"
     assert read_recipe(path, init="other", workers=2).workers == 2
 
 

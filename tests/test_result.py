@@ -97,7 +97,8 @@ def test_what_a_thing_is_stands_in_its_repr(segmenter: Segmenter, result: Result
         "Prompt('examples'; 1 example of 40 x 50; classes cat; whole images)"
     )
     key = repr(prompttune.load_prompt("retina"))
-    assert key.startswith("Prompt('retina'; 1 learned image of 128 x 128; classes vessel; scale 1.0")
+    start = "Prompt('retina'; 1 learned image of 128 x 128; classes vessel; scale 1.0"
+    assert key.startswith(start)
     assert repr(result) == "Result(40 x 50; cat 5.0%, dog 3.8%)"
     assert repr(segmenter) == f"Segmenter('{segmenter.network.name}'; canvas 128; cpu, fp32)"
     assert repr(Composition([prompt("cat")])) == f"Composition({prompt('cat')!r})"

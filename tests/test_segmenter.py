@@ -344,8 +344,8 @@ def test_bad_files_are_named(tmp_path: Path, content: bytes | str) -> None:
 
 
 def test_an_unknown_backbone_is_refused() -> None:
-    with pytest.raises(InputError, match="seggpt-tinny"):
-        Segmenter("seggpt-tinny")
+    with pytest.raises(InputError, match="seggpt-smal"):
+        Segmenter("seggpt-smal")
 
 
 def test_public_names_are_imported_on_use() -> None:

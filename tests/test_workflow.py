@@ -171,7 +171,7 @@ def test_only_what_was_learned_is_kept(home: Path) -> None:
         (PAIRS, {"mask_kind": "grey"}, "mask_kind goes with a folder"),
         (PAIRS, {"bands": "3,2,1"}, "bands goes with a folder; give RGB images"),
         (PAIRS, {"image_size": (8, 8)}, "no value 'image_size'"),
-        (PAIRS, {"backbone": "seggpt-tinny"}, "Did you mean"),
+        (PAIRS, {"backbone": "seggpt-smal"}, "Did you mean"),
         (PAIRS, {"device": "gpu"}, "device 'gpu'"),
         ([], {}, "no examples"),
         (["a.png", "b.png"], {}, "list of pairs"),

@@ -13,9 +13,7 @@ from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import fingerprint
 from prompttune.errors import InputError, suggest
 
-SHIPPED = {
-    name: Path(__file__).parent / f"{name}.safetensors" for name in ("seggpt-small", "seggpt-tiny")
-}
+SHIPPED = {"seggpt-small": Path(__file__).parent / "seggpt-small.safetensors"}
 """Backbones that came with the package."""
 FETCHED = ("seggpt-vit-large",)
 """Backbones that the Hub has."""
@@ -29,9 +27,8 @@ def load(
     The weights are memory-mapped and go straight to `device` and `dtype`, tensor by tensor.
 
     Args:
-        name_or_path: "seggpt-small" or "seggpt-tiny" (shipped), "seggpt-vit-large" (from the Hub's
-            cache, else fetched), our `.safetensors`, an official `.pth`, or a folder as the Hub
-            has it.
+        name_or_path: "seggpt-small" (shipped), "seggpt-vit-large" (from the Hub's cache, else
+            fetched), our `.safetensors`, an official `.pth`, or a folder as the Hub has it.
         device: Where the network goes.
         dtype: Of its parameters.
 

@@ -264,8 +264,8 @@ def test_hub_folder_lacks_a_file(network: SegGPT, tmp_path: Path):
 
 
 def test_unknown_name_and_missing_file(tmp_path: Path):
-    with pytest.raises(InputError, match="Did you mean 'seggpt-tiny'"):
-        load("seggpt-tinny")
+    with pytest.raises(InputError, match="Did you mean 'seggpt-small'"):
+        load("seggpt-smal")
     with pytest.raises(InputError, match="no such backbone file"):
         load(tmp_path / "no.safetensors")
     with pytest.raises(InputError, match="no such backbone file"):

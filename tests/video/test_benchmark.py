@@ -66,7 +66,7 @@ def test_sequences_without_masks_are_named(benchmark: ModuleType, data: Path) ->
 def test_a_real_object_is_followed(benchmark: ModuleType, shared_data: Path) -> None:
     sequences = benchmark.find_sequences(shared_data / "video-davis", frames=7)
     horse = next(each for each in sequences if each.name == "horsejump-high")
-    backbone = Segmenter("seggpt-tiny", "cpu")
+    backbone = Segmenter("seggpt-small", "cpu")
     values = {}
     for view in ("auto", "whole"):
         cells = benchmark.row(view, benchmark.Tracker(backbone, 1, view), [horse]).split("|")

@@ -40,7 +40,7 @@ def make_key(
     )
     fields: dict[str, Any] = {
         "task": "retina",
-        "backbone": "seggpt-tiny",
+        "backbone": "seggpt-small",
         "initialisation": Initialisation(kind="noise", contains_real_image=False),
         "recipe": {"steps": 300, "rate": 0.01, "sizes": (1, 2)},
         "data": Data(layout="folders", train=16, val=4, sha256="0" * 64, generated=False),

@@ -87,7 +87,7 @@ def test_a_key_is_shown_with_its_pictures_and_scores(make: Make, own: Path, tmp_
     assert write_gallery(tmp_path / "out", [folder], images=0) == []
     page = Page(tmp_path / "out")
     assert page.found["id"] == ["retina"]
-    overview = ["retina", "retina", "vessel, disc", "seggpt-tiny", "0.529 ± 0.016", "0.757"]
+    overview = ["retina", "retina", "vessel, disc", "seggpt-small", "0.529 ± 0.016", "0.757"]
     assert overview in page.rows
     assert ["tuned", "1", "0.757", "-", "0.610"] in page.rows
     assert "Dice 0.529 with one example, 0.757 with the key (+0.228)." in page.text
@@ -191,7 +191,7 @@ def test_groups_show_their_own_classes(make: Make, own: Path, tmp_path: Path) ->
     ]  # fmt: skip
     prompt = Composition(parts)
     card = type(card).of(
-        prompt, task="retina", backbone="seggpt-tiny", recipe={},
+        prompt, task="retina", backbone="seggpt-small", recipe={},
         initialisation=card.initialisation,
         data=Data(layout="x", train=1, val=1, sha256="0" * 64, generated=False),
     )  # fmt: skip

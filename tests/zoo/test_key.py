@@ -78,7 +78,7 @@ def composed(make: Make, **change: Any) -> tuple[Composition, Card]:
     other = replace(one, **dict(zip(("images", "colours"), halves, strict=True)), palette=palette)
     both = Composition([one, replace(other, **change)])
     fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    return both, Card.of(both, backbone="seggpt-tiny", **fields)
+    return both, Card.of(both, backbone="seggpt-small", **fields)
 
 
 def test_groups_are_kept_in_one_file_and_come_back(make: Make, tmp_path: Path) -> None:
@@ -207,13 +207,13 @@ def test_a_key_must_know_its_backbone(make: Make) -> None:
 
 
 def test_wrong_fingerprint_names_both_backbones_and_the_remedy(key: Path) -> None:
-    assert load_key(key, "ab" * 32, "seggpt-tiny")[1].name == "retina"
+    assert load_key(key, "ab" * 32, "seggpt-small")[1].name == "retina"
     with pytest.raises(InputError) as caught:
         load_key(key, "cd" * 32, "seggpt-vit-large")
     text = str(caught.value)
-    assert "'seggpt-tiny' (fingerprint abababababab)" in text
+    assert "'seggpt-small' (fingerprint abababababab)" in text
     assert "'seggpt-vit-large' (cdcdcdcdcdcd)" in text
-    assert "use 'seggpt-tiny', or tune a key" in text
+    assert "use 'seggpt-small', or tune a key" in text
 
 
 @pytest.mark.parametrize("content", [b"", b"\x02", b"hello", b"\x89PNG\r\n\x1a\n" + bytes(99)])
@@ -478,7 +478,7 @@ def with_shift(make: Make, dim: int = 5) -> tuple[Prompt, Card]:
 def test_a_type_shift_is_kept(make: Make, tmp_path: Path) -> None:
     prompt, card = with_shift(make)
     fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    assert Card.of(prompt, backbone="seggpt-tiny", **fields) == card
+    assert Card.of(prompt, backbone="seggpt-small", **fields) == card
     folder = save_key(prompt, card, tmp_path)
     assert torch.equal(load_key(folder)[0].type_shift, prompt.type_shift)
     with safe_open(folder / "prompt.safetensors", framework="np") as file:

@@ -88,7 +88,7 @@ def test_show(make: Make, own: Path, capsys: pytest.CaptureFixture[str]) -> None
     save_key(*make(scores=[Scores.model_validate(fields)]), own)
     assert main(["show", "retina"]) == 0
     output = capsys.readouterr().out
-    for part in ("seggpt-tiny", "vessel #ffffff", "0.750", "[red]drive", "python -m x", "noise"):
+    for part in ("seggpt-small", "vessel #ffffff", "0.750", "[red]drive", "python -m x", "noise"):
         assert part in output
 
 
@@ -115,7 +115,7 @@ def test_verify(key: Path, backbone: Any, capsys: pytest.CaptureFixture[str]) ->
     assert main(["verify", "retina"]) == 0
     output = capsys.readouterr().out
     assert "2 x 3 x 16 x 16, all finite" in output
-    assert "tuned on the backbone 'seggpt-tiny' that is here" in output
+    assert "tuned on the backbone 'seggpt-small' that is here" in output
 
 
 def test_verify_without_the_backbone(

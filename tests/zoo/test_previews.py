@@ -69,7 +69,7 @@ def test_readme_says_what_matters(make: Make) -> None:
         "predict --prompt retina",
         "| vessel | #ffffff |",
         "| disc | #ff0011 |",
-        "seggpt-tiny",
+        "seggpt-small",
         "it contains no real image",
         "| tuned | 0.700 | 0.500 |",
         "python -m x",
