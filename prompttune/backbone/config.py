@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from prompttune.errors import InputError
 
@@ -40,6 +40,9 @@ class SegGPTConfig:
     one_way: bool = False
     """The prompt never looks at the query (see `prompttune.backbone.one_way`); the fields below ask
     for it. Image and colors then meet before block `apart`, and `merge_block` means nothing."""
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    """Kind of the blocks' MLP; the gated one is that of DINOv2 g, and one-way networks alone have
+    it."""
     apart: int = 0
     """The first blocks, in which every image sees itself alone."""
     class_token: bool = False
@@ -90,6 +93,9 @@ class SegGPTConfig:
                     f"backbone config: {name}={taps} must rise and lie below apart={self.apart}"
                 )
         asked = [name for name in ("apart", "class_token", "pixel_dim") if getattr(self, name)]
+        if self.mlp not in ("gelu", "swiglu"):
+            raise InputError(f"backbone config: mlp={self.mlp!r} is neither gelu nor swiglu")
+        asked += ["mlp"] if self.mlp != "gelu" else []
         if asked and not self.one_way:
             raise InputError(f"backbone config: {' and '.join(asked)} ask for one_way=True")
 

@@ -54,6 +54,20 @@ class CrossAttention(nn.Module):
         return self.proj(mixed.transpose(1, 2).flatten(2)), own
 
 
+class GatedMlp(nn.Module):
+    """Two linear layers, the first of which gates itself (SwiGLU, arXiv 2002.05202)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = Linear(dim, 2 * hidden)
+        self.fc2 = Linear(hidden, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map `... x dim` to `... x dim`."""
+        gate, values = self.fc1(tokens).chunk(2, -1)
+        return self.fc2(F.silu(gate) * values)
+
+
 class OneWayBlock(nn.Module):
     """A pre-norm transformer block whose tokens attend to themselves and to what is given."""
 
@@ -62,7 +76,9 @@ class OneWayBlock(nn.Module):
         self.norm1 = nn.LayerNorm(config.dim, eps=1e-6)
         self.attn = CrossAttention(config)
         self.norm2 = nn.LayerNorm(config.dim, eps=1e-6)
-        self.mlp = Mlp(config.dim, int(config.dim * config.mlp_ratio))
+        hidden = round(config.dim * config.mlp_ratio)
+        kind = GatedMlp if config.mlp == "swiglu" else Mlp
+        self.mlp = kind(config.dim, hidden)
 
     def forward(self, tokens: Tensor, given: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
         """Map `B x T x dim` to the same; also return this block's keys and values of them."""

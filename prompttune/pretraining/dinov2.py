@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -30,10 +31,13 @@ BLOCK_LAYERS = {
     "norm1": "norm1",
     "attn.proj": "attention.output.dense",
     "norm2": "norm2",
-    "mlp.fc1": "mlp.fc1",
-    "mlp.fc2": "mlp.fc2",
 }
 """What we and what transformers call a layer; our `attn.qkv` is `QKV` there."""
+MLP_LAYERS = {
+    "gelu": {"mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"},
+    "swiglu": {"mlp.fc1": "mlp.weights_in", "mlp.fc2": "mlp.weights_out"},
+}
+"""Likewise, of the MLPs of S, B, L and of the giant, by `SegGPTConfig.mlp`."""
 QKV = [f"attention.attention.{part}" for part in ("query", "key", "value")]
 SCALED = {"attn.proj": "layer_scale1.lambda1", "mlp.fc2": "layer_scale2.lambda1"}
 TOKEN = "embeddings.cls_token"
@@ -54,8 +58,10 @@ class Dinov2:
     """Number of blocks."""
     heads: int
     """Attention heads."""
+    mlp: Literal["gelu", "swiglu"]
+    """Its kind; the giant's is gated."""
     hidden: int
-    """Hidden width of the MLP."""
+    """Hidden width of the MLP, behind the gate."""
     side: int
     """Patches along one side of the square for which the positions are stored."""
     tensors: dict[str, Tensor]
@@ -65,16 +71,16 @@ class Dinov2:
 
 
 def read_dinov2(path: Path) -> Dinov2:
-    """Read a DINOv2 S, B or L.
+    """Read a DINOv2 S, B, L or g.
 
-    The giant is refused: its MLP is gated (SwiGLU), which two layers with a GELU cannot be.
+    The giant's MLP is gated (SwiGLU): a network that begins from it has `mlp: swiglu`.
 
     Args:
         path: An `.onnx` file that holds the model, alone or below a head, or a folder of
             transformers with `config.json` and `model.safetensors`.
 
     Raises:
-        InputError: Missing, damaged, another model, or the giant.
+        InputError: Missing, damaged, or another model.
     """
     depth = heads = None
     if path.is_dir():
@@ -132,25 +138,28 @@ def _converted(
     theirs: Mapping[str, Tensor], depth: int | None, heads: int | None, path: Path
 ) -> Dinov2:
     """Check and rename; of an ONNX file, `depth` and `heads` are seen from the tensors."""
-    if any(".mlp.weights_in." in name for name in theirs):
-        raise InputError(f"{path}: a DINOv2 giant, whose MLP is gated (SwiGLU); take S, B or L")
+    gated = any(".mlp.weights_in." in name for name in theirs)
+    mlp: Literal["gelu", "swiglu"] = "swiglu" if gated else "gelu"
     numbers = [re.match(r"encoder\.layer\.(\d+)\.", name) for name in theirs]
     depth = depth or 1 + max((int(number[1]) for number in numbers if number), default=0)
     try:
         dim, _, patch, _ = theirs[f"{LAYERS['patch_embed.proj']}.weight"].shape
-        (hidden,) = theirs["encoder.layer.0.mlp.fc1.bias"].shape
+        _, hidden = theirs[f"encoder.layer.0.{MLP_LAYERS[mlp]['mlp.fc2']}.weight"].shape
         side = math.isqrt(theirs[POSITIONS].shape[1] - 1)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no DINOv2 in the layout of transformers ({error})") from error
     heads = heads or dim // HEAD_DIM
     if not heads or dim % heads:
         raise InputError(f"{path}: {heads} heads cannot share a width of {dim}")
-    _check(theirs, _shapes(dim, patch, hidden, side, depth), path)
+    _check(theirs, _shapes(dim, patch, mlp, hidden, side, depth), path)
     token = theirs[TOKEN].float()
-    return Dinov2(patch, dim, depth, heads, hidden, side, _renamed(theirs, depth), token)
+    tensors = _renamed(theirs, depth, mlp)
+    return Dinov2(patch, dim, depth, heads, mlp, hidden, side, tensors, token)
 
 
-def _shapes(dim: int, patch: int, hidden: int, side: int, depth: int) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    dim: int, patch: int, mlp: str, hidden: int, side: int, depth: int
+) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor that a DINOv2 of this size has, by transformers' name."""
     shapes: dict[str, tuple[int, ...]] = {
         TOKEN: (1, 1, dim),
@@ -168,8 +177,9 @@ def _shapes(dim: int, patch: int, hidden: int, side: int, depth: int) -> dict[st
             add(block + layer, dim)
         for layer in (*QKV, "attention.output.dense"):
             add(block + layer, dim, dim)
-        add(f"{block}mlp.fc1", hidden, dim)
-        add(f"{block}mlp.fc2", dim, hidden)
+        names = MLP_LAYERS[mlp]
+        add(block + names["mlp.fc1"], hidden * (2 if mlp == "swiglu" else 1), dim)
+        add(block + names["mlp.fc2"], dim, hidden)
         shapes.update({block + scale: (dim,) for scale in SCALED.values()})
     return shapes
 
@@ -190,7 +200,7 @@ def _check(
             raise InputError(f"{path}: {name} holds values that no weight can have")
 
 
-def _renamed(theirs: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
+def _renamed(theirs: Mapping[str, Tensor], depth: int, mlp: str) -> dict[str, Tensor]:
     """Rename, stack queries, keys and values, and fold LayerScale; all in fp32."""
     theirs = {name: value.float() for name, value in theirs.items()}
     ours = {"pos_embed": theirs[POSITIONS]}
@@ -201,7 +211,7 @@ def _renamed(theirs: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
             block, their_block = f"blocks.{number}.", f"encoder.layer.{number}."
             parts = [theirs[f"{their_block}{part}.{kind}"] for part in QKV]
             ours[f"{block}attn.qkv.{kind}"] = torch.cat(parts)
-            for our, their in BLOCK_LAYERS.items():
+            for our, their in (BLOCK_LAYERS | MLP_LAYERS[mlp]).items():
                 ours[f"{block}{our}.{kind}"] = theirs[f"{their_block}{their}.{kind}"]
             for our, scale in SCALED.items():
                 value = ours[f"{block}{our}.{kind}"]

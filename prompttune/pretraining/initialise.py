@@ -49,8 +49,13 @@ def grown_network(config: SegGPTConfig, source: Path, seed: int) -> SegGPT:
         InputError: No such DINOv2, or one that does not fit the network.
     """
     dinov2 = read_dinov2(source)
-    theirs = {"dim": dinov2.dim, "heads": dinov2.heads, "mlp_ratio": dinov2.hidden / dinov2.dim}
-    ours = config.to_dict()
+    theirs = {
+        "dim": dinov2.dim,
+        "heads": dinov2.heads,
+        "mlp": dinov2.mlp,
+        "hidden": dinov2.hidden,
+    }
+    ours = config.to_dict() | {"hidden": round(config.dim * config.mlp_ratio)}
     _require_equal(str(source), theirs, {x: ours[x] for x in theirs})
     if config.depth > dinov2.depth:
         raise InputError(f"{source}: {dinov2.depth} blocks, too few for depth {config.depth}")

@@ -20,6 +20,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.__main__ import main
+from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.errors import InputError
 from prompttune.pretraining.dinov2 import Dinov2, read_dinov2, start_tensors
 from prompttune.pretraining.initialise import grown_network, initialise
@@ -253,12 +254,29 @@ def test_faulty_folder_is_one_line(folder: Path, fault: str):
     refuse(folder, message)
 
 
-def test_giant_is_refused(tmp_path: Path):
+def test_giant_keeps_its_gate(tmp_path: Path):
     config = Dinov2Config(**CONFIG.to_dict() | {"use_swiglu_ffn": True})
     giant = random_model(config)
     giant.save_pretrained(tmp_path / "giant")
-    refuse(tmp_path / "giant", r"giant, whose MLP is gated \(SwiGLU\); take S, B or L")
-    refuse(write_onnx(tmp_path / "giant"), "giant")
+    dinov2 = read_dinov2(tmp_path / "giant")
+    assert dinov2.mlp == "swiglu"
+    assert same(read_dinov2(write_onnx(tmp_path / "giant")), dinov2)
+    ours = SegGPTConfig(
+        canvas=35, patch=5, dim=128, depth=3, heads=2, mlp="swiglu", mlp_ratio=dinov2.hidden / 128,
+        one_way=True, apart=2, class_token=True, match_taps=(0, 1), taps=(2,), decoder_dim=8,
+        pretrain_canvas=35,
+    )  # fmt: skip
+    network = grown_network(ours, tmp_path / "giant", seed=0).eval()
+    assert isinstance(network, OneWaySegGPT)
+    found: list[Tensor] = []
+    for block in network.blocks[:2]:
+        block.register_forward_hook(lambda _, __, out: found.append(out[0]))
+    images = torch.randn(2, 3, 35, 35, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.encode_images(images)
+    assert furthest(found, oracle(giant, images)[:2]) < 1e-4
+    with pytest.raises(InputError, match="mlp swiglu, not gelu"):
+        grown_network(replace(ours, mlp="gelu"), tmp_path / "giant", seed=0)
 
 
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.999])
@@ -344,7 +362,7 @@ def test_grown_network_has_the_start_and_the_rest_by_seed(folder: Path):
     ("change", "message"),
     [
         ({"dim": 64}, "weights of a network with dim 128, not 64"),
-        ({"heads": 4, "mlp_ratio": 4}, r"with heads 2, not 4; mlp_ratio 2\.0, not 4"),
+        ({"heads": 4, "mlp_ratio": 4}, r"with heads 2, not 4; hidden 256, not 512"),
         ({"depth": 5}, "3 blocks, too few for depth 5"),
     ],
 )
