@@ -45,9 +45,7 @@ def test_commands_are_understood(command: str) -> None:
         _, module, *words = words
         if module.endswith(("zoo", "backbone", "pretraining")):
             module += ".__main__"
-    door = importlib.import_module(
-        module
-    )  # `prompttune.fit` hands on `main` of `prompttune.cli.tune`
+    door = importlib.import_module(module)  # such as `prompttune.fit`, of `prompttune.cli.tune`
     sys.modules[door.main.__module__].parse(words)
 
 
