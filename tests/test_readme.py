@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prompttune import cli
+from prompttune.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,7 +45,8 @@ def test_commands_are_understood(command: str) -> None:
         _, module, *words = words
         if module.endswith(("zoo", "backbone", "pretraining")):
             module += ".__main__"
-    importlib.import_module(module).parse(words)
+    door = importlib.import_module(module)  # such as `prompttune.fit`, of `prompttune.cli.tune`
+    sys.modules[door.main.__module__].parse(words)
 
 
 class Understood(Exception):
@@ -90,7 +91,7 @@ def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0]
     from PIL import Image
 
-    from prompttune.data.fundus import generate_fundus
+    from prompttune.synthetic.fundus import generate_fundus
 
     Image.fromarray(generate_fundus(5, size=160).image).save(tmp_path / "eye.png")
     monkeypatch.chdir(tmp_path)
