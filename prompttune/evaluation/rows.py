@@ -15,6 +15,7 @@ from prompttune.evaluation.comparison import (
     example_map,
 )
 from prompttune.evaluation.trivial import AllForeground, NearestColour
+from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 
 
@@ -44,7 +45,12 @@ def spatial(bench: Bench) -> list[Candidate]:
 
 def tuned(bench: Bench) -> list[Candidate]:
     """The key."""
-    return [bench.prompted(f"tuned: {bench.key.name}", bench.key)]
+    return [bench.prompted(own_name(bench.key), bench.key)]
+
+
+def own_name(key: Prompt | Composition) -> str:
+    """Return what the candidate that answers with the key is called."""
+    return f"tuned: {key.name}"
 
 
 def tuned_flips(bench: Bench) -> list[Candidate]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
+from prompttune.backbone.describing import colour_and_describe, describe
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.inference.prompt_cache import EncodedPrompts
 from prompttune.inference.result import Result as Result
@@ -221,7 +223,13 @@ class Segmenter:
         with self.computing():
             normalised = normalise(queries.to(self.device))
             network = self.at(windows[0].part.canvas)
-            coloured = network.ensemble(normalised, encoded[0] if alike else encoded)
+            given = encoded[0] if alike else encoded
+            if any(prompt.domain is not None for prompt in prompts):
+                coloured, features = colour_and_describe(network, normalised, given)
+                for window, seen in zip(windows, features.cpu(), strict=True):
+                    window.describe(seen)
+            else:
+                coloured = network.ensemble(normalised, given)
             coloured = denormalise(coloured.float())
             start = 0
             for prompt, same in groupby(windows, lambda window: window.part.prompt):
@@ -230,6 +238,31 @@ class Segmenter:
                 start += len(group)
                 for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
                     window.add(scores)
+
+    def describe(self, image: ImageLike, prompt: Prompt, overlap: float = 0.0) -> np.ndarray:
+        """Describe the windows of an image at a prompt's scale by the backbone's features.
+
+        Args:
+            image: as in `predict`.
+            prompt: one with a scale that is known.
+            overlap: as in `predict`.
+
+        Returns:
+            `W x dim float32`, row by row: what `Prompt.domain` compares.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        question = Question(load_image(image), prompt, self.canvas(None), overlap)
+        windows = list(question.windows())
+        (encoded,) = self._encoded.of_each([prompt], self._encode, self.network.parameters())
+        network, size = self.at(question.parts[0].canvas), self.batch_size(len(prompt.images))
+        found = []
+        with self.computing():
+            for start in range(0, len(windows), size):
+                pixels = torch.stack([each.pixels() for each in windows[start : start + size]])
+                found.append(describe(network, normalise(pixels.to(self.device)), encoded).cpu())
+        return torch.cat(found).numpy()
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
         self._check_backbone(prompt)

@@ -11,6 +11,7 @@ from torch import Tensor
 from prompttune.inference.result import Result as Result
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import warn
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
 
@@ -42,6 +43,8 @@ class Part:
         self.flips = flips
         height, width = self.pixels.shape[1:]
         self.blend = Blend(height, width, canvas, overlap, times=len(flips))
+        self.features: list[Tensor] = []
+        """Of the windows as they stand, `dim float32` each, where the prompt has a domain."""
 
     def scores(self, size: tuple[int, int]) -> Tensor:
         """Return the scores at the image's own size, once all windows are answered."""
@@ -65,6 +68,11 @@ class Window:
     def add(self, scores: Tensor) -> None:
         """Take the answer, `C x S x S`."""
         self.part.blend.add(self.place, scores.flip(self.flip))
+
+    def describe(self, features: Tensor) -> None:
+        """Take what the backbone saw, `dim`."""
+        if not self.flip and self.part.prompt.domain is not None:
+            self.part.features.append(features)
 
 
 class Question:
@@ -99,7 +107,21 @@ class Question:
         each = [part.scores(self.size) for part in self.parts]
         scores = each[0] if len(each) == 1 else torch.cat(each)
         classes = self.prompt.decide(scores).numpy()
-        return Result(classes, scores.numpy(), self.image, self.prompt)
+        unlikeness = self._unlikeness()
+        if unlikeness is not None and unlikeness > 1:
+            text = "an image is unlike those it was learned from; its answer may be wrong"
+            warn(f"{self.prompt.name}: {text}", once=f"domain {self.prompt.name}")
+        return Result(classes, scores.numpy(), self.image, self.prompt, unlikeness)
+
+    def _unlikeness(self) -> float | None:
+        """Return how unlike the image is to those of its key, of several the farthest."""
+        domains = {id(part.prompt.domain): part for part in self.parts if part.features}
+        found = [
+            part.prompt.domain.unlikeness(torch.stack(part.features).numpy())
+            for part in domains.values()
+            if part.prompt.domain is not None
+        ]
+        return max(found, default=None)
 
 
 def answered(

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from prompttune.keys.card_fields import Backbone as Backbone
+from prompttune.keys.card_fields import CalibrationFields as CalibrationFields
 from prompttune.keys.card_fields import CardClass as CardClass
 from prompttune.keys.card_fields import Data as Data
+from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
 from prompttune.keys.card_fields import Initialisation as Initialisation
 from prompttune.keys.card_fields import Line, Name, Part, Share, Utc
@@ -56,6 +58,8 @@ class Card(Part):
     groups: Annotated[tuple[Group, ...], Field(min_length=2)] | None = None
     patch: Annotated[int, Field(ge=1)] | None = None
     tuning: Tuning | None = None
+    calibration: CalibrationFields | None = None
+    domain: DomainFields | None = None
     notes: str | None = None
 
     def grouped(self) -> list[tuple[tuple[CardClass, ...], int]]:
@@ -159,6 +163,8 @@ class Card(Part):
             "library_version": _library_version(),
             "date": date or datetime.now(UTC),
             "tuning": tuning,
+            "calibration": _calibration(first.calibration),
+            "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
             "notes": notes,
         }
         try:
@@ -176,6 +182,14 @@ class Card(Part):
         same = (scores.data, scores.split, scores.command)
         kept = [old for old in self.scores if (old.data, old.split, old.command) != same]
         return self.model_copy(update={"scores": (*kept, scores)})
+
+
+def _calibration(known: Any) -> dict[str, Any] | None:
+    """Return a calibration's fields, its curves as their numbers."""
+    if known is None:
+        return None
+    curves = {name: getattr(known, name).values for name in ("foreground", "classes")}
+    return curves | {name: getattr(known, name) for name in ("dice", "crops", "held_out")}
 
 
 def write_json(card: Card) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from torch import Tensor
 
 
@@ -58,6 +59,30 @@ class LearnedPart(Protocol):
     @property
     def fingerprint(self) -> str | None:
         """Of the backbone it was tuned on."""
+
+    @property
+    def calibration(self) -> Any:
+        """A dataclass with the card's fields, or None."""
+
+    @property
+    def domain(self) -> "LearnedDomain | None":
+        """What the training images were like."""
+
+
+class LearnedDomain(Protocol):
+    """A summary of training images (`prompttune.reliability.domain.Domain`)."""
+
+    @property
+    def centers(self) -> np.ndarray:
+        """`K x D float32`, which half precision holds."""
+
+    @property
+    def width(self) -> float:
+        """Of the training windows around them."""
+
+    @property
+    def limit(self) -> float:
+        """The distance beyond which an image is unlike."""
 
 
 class Learned(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from prompttune.prompts.examples import (
 )
 from prompttune.prompts.examples import load_image as load_image
 from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.reliability.calibration import Calibration
+from prompttune.reliability.domain import Domain
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest, tiled
 
@@ -66,6 +68,10 @@ class Prompt:
     """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
     card: "Card | None" = None
     """How it was learned, which a key says of itself; None where it was not learned."""
+    calibration: Calibration | None = None
+    """What its scores are worth; None where it is not known. Groups of one key share one."""
+    domain: Domain | None = None
+    """What its training images were like; None where it is not known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -283,7 +289,18 @@ class Prompt:
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
             card=None,
+            calibration=None if len(joined) > 1 else lead.calibration,
         )  # fmt: skip
+
+
+def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
+    """Return the one calibration of a prompt's or composition's parts, and their class counts.
+
+    None where they have none, or not the same: keys that were composed by hand.
+    """
+    known = {id(part.calibration) for part in prompt.parts}
+    groups = [len(part.palette.classes) for part in prompt.parts]
+    return (prompt.parts[0].calibration if len(known) == 1 else None), groups
 
 
 def _check_joins(prompt: Prompt, lead: Prompt) -> None:

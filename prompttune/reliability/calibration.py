@@ -24,6 +24,10 @@ class Calibration:
     """From the score of one class to the probability that the pixel shows it."""
     dice: tuple[float, float]
     """Offset and slope, from an answer's mean probability over what was found to its Dice."""
+    crops: int = 1
+    """Of validation images, that it was fitted on."""
+    held_out: bool = True
+    """Whether these images were not among those that the key was tuned on."""
 
     def confidence(
         self, scores: np.ndarray, class_map: np.ndarray, groups: Sequence[int]

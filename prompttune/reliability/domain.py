@@ -1,78 +1,87 @@
 """Whether an image is like those that a key was learned from, by its backbone features.
 
-A Gaussian is laid through the features of windows of the training images: their mean, the directions
-in which they spread most, and one variance for all others (probabilistic principal components,
-Tipping and Bishop 1999). An image's distance is the Mahalanobis distance of its windows' mean, the
-score that Lee et al. (NeurIPS 2018, arXiv 1807.03888) tell images of other data by.
+A key keeps a few centroids of the features of windows of its training images. A window is as far
+from them as from the nearest centroid (squared, in units of what is usual for a training window),
+an image as its nearest quarter of windows: a harbor is like streets where a part of it shows some.
 
-Nothing of an image can be read back from it: a window's features are a mean over all its places, and
-of these means, over all windows, no more than nine directions are kept, in half precision.
+No image can be read back from a summary: the features of a window are a mean over all its places,
+and a centroid is the mean of at least two windows, in half precision.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-DIRECTIONS = 8
-LEAST_LIMIT_FACTOR = 1.5
-"""Of the farthest image that was held out: how much farther one may lie and still be alike."""
+CENTERS = 8
+NEAREST_SHARE = 0.25
+"""Of an image's windows: where its distance is taken."""
+USUAL_SHARE, FACTOR = 0.9, 2.0
+"""The limit: this much times the distance that this share of the held-out images does not pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
     """A summary of the images that a key was learned from."""
 
-    mean: np.ndarray
-    """D, `float32`: of the windows' features."""
-    directions: np.ndarray
-    """K x D, `float32`, of unit length: where they spread most; K may be 0."""
-    variances: np.ndarray
-    """K + 1, `float32`, above 0: along each direction, and along any other."""
+    centers: np.ndarray
+    """K x D `float32`: the centroids."""
+    width: float
+    """The mean squared distance of a training window from its centroid, above 0."""
     limit: float
-    """The largest distance of an image that counts as alike."""
+    """The largest distance of an image that counts as alike, above 0."""
 
     def distance(self, features: np.ndarray) -> float:
-        """Return how far an image lies from the training images: 1 is usual for a window of theirs.
+        """Return how far an image lies from the training images; some 1 is usual for one of them.
 
         Args:
             features: W x D, of the image's windows.
         """
-        offset = features.mean(0) - self.mean
-        along = self.directions @ offset
-        rest = max(0.0, float(offset @ offset - along @ along))
-        *spread, other = self.variances
-        total = float((along**2 / np.array(spread, np.float32)).sum()) + rest / other
-        return total / len(offset)
+        apart = ((features[:, None] - self.centers) ** 2).sum(-1).min(1)
+        return float(np.quantile(apart, NEAREST_SHARE)) / self.width
 
-    def holds(self, distance: float) -> bool:
-        """Say whether an image at this distance counts as alike."""
-        return distance <= self.limit
+    def unlikeness(self, features: np.ndarray) -> float:
+        """Return the distance in units of the limit: above 1 an image is unlike the others."""
+        return self.distance(features) / self.limit
 
 
-def fit_domain(features: np.ndarray, held_out: list[np.ndarray]) -> Domain:
+def fit_domain(features: np.ndarray, held_out: Sequence[np.ndarray]) -> Domain:
     """Summarize training images.
 
     Args:
         features: M x D, of windows of the training images; M at least 1.
-        held_out: of images that were not among them, W x D of the windows of each: the farthest sets
-            the limit.
+        held_out: of images that were not among them, W x D of the windows of each; they set the
+            limit.
 
     Returns:
         The summary, rounded as a key keeps it.
     """
-    mean = features.mean(0)
-    _, spread, directions = np.linalg.svd(features - mean, full_matrices=False)
-    count = max(0, min(DIRECTIONS, len(features) - 2))
-    variances = spread**2 / max(1, len(features) - 1)
-    other = variances[count:].sum() / max(1, len(mean) - count)
-    # A single window has no spread: that of the features themselves stands in.
-    floor = max(float(other), 1e-3 * float(features.var()), 1e-8)
-    kept = np.concatenate((variances[:count] + floor, [floor]))
-    summary = Domain(_half(mean), _half(directions[:count]), kept.astype(np.float32), np.inf)
-    distances = [summary.distance(each) for each in held_out] or [summary.distance(features)]
-    limit = LEAST_LIMIT_FACTOR * max(distances)
-    return Domain(summary.mean, summary.directions, summary.variances, round(float(limit), 4))
+    centers = _centers(features.astype(np.float32)).astype(np.float16).astype(np.float32)
+    apart = ((features[:, None] - centers) ** 2).sum(-1).min(1)
+    # A single window has no width: a hundredth of its features' own spread stands in.
+    width = max(float(apart.mean()), 0.01 * float(features.var()), 1e-6)
+    summary = Domain(centers, round(width, 6), 1.0)
+    usual = [summary.distance(each) for each in held_out] or [1.0]
+    limit = FACTOR * max(float(np.quantile(usual, USUAL_SHARE)), 0.5)
+    return Domain(centers, summary.width, round(limit, 4))
 
 
-def _half(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float16).astype(np.float32)
+def _centers(features: np.ndarray) -> np.ndarray:
+    from scipy.cluster.vq import kmeans2
+
+    count = max(1, min(CENTERS, len(features) // 4))
+    _, nearest = kmeans2(features, features[_spread(features, count)].copy(), minit="matrix")
+    groups = [features[nearest == index] for index in range(count)]
+    kept = [group.mean(0) for group in groups if len(group) > 1]
+    return np.stack(kept or [features.mean(0)])
+
+
+def _spread(features: np.ndarray, count: int) -> list[int]:
+    """Choose windows far from each other: first the most central one, then the farthest."""
+    apart = ((features - features.mean(0)) ** 2).sum(1)
+    chosen = [int(apart.argmin())]
+    nearest = ((features - features[chosen[0]]) ** 2).sum(1)
+    while len(chosen) < count:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, ((features - features[chosen[-1]]) ** 2).sum(1))
+    return chosen

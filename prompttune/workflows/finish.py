@@ -8,7 +8,7 @@ import torch
 
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
-from prompttune.evaluation.rows import ROWS
+from prompttune.evaluation.rows import ROWS, own_name
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card, Data, Initialisation, Scores, Tuning
 from prompttune.keys.key import save_key
@@ -19,6 +19,7 @@ from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.groups import changed
 from prompttune.tuning.run import Tuned
 from prompttune.utils.progress import Progress
+from prompttune.workflows.calibrate import calibrated
 
 KEY_DTYPE = torch.float16  # half the size
 INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
@@ -63,12 +64,12 @@ def finish(
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
     bench = _bench(prompt, recipe, segmenter, data, images)
+    prompt = _trusted(prompt, bench, tuned, recipe, data)
+    bench.key = prompt
     rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
     with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
         bench.on_image = progress.advance
         scored = compare(bench, rows)
-    (own,) = scored[1].trials
-    prompt = changed(prompt, threshold=own.validated.threshold)
     comparison = Comparison(
         task=recipe.task, backbone=segmenter.network.name, data=data.name,
         split="test" if data.test else "val", palette=prompt.palette, rows=scored,
@@ -102,9 +103,20 @@ def ready(
     count = len(bench.validation)
     with Progress("Choosing the threshold", count, "images", shown=progress) as shown:
         bench.on_image = shown.advance
-        threshold = bench.validate(bench.prompted("tuned", prompt)).threshold
-    prompt = changed(prompt, threshold=threshold)
+        prompt = _trusted(prompt, bench, tuned, recipe, data)
     return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
+
+
+def _trusted(
+    prompt: Prompt | Composition, bench: Bench, tuned: Tuned, recipe: Recipe, data: TaskData
+) -> Prompt | Composition:
+    """Choose the threshold, and learn what the scores are worth, in the precision of the tuning."""
+    threshold = bench.validate(bench.prompted(own_name(prompt), prompt)).threshold
+    prompt = changed(prompt, threshold=threshold)
+    segmenter = bench.segmenter
+    assert isinstance(segmenter, Segmenter)
+    quick = Segmenter(segmenter.network, precision=tuned.precision)
+    return calibrated(prompt, quick, data, recipe.overlap, recipe.seed)
 
 
 def _bench(
