@@ -267,6 +267,8 @@ def _segment_images(
         passed = "".join(f"; passed over {each}" for each in options.passed[:3])
         if len(options.passed) > 3:
             passed += f" and {len(options.passed) - 3} more masks"
+        if asked.trust.summary():
+            print(asked.trust.summary())
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
 

@@ -79,7 +79,7 @@ def segment_files(
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.pages)
-    writer.write_areas(output)
+    writer.write_tables(output)
     return list(bad.values())
 
 
