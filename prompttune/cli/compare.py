@@ -345,20 +345,22 @@ def _print_result(comparison: "Comparison", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from prompttune.evaluation.page import format_dice, format_score
+    from prompttune.evaluation.page import format_dice, format_score, reliability_columns
     from prompttune.evaluation.report import describe, headline
 
     about = f"{comparison.data}, {comparison.split}, {len(comparison.samples)} images"
     table = Table(title=f"{comparison.task} with {comparison.backbone} ({about})")
     table.add_column("row")
-    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", "s/image"):
+    rows = describe(comparison)["rows"]
+    more = reliability_columns(rows)
+    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", *more.values(), "s/image"):
         table.add_column(head, justify="right")
-    for row in describe(comparison)["rows"]:
+    for row in rows:
         table.add_row(
             row["mode"],
             str(row["prompts"]),
             format_dice(row),
-            *(format_score(row[name]) for name in ("iou", "auc", "cldice")),
+            *(format_score(row[name]) for name in ("iou", "auc", "cldice", *more)),
             f"{row['seconds_per_image']:.2f}",
         )
     console = Console()

@@ -25,7 +25,7 @@ class Curve:
         """Return the probabilities of scores in [0, 1], `float32` of the same shape."""
         place = (logits(scores) + FARTHEST) * ((KNOTS - 1) / (2 * FARTHEST))
         low = place.astype(np.int32).clip(0, KNOTS - 2)
-        share = (place - low).clip(0, 1)
+        share = (place - low).clip(0, 1).astype(np.float32)
         table = np.array(self.values, np.float32)
         return table[low] * (1 - share) + table[low + 1] * share
 
