@@ -38,9 +38,18 @@ MINUTES = 2.0
 PLAIN_ROWS = (
     "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
 )  # fmt: skip
-KEY_ROWS = {"tuned", "tuned-flips"}
+KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens"}
 """These need a key; the others no more than its scale."""
-OTHER_ROWS = ("tuned-flips", "community", "linear-probe", "unet", "unet-best", "observer")
+OTHER_ROWS = (
+    "tuned-flips",
+    "tuned-best",
+    "tuned-all-tokens",
+    "community",
+    "linear-probe",
+    "unet",
+    "unet-best",
+    "observer",
+)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

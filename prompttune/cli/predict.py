@@ -55,6 +55,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_machine(parser.add_argument_group("machine"))
     options = parser.parse_intermixed_args(argv)
     options.masks_read, options.passed = "", []
+    _set_quality(options)
     _check(options)
     return options
 
@@ -103,8 +104,13 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
 def _add_answer(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
-        "--overlap", type=float, default=0.25,
-        help="share of a tile that its neighbour covers too (default: %(default)s)",
+        "--quality", choices=("fast", "best"),
+        help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
+        "some nine times the work (default: between the two)",
+    )  # fmt: skip
+    add(
+        "--overlap", type=float,
+        help="share of a tile that its neighbour covers too (default: 0.25)",
     )  # fmt: skip
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
     add("--skip_done", action="store_true", help="skip images whose results are there already")
@@ -133,6 +139,18 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+
+
+def _set_quality(options: argparse.Namespace) -> None:
+    """Fill in what `--quality` stands for; `--overlap` and `--flips` go before it."""
+    if options.quality is None:
+        options.overlap = 0.25 if options.overlap is None else options.overlap
+        return
+    from prompttune.inference.quality import QUALITIES
+
+    chosen = QUALITIES[options.quality]
+    options.overlap = chosen.overlap if options.overlap is None else options.overlap
+    options.flips = options.flips or chosen.flips
 
 
 def _check(options: argparse.Namespace) -> None:

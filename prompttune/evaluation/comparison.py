@@ -163,11 +163,21 @@ class Bench:
             self._candidates[row.candidates] = row.candidates(self)
         return self._candidates[row.candidates]
 
-    def prompted(self, name: str, prompt: Prompt | Composition, flips: bool = False) -> Candidate:
-        """Return the candidate that segments with a prompt, `flips` as in `Segmenter.predict`."""
+    def prompted(
+        self,
+        name: str,
+        prompt: Prompt | Composition,
+        flips: bool = False,
+        overlap: float | None = None,
+    ) -> Candidate:
+        """Return the candidate that segments with a prompt, as `Segmenter.predict` does.
+
+        `overlap` is the bench's where none is given.
+        """
+        overlap = self.overlap if overlap is None else overlap
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
-            return self.segmenter.predict(image, prompt, overlap=self.overlap, flips=flips).scores
+            return self.segmenter.predict(image, prompt, overlap=overlap, flips=flips).scores
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None

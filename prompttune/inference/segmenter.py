@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
+from prompttune.backbone.compact import choose_tokens, keep_tokens
 from prompttune.backbone.describing import colour_and_describe, describe
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.inference.prompt_cache import EncodedPrompts
@@ -264,14 +266,40 @@ class Segmenter:
                 found.append(describe(network, normalise(pixels.to(self.device)), encoded).cpu())
         return torch.cat(found).numpy()
 
+    def compact(self, prompt: Prompt, images: Sequence[ImageLike], tokens: int) -> Prompt:
+        """Return a prompt of whose tokens the later blocks see only those that they look at most.
+
+        Args:
+            prompt: one with a scale that is known.
+            images: some of its task; a few windows of each are put to the prompt.
+            tokens: how many to keep, of `(canvas / patch)**2` an image.
+
+        Raises:
+            InputError: a backbone of the official layout, or too many tokens.
+        """
+        canvas = self.canvas(None)
+        windows = [
+            window.pixels()
+            for image in images
+            for window in list(Question(load_image(image), prompt, canvas, 0.0).windows())[::2][:4]
+        ]
+        whole = replace(prompt, kept_tokens=None)
+        network, encoded = self.at(self.canvas(prompt)), self._encode(whole)
+        with self.computing():
+            queries = normalise(torch.stack(windows).to(self.device))
+            return replace(prompt, kept_tokens=choose_tokens(network, encoded, queries, tokens))
+
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
         self._check_backbone(prompt)
         network = self.at(self.canvas(prompt))
         images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
         with self.computing():
-            return network.encode_prompt(
+            encoded = network.encode_prompt(
                 images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
             )
+            if prompt.kept_tokens is None:
+                return encoded
+            return keep_tokens(network, encoded, prompt.kept_tokens)  # type: ignore[return-value]
 
     def _check_backbone(self, prompt: Prompt) -> None:
         network = self.network

@@ -136,7 +136,7 @@ def answered(
         run: answers a batch of windows of one canvas, whose prompts have equally many images.
         batch_size: from the number of images of a prompt and the canvas to the windows of a batch.
     """
-    waiting: dict[tuple[int, int], list[Window]] = {}
+    waiting: dict[tuple[int, int, int], list[Window]] = {}
     unanswered: deque[Question] = deque()
 
     def run_all() -> None:
@@ -148,10 +148,12 @@ def answered(
         unanswered.append(question)
         canvas = question.parts[0].canvas
         for window in question.windows():
-            kind = len(window.part.prompt.images), window.part.canvas
+            prompt = window.part.prompt
+            kept = 0 if prompt.kept_tokens is None else len(prompt.kept_tokens[0])
+            kind = len(prompt.images), window.part.canvas, kept
             batch = waiting.setdefault(kind, [])
             batch.append(window)
-            if len(batch) == batch_size(*kind):
+            if len(batch) == batch_size(kind[0], kind[1]):
                 run(waiting.pop(kind))
         pixels = sum(height * width for height, width in (each.size for each in unanswered))
         if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):

@@ -17,7 +17,7 @@ from prompttune.keys.card_fields import Data as Data
 from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
 from prompttune.keys.card_fields import Initialisation as Initialisation
-from prompttune.keys.card_fields import Line, Name, Part, Share, Utc
+from prompttune.keys.card_fields import KeptTokens, Line, Name, Part, Share, Utc
 from prompttune.keys.card_fields import Normalisation as Normalisation
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
@@ -58,6 +58,7 @@ class Card(Part):
     groups: Annotated[tuple[Group, ...], Field(min_length=2)] | None = None
     patch: Annotated[int, Field(ge=1)] | None = None
     tuning: Tuning | None = None
+    kept_tokens: Annotated[tuple[KeptTokens, ...], Field(min_length=1)] | None = None
     calibration: CalibrationFields | None = None
     domain: DomainFields | None = None
     notes: str | None = None
@@ -86,6 +87,12 @@ class Card(Part):
             raise ValueError("groups: their classes must be all of the key's")
         if sum(group.prompts for group in self.groups) != self.prompts:
             raise ValueError("groups: their prompts must be all of the key's")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_tokens(self) -> Self:
+        if self.kept_tokens is not None and len(self.kept_tokens) != len(self.grouped()):
+            raise ValueError("kept_tokens: must be as many as groups")
         return self
 
     @model_validator(mode="after")
@@ -163,6 +170,7 @@ class Card(Part):
             "library_version": _library_version(),
             "date": date or datetime.now(UTC),
             "tuning": tuning,
+            "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
             "calibration": _calibration(first.calibration),
             "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
             "notes": notes,

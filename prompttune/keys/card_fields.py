@@ -89,6 +89,21 @@ class Tuning(Part):
 Curve = Annotated[tuple[Share, ...], Field(min_length=33, max_length=33)]
 
 
+def _ascending(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    if any(list(each) != sorted(set(each)) for each in blocks):
+        raise ValueError("tokens must be ascending")
+    if len({len(each) for each in blocks}) > 1:
+        raise ValueError("each block must keep as many tokens")
+    return blocks
+
+
+KeptTokens = Annotated[
+    tuple[Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)], ...],
+    Field(min_length=1),
+    AfterValidator(_ascending),
+]
+
+
 class CalibrationFields(Part):
     """What the key's scores are worth, as validation images taught (docs/key-format.md)."""
 

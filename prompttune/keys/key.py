@@ -184,6 +184,7 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("seg_type", prompt.seg_type, card.seg_type),
             ("threshold", prompt.threshold, card.threshold),
             ("fingerprint", prompt.fingerprint, card.backbone.fingerprint),
+            ("number of kept tokens", _count(prompt.kept_tokens), _count(card.kept_tokens, 1)),
             ("calibration", prompt.calibration is not None, card.calibration is not None),
             ("domain", prompt.domain is not None, card.domain is not None),
         ]
@@ -192,6 +193,13 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             raise InputError(
                 f"key '{parts[0].name}': its {field} is {own!r}, but the card says {said!r}."
             )
+
+
+def _count(kept: Any, depth: int = 0) -> int | None:
+    """Return how many tokens each block keeps."""
+    if kept is None:
+        return None
+    return len(kept[0]) if depth == 0 else _count(kept[0], depth - 1)
 
 
 def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:

@@ -61,6 +61,10 @@ class LearnedPart(Protocol):
         """Of the backbone it was tuned on."""
 
     @property
+    def kept_tokens(self) -> tuple[tuple[int, ...], ...] | None:
+        """Of each later block the tokens that are kept; None: all."""
+
+    @property
     def calibration(self) -> Any:
         """A dataclass with the card's fields, or None."""
 

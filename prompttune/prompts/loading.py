@@ -54,11 +54,12 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             fingerprint=card.backbone.fingerprint,
             name=card.name,
             card=card,
+            kept_tokens=kept,
             calibration=calibration,
             domain=domain,
         )
-        for (classes, _), (images, colours), shift in zip(
-            card.grouped(), halves, shifts, strict=True
+        for (classes, _), (images, colours), shift, kept in zip(
+            card.grouped(), halves, shifts, card.kept_tokens or [None] * len(sizes), strict=True
         )
     ]
 

@@ -70,6 +70,8 @@ class Prompt:
     """How it was learned, which a key says of itself; None where it was not learned."""
     calibration: Calibration | None = None
     """What its scores are worth; None where it is not known. Groups of one key share one."""
+    kept_tokens: tuple[tuple[int, ...], ...] | None = None
+    """Of each later block of a one-way backbone the tokens it may attend to; None: all."""
     domain: Domain | None = None
     """What its training images were like; None where it is not known."""
 
@@ -289,6 +291,7 @@ class Prompt:
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
             card=None,
+            kept_tokens=None if len(joined) > 1 else lead.kept_tokens,
             calibration=None if len(joined) > 1 else lead.calibration,
         )  # fmt: skip
 

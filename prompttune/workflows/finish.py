@@ -28,6 +28,8 @@ INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
     "example": "example", "best-example": "example", "mean": "example",
 }  # fmt: skip
 """What a card calls a start."""
+COMPACTING = 6
+"""Training images that choose the tokens of a compact key."""
 EXAMPLES = 3
 """One-shot examples of the short table."""
 
@@ -53,6 +55,7 @@ def finish(
     command: str,
     overwrite: bool,
     images: int,
+    tokens: int | None = None,
 ) -> Finished:
     """Choose the threshold, score the prompt beside single examples, and write the key.
 
@@ -61,12 +64,16 @@ def finish(
     Args:
         images: At most so many are scored, and half as many choose the thresholds: a minute on a
             laptop, not an hour.
+        tokens: of the prompt that the later blocks see; None: all.
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
+    if tokens is not None:
+        prompt = _compact(prompt, segmenter, data, tokens)
     bench = _bench(prompt, recipe, segmenter, data, images)
     prompt = _trusted(prompt, bench, tuned, recipe, data)
     bench.key = prompt
-    rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
+    names = ("one-shot", "tuned", *(("tuned-all-tokens",) if tokens is not None else ()))
+    rows = {row: ROWS[row] for row in names}
     with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
         bench.on_image = progress.advance
         scored = compare(bench, rows)
@@ -105,6 +112,16 @@ def ready(
         bench.on_image = shown.advance
         prompt = _trusted(prompt, bench, tuned, recipe, data)
     return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
+
+
+def _compact(
+    prompt: Prompt | Composition, segmenter: Segmenter, data: TaskData, tokens: int
+) -> Prompt | Composition:
+    """Keep so many tokens of each prompt, those that training images look at most."""
+    count = min(COMPACTING, len(data.train))
+    images = [data.train[index].image for index in range(count)]
+    parts = [segmenter.compact(part, images, tokens) for part in prompt.parts]
+    return parts[0] if isinstance(prompt, Prompt) else Composition(parts)
 
 
 def _trusted(
