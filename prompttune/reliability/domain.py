@@ -8,6 +8,7 @@ No image can be read back from a summary: the features of a window are a mean ov
 and a centroid is the mean of at least two windows, in half precision.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,8 +71,11 @@ def _centers(features: np.ndarray) -> np.ndarray:
     from scipy.cluster.vq import kmeans2
 
     count = max(1, min(CENTERS, len(features) // 4))
-    _, nearest = kmeans2(features, features[_spread(features, count)].copy(), minit="matrix")
-    groups = [features[nearest == index] for index in range(count)]
+    start = features[_spread(features, count)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # it is left out below
+        _, nearest = kmeans2(features, start, minit="matrix")
+    groups = [features[nearest == index] for index in range(len(start))]
     kept = [group.mean(0) for group in groups if len(group) > 1]
     return np.stack(kept or [features.mean(0)])
 
@@ -81,7 +85,7 @@ def _spread(features: np.ndarray, count: int) -> list[int]:
     apart = ((features - features.mean(0)) ** 2).sum(1)
     chosen = [int(apart.argmin())]
     nearest = ((features - features[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < count:
+    while len(chosen) < count and nearest.max() > 0:
         chosen.append(int(nearest.argmax()))
         nearest = np.minimum(nearest, ((features - features[chosen[-1]]) ** 2).sum(1))
     return chosen

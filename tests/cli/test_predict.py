@@ -205,6 +205,22 @@ def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
     assert np.array_equal(shown(folder, "c"), expected.classes)
 
 
+@pytest.mark.parametrize(
+    ("line", "overlap", "flips"),
+    [
+        (["--quality", "fast"], 0.125, False),
+        (["--quality", "best"], 0.5, True),
+        (["--quality", "best", "--overlap", "0.25"], 0.25, True),
+        ([], 0.25, False),
+    ],
+)
+def test_quality_stands_for_overlap_and_flips(
+    folder: Path, backbone: Path, line: list[str], overlap: float, flips: bool
+) -> None:
+    given = predict.parse(arguments(folder, backbone, *line))
+    assert (given.overlap, given.flips) == (overlap, flips)
+
+
 def test_what_is_done_is_skipped_on_request(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -554,6 +554,34 @@ def test_what_a_key_knows_of_itself_comes_back(make: Make, tmp_path: Path) -> No
     assert (folder / "prompt.safetensors").read_bytes()[-24:] == before[-24:]  # the centers
 
 
+def test_a_compact_key_keeps_its_tokens(make: Make, tmp_path: Path) -> None:
+    prompt, card = make()
+    prompt = replace(prompt, kept_tokens=((0, 3, 9), (1, 2, 5)))
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    card = Card.of(prompt, backbone="seggpt-small", **fields)
+    folder = save_key(prompt, card, tmp_path)
+    assert load_key(folder)[0].kept_tokens == prompt.kept_tokens
+    assert "later blocks see 3 of its tokens" in (folder / "README.md").read_text()
+    with pytest.raises(InputError, match="number of kept tokens is None, but the card says 3"):
+        save_key(replace(prompt, kept_tokens=None), card, tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("kept", "match"),
+    [
+        ([[[2, 1]]], "tokens must be ascending"),
+        ([[[0, 1], [0]]], "each block must keep as many"),
+        ([[[0]], [[0]]], "as many as groups"),
+        ([[[-1]]], "kept_tokens"),
+    ],
+)
+def test_kept_tokens_that_are_none(make: Make, kept: list, match: str) -> None:
+    raw = json.loads(write_json(make()[1]))
+    raw["kept_tokens"] = kept
+    with pytest.raises(InputError, match=match):
+        read_json(json.dumps(raw), Path("key"))
+
+
 def test_a_reader_of_before_would_find_all_that_it_knows(make: Make, tmp_path: Path) -> None:
     folder = save_key(*reliable(make), tmp_path, dtype=torch.float16)
     with safe_open(folder / "prompt.safetensors", framework="np") as file:

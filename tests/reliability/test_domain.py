@@ -47,6 +47,12 @@ def test_one_window_gives_a_summary_that_still_tells() -> None:
     assert domain.unlikeness(window) < 1 < domain.unlikeness(window + 30)
 
 
+def test_windows_that_are_all_the_same() -> None:
+    domain = fit_domain(np.ones((20, 4), np.float32), [np.ones((4, 4), np.float32)])
+    assert len(domain.centers) == 1
+    assert domain.unlikeness(np.ones((4, 4), np.float32)) < 1
+
+
 def test_what_is_fitted_is_what_a_key_keeps() -> None:
     domain = fit_domain(cloud(0, 50, 0), [cloud(1, 4, 0)])
     assert np.array_equal(domain.centers.astype(np.float16).astype(np.float32), domain.centers)
