@@ -1,9 +1,10 @@
 """What of a prompt a key keeps: all that this room needs to know of prompts."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor  # cards are read without it
 
 
 class LearnedPalette(Protocol):
@@ -28,11 +29,11 @@ class LearnedPart(Protocol):
         """The key's."""
 
     @property
-    def images(self) -> tuple[Tensor, ...]:
+    def images(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
-    def colours(self) -> tuple[Tensor, ...]:
+    def colours(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
@@ -48,7 +49,7 @@ class LearnedPart(Protocol):
         """Type token: 0 semantic, 1 instance."""
 
     @property
-    def type_shift(self) -> Tensor | None:
+    def type_shift(self) -> "Tensor | None":
         """What was learned of the type token."""
 
     @property
