@@ -8,7 +8,6 @@ TIFF as well, with the same place on earth and as many pages. Folders in a folde
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -336,7 +335,7 @@ def _make_prompt(
 
         keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
     if options.resize is not None:
-        keys = [_resized(key, options.resize) for key in keys]
+        keys = [key.resized(options.resize) for key in keys]
     for key in keys:
         segmenter.check(key)
     if options.example or options.pool:
@@ -345,17 +344,6 @@ def _make_prompt(
             raise InputError("--prompt: a key that shares its classes among groups stands alone")
         return _with_examples(options, segmenter, plain)
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
-
-
-def _resized(key: "Prompt | Composition", factor: float) -> "Prompt | Composition":
-    """Return a key that sees images in another size; its answer has the image's own."""
-    from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import Prompt
-
-    parts = [replace(part, scale=(part.known_scale or 1) * factor) for part in key.parts]
-    if any(part.scale is None for part in key.parts):
-        raise InputError("--resize: this key sees images whole; their size makes no difference")
-    return parts[0] if isinstance(key, Prompt) else Composition(parts)
 
 
 def _with_examples(

@@ -11,7 +11,7 @@ import numpy as np
 
 from prompttune.data.decoding import page_count
 from prompttune.data.inputs import read_given
-from prompttune.data.reading import ImageOptions, Picture, read_picture, tell_stretch
+from prompttune.data.reading import AS_STORED, ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.writing import Asked, ResultWriter, Slice
@@ -75,7 +75,9 @@ def segment_files(
                     opened.append((each, picture))
                     yield picture.pixels
 
-        for result in segmenter.stream(readable(), prompt, asked.overlap, flips=asked.flips):
+        for result in segmenter.stream(
+            readable(), prompt, asked.overlap, flips=asked.flips, options=AS_STORED
+        ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.pages)

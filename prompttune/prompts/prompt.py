@@ -127,6 +127,22 @@ class Prompt:
             made = made if self.instance_of is None else _renumbered_instances(made)
         return _in_a_grid(made) if self.grid else made
 
+    def resized(self, factor: float) -> "Prompt":
+        """Return the same prompt for images at another resolution than it was made for.
+
+        Args:
+            factor: above 0; 0.5 where things are shown with twice as many pixels a side.
+
+        Raises:
+            InputError: no such factor, or a prompt that sees images whole: their size makes no
+                difference.
+        """
+        if not 0 < factor < float("inf"):
+            raise InputError(f"resize {factor}: must be above 0")
+        if self.scale is None:
+            raise InputError("resize: this key sees images whole; their size makes no difference")
+        return replace(self, scale=(self.known_scale or 1) * factor)
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
         return self.palette.decide(scores, self.threshold)
