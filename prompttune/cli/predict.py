@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from prompttune.prompts.prompt import AnyScale, Prompt
 
 PROG = "prompttune.predict"
+RENAMED = {"--least_area": "--min_area"}
 MOST_PAGES = 8
 """Of a stack that is an example."""
 
@@ -40,6 +41,7 @@ MOST_PAGES = 8
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
+    parser.renamed = RENAMED
     parser.add_argument(
         "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
@@ -110,14 +112,14 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
         "--format", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
-        help=f"also write: {', '.join(FORMATS)} (things of --least_area or more)",
+        help=f"also write: {', '.join(FORMATS)} (things of --min_area or more)",
     )  # fmt: skip
     add(
         "--coco", metavar="FILE", type=Path,
         help="with --instances: number images and categories as this COCO file does",
     )  # fmt: skip
     add(
-        "--least_area", type=int, metavar="PIXELS", default=16,
+        "--min_area", type=int, metavar="PIXELS", default=16,
         help="of an object (default: %(default)s)",
     )  # fmt: skip
     add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
@@ -158,7 +160,7 @@ def _check(options: argparse.Namespace) -> None:
             and (not options.example or options.prompt or options.ensemble == "spatial")
         )
         or (options.instance_masks and not options.instances),
-        "--least_area: must be at least 1": options.least_area < 1,
+        "--min_area: must be at least 1": options.min_area < 1,
         "--memory: must be at least 0": options.memory < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
@@ -246,11 +248,11 @@ def _segment_images(
 
     recipes = cards_of(options.prompt, options.prompts_zoo)
     images = image_options(options, recipes)
-    least_area = options.least_area if options.instances else None
+    least_area = options.min_area if options.instances else None
     ids = _coco_ids(options, prompt, recipes)
     formats = tuple(options.format)
     asked = Asked(
-        options.overlap, options.flips, least_area, images, ids, formats, options.least_area
+        options.overlap, options.flips, least_area, images, ids, formats, options.min_area
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)

@@ -22,9 +22,6 @@ from prompttune.data.decoding import (
     upright,
 )
 from prompttune.data.masks import (
-    IGNORE as IGNORE,
-)
-from prompttune.data.masks import (
     class_map_from_pil as class_map_from_pil,
 )
 from prompttune.data.masks import (

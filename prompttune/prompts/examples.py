@@ -15,7 +15,8 @@ from torch import Tensor
 from prompttune.data.inputs import ImageLike as ImageLike
 from prompttune.data.inputs import MaskLike as MaskLike
 from prompttune.data.inputs import as_array, read_given, to_integers
-from prompttune.prompts.palette import IGNORE, MOST_CLASSES, Palette
+from prompttune.prompts.palette import MOST_CLASSES, Palette
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_size

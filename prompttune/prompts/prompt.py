@@ -20,7 +20,8 @@ from prompttune.prompts.examples import (
     load_instances,
 )
 from prompttune.prompts.examples import load_image as load_image
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest, tiled
 

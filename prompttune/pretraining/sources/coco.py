@@ -11,10 +11,9 @@ import numpy as np
 
 from prompttune.data.annotations.run_lengths import decode_runs
 from prompttune.pretraining.sources.packed import Files
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-IGNORE = 255
-"""The class of pixels that are neither trained on nor shown."""
 MOST_CLASSES = 253
 _MOST_INSTANCES = 250
 
