@@ -79,6 +79,18 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="M",
         help="minutes after which unet-best ends in any case (default: 30)",
     )
+    _add_scoring(parser)
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add("--save_scores", action="store_true", help="write the scores into the key's card")
+    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
+    return parser.parse_args(argv)
+
+
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is scored, and how."""
+    add = parser.add_argument
     add("--max_images", type=_positive, metavar="N", help="score only the first N images")
     add("--examples", type=_positive, default=5, metavar="N", help="one-shot examples (default: 5)")
     add(
@@ -91,12 +103,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
     add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
     add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
-    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    add("--save_scores", action="store_true", help="write the scores into the key's card")
-    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
-    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -53,17 +53,13 @@ def segment_files(
     """
     bad: dict[Path, str] = {}
     opened: deque[tuple[Slice, Picture]] = deque()
-    slices = (
-        Slice(path, page, pages)
-        for path in masks
-        for pages in (page_count(path),)
-        for page in range(pages)
-    )
     with (
         Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
         ResultWriter(prompt, asked) as writer,
         Behind() as behind,
-        closing(read_ahead(slices, read=lambda each: _read(each, asked.images))) as pictures,
+        closing(
+            read_ahead(_slices(masks), read=lambda each: _read(each, asked.images))
+        ) as pictures,
     ):
 
         def readable() -> Iterator[np.ndarray]:
@@ -83,6 +79,12 @@ def segment_files(
             progress.advance(1 / each.pages)
     writer.write_areas(output)
     return list(bad.values())
+
+
+def _slices(images: Iterable[Path]) -> Iterator[Slice]:
+    for path in images:
+        pages = page_count(path)
+        yield from (Slice(path, page, pages) for page in range(pages))
 
 
 def _read(each: Slice, options: ImageOptions) -> Picture:

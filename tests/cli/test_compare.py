@@ -234,7 +234,7 @@ def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):
         ({"max_images": 0}, "--max_images: '0' is no whole number"),
         ({"examples": "two"}, "--examples: 'two' is no whole number"),
         ({"split": "train"}, "--split"),
-        ({"prompt": None, "record": ""}, "--scale and --save_scores go with --prompt"),
+        ({"prompt": None, "save_scores": ""}, "--scale and --save_scores go with --prompt"),
         ({"minutes": 0}, "--minutes 0.0: must be above 0"),
         ({"images": 99}, "99 images asked for"),
         ({"rows": "observer"}, "no masks_2nd/ beside the test images"),
