@@ -127,30 +127,12 @@ class Card(Part):
         Raises:
             InputError: a value that no card may hold.
         """
-        from prompttune.utils.normalize import MEAN, STD
-
-        parts, first = prompt.parts, prompt.parts[0]
-        groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
-        features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
-        fields = {
+        first = prompt.parts[0]
+        fields = _said_by(prompt) | {
             "format_version": FORMAT_VERSION,
-            "name": first.name,
             "task": task,
-            "classes": [
-                {"name": name, "colour": colour}
-                for part in parts
-                for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
-            ],
-            "prompts": sum(len(part.images) for part in parts),
-            "groups": groups if len(parts) > 1 else None,
-            "required_features": [name for name, has in features.items() if has],
             "backbone": {"name": backbone, "fingerprint": first.fingerprint},
-            "canvas": first.images[0].shape[-1],
             "patch": patch,
-            "scale": first.scale,
-            "normalisation": {"mean": MEAN, "std": STD},
-            "seg_type": first.seg_type,
-            "threshold": first.threshold,
             "initialisation": initialisation,
             "recipe": json.loads(json.dumps(dict(recipe), default=str)),
             "data": data,
@@ -176,6 +158,31 @@ class Card(Part):
         same = (scores.data, scores.split, scores.command)
         kept = [old for old in self.scores if (old.data, old.split, old.command) != same]
         return self.model_copy(update={"scores": (*kept, scores)})
+
+
+def _said_by(prompt: Learned) -> dict[str, Any]:
+    """Return the fields that a card takes from the prompt itself."""
+    from prompttune.utils.normalize import MEAN, STD
+
+    parts, first = prompt.parts, prompt.parts[0]
+    groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
+    features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
+    return {
+        "name": first.name,
+        "classes": [
+            {"name": name, "colour": colour}
+            for part in parts
+            for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
+        ],
+        "prompts": sum(len(part.images) for part in parts),
+        "groups": groups if len(parts) > 1 else None,
+        "required_features": [name for name, has in features.items() if has],
+        "canvas": first.images[0].shape[-1],
+        "scale": first.scale,
+        "normalisation": {"mean": MEAN, "std": STD},
+        "seg_type": first.seg_type,
+        "threshold": first.threshold,
+    }
 
 
 def write_json(card: Card) -> str:
