@@ -8,7 +8,6 @@ TIFF as well, with the same place on earth and as many pages. Folders in a folde
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from prompttune.prompts.prompt import AnyScale, Prompt
 
 PROG = "prompttune.predict"
+RENAMED = {"--least_area": "--min_area"}
 MOST_PAGES = 8
 """Of a stack that is an example."""
 
@@ -41,6 +41,7 @@ MOST_PAGES = 8
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
+    parser.renamed = RENAMED
     parser.add_argument(
         "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
     )
@@ -117,14 +118,14 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
         "--format", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
-        help=f"also write: {', '.join(FORMATS)} (things of --least_area or more)",
+        help=f"also write: {', '.join(FORMATS)} (things of --min_area or more)",
     )  # fmt: skip
     add(
         "--coco", metavar="FILE", type=Path,
         help="with --instances: number images and categories as this COCO file does",
     )  # fmt: skip
     add(
-        "--least_area", type=int, metavar="PIXELS", default=16,
+        "--min_area", type=int, metavar="PIXELS", default=16,
         help="of an object (default: %(default)s)",
     )  # fmt: skip
     add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
@@ -177,7 +178,7 @@ def _check(options: argparse.Namespace) -> None:
             and (not options.example or options.prompt or options.ensemble == "spatial")
         )
         or (options.instance_masks and not options.instances),
-        "--least_area: must be at least 1": options.least_area < 1,
+        "--min_area: must be at least 1": options.min_area < 1,
         "--memory: must be at least 0": options.memory < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
@@ -265,11 +266,11 @@ def _segment_images(
 
     recipes = cards_of(options.prompt, options.prompts_zoo)
     images = image_options(options, recipes)
-    least_area = options.least_area if options.instances else None
+    least_area = options.min_area if options.instances else None
     ids = _coco_ids(options, prompt, recipes)
     formats = tuple(options.format)
     asked = Asked(
-        options.overlap, options.flips, least_area, images, ids, formats, options.least_area
+        options.overlap, options.flips, least_area, images, ids, formats, options.min_area
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
@@ -356,7 +357,7 @@ def _make_prompt(
 
         keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
     if options.resize is not None:
-        keys = [_resized(key, options.resize) for key in keys]
+        keys = [key.resized(options.resize) for key in keys]
     for key in keys:
         segmenter.check(key)
     if options.example or options.pool:
@@ -365,17 +366,6 @@ def _make_prompt(
             raise InputError("--prompt: a key that shares its classes among groups stands alone")
         return _with_examples(options, segmenter, plain)
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
-
-
-def _resized(key: "Prompt | Composition", factor: float) -> "Prompt | Composition":
-    """Return a key that sees images in another size; its answer has the image's own."""
-    from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import Prompt
-
-    parts = [replace(part, scale=(part.known_scale or 1) * factor) for part in key.parts]
-    if any(part.scale is None for part in key.parts):
-        raise InputError("--resize: this key sees images whole; their size makes no difference")
-    return parts[0] if isinstance(key, Prompt) else Composition(parts)
 
 
 def _with_examples(

@@ -16,6 +16,8 @@ from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
 from prompttune.backbone.compact import choose_tokens, keep_tokens
 from prompttune.backbone.describing import colour_and_describe, describe
 from prompttune.backbone.network import EncodedPrompt
+from prompttune.data.queries import warn_of_other_sizes
+from prompttune.data.reading import ImageOptions
 from prompttune.inference.prompt_cache import EncodedPrompts
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
@@ -23,6 +25,7 @@ from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, 
 from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.reading import options_of, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -93,6 +96,7 @@ class Segmenter:
         overlap: float = ...,
         batch_size: int | None = ...,
         flips: bool = ...,
+        options: ImageOptions | None = ...,
     ) -> Result: ...
 
     @overload
@@ -103,6 +107,7 @@ class Segmenter:
         overlap: float = ...,
         batch_size: int | None = ...,
         flips: bool = ...,
+        options: ImageOptions | None = ...,
     ) -> list[Result]: ...
 
     def predict(
@@ -112,6 +117,7 @@ class Segmenter:
         overlap: float = 0.25,
         batch_size: int | None = None,
         flips: bool = False,
+        options: ImageOptions | None = None,
     ) -> Result | list[Result]:
         """Segment one image or a list of them.
 
@@ -127,12 +133,15 @@ class Segmenter:
             overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
+            options: the bands and the stretch by which stored numbers become colors; None: as the
+                key was tuned. Arrays of one or three channels have their bands already.
 
         Returns:
             One result, or a list of them in the order of the images.
 
         Raises:
-            InputError: an image that cannot be read, or a prompt learned on another backbone.
+            InputError: an image that cannot be read, a prompt learned on another backbone, or keys
+                that were tuned with different bands or stretches.
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
         single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
@@ -144,7 +153,11 @@ class Segmenter:
                 f"{len(items)} images and {len(prompts)} prompts; give one for all, or one an image"
             )
         pairs = zip(items, prompts, strict=True)
-        results = list(self._stream(pairs, overlap, batch_size, flips))
+        sizes: dict[PromptLike, list[tuple[int, int]]] = {}
+        results = list(self._stream(pairs, overlap, batch_size, flips, options, sizes))
+        for seen, found in sizes.items():
+            if isinstance(seen, Prompt | Composition):
+                warn_of_other_sizes(found, recipes_of(seen))
         return results if isinstance(images, list | tuple) else results[0]
 
     def stream(
@@ -154,12 +167,14 @@ class Segmenter:
         overlap: float = 0.25,
         batch_size: int | None = None,
         flips: bool = False,
+        options: ImageOptions | None = None,
     ) -> Iterator[Result]:
         """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
         _check_kind(prompt)
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
-        return self._stream(((image, prompt) for image in images), overlap, batch_size, flips)
+        pairs = ((image, prompt) for image in images)
+        return self._stream(pairs, overlap, batch_size, flips, options)
 
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
@@ -197,6 +212,8 @@ class Segmenter:
         overlap: float,
         batch_size: int | None,
         flips: bool,
+        options: ImageOptions | None = None,
+        sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
         if not 0 <= overlap < 1:
             raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
@@ -205,7 +222,12 @@ class Segmenter:
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
-            pixels = load_image(image)
+            own = options
+            if own is None and isinstance(prompt, Prompt | Composition):
+                own = options_of(recipes_of(prompt))
+            pixels = load_image(image, options=own)
+            if sizes is not None:
+                sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
             chosen = self.scaled(chosen)
             return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)

@@ -138,30 +138,12 @@ class Card(Part):
         Raises:
             InputError: a value that no card may hold.
         """
-        from prompttune.utils.normalize import MEAN, STD
-
-        parts, first = prompt.parts, prompt.parts[0]
-        groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
-        features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
-        fields = {
+        first = prompt.parts[0]
+        fields = _said_by(prompt) | {
             "format_version": FORMAT_VERSION,
-            "name": first.name,
             "task": task,
-            "classes": [
-                {"name": name, "colour": colour}
-                for part in parts
-                for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
-            ],
-            "prompts": sum(len(part.images) for part in parts),
-            "groups": groups if len(parts) > 1 else None,
-            "required_features": [name for name, has in features.items() if has],
             "backbone": {"name": backbone, "fingerprint": first.fingerprint},
-            "canvas": first.images[0].shape[-1],
             "patch": patch,
-            "scale": first.scale,
-            "normalisation": {"mean": MEAN, "std": STD},
-            "seg_type": first.seg_type,
-            "threshold": first.threshold,
             "initialisation": initialisation,
             "recipe": json.loads(json.dumps(dict(recipe), default=str)),
             "data": data,
@@ -170,9 +152,6 @@ class Card(Part):
             "library_version": _library_version(),
             "date": date or datetime.now(UTC),
             "tuning": tuning,
-            "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
-            "calibration": _calibration(first.calibration),
-            "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
             "notes": notes,
         }
         try:
@@ -198,6 +177,34 @@ def _calibration(known: Any) -> dict[str, Any] | None:
         return None
     curves = {name: getattr(known, name).values for name in ("foreground", "classes")}
     return curves | {name: getattr(known, name) for name in ("dice", "crops", "held_out")}
+
+
+def _said_by(prompt: Learned) -> dict[str, Any]:
+    """Return the fields that a card takes from the prompt itself."""
+    from prompttune.utils.normalize import MEAN, STD
+
+    parts, first = prompt.parts, prompt.parts[0]
+    groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
+    features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
+    return {
+        "name": first.name,
+        "classes": [
+            {"name": name, "colour": colour}
+            for part in parts
+            for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
+        ],
+        "prompts": sum(len(part.images) for part in parts),
+        "groups": groups if len(parts) > 1 else None,
+        "required_features": [name for name, has in features.items() if has],
+        "canvas": first.images[0].shape[-1],
+        "scale": first.scale,
+        "normalisation": {"mean": MEAN, "std": STD},
+        "seg_type": first.seg_type,
+        "threshold": first.threshold,
+        "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
+        "calibration": _calibration(first.calibration),
+        "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
+    }
 
 
 def write_json(card: Card) -> str:

@@ -1,10 +1,11 @@
 """What of a prompt a key keeps: all that this room needs to know of prompts."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor  # cards are read without it
 
 
 class LearnedPalette(Protocol):
@@ -29,11 +30,11 @@ class LearnedPart(Protocol):
         """The key's."""
 
     @property
-    def images(self) -> tuple[Tensor, ...]:
+    def images(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
-    def colours(self) -> tuple[Tensor, ...]:
+    def colours(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
@@ -49,7 +50,7 @@ class LearnedPart(Protocol):
         """Type token: 0 semantic, 1 instance."""
 
     @property
-    def type_shift(self) -> Tensor | None:
+    def type_shift(self) -> "Tensor | None":
         """What was learned of the type token."""
 
     @property
@@ -77,7 +78,7 @@ class LearnedDomain(Protocol):
     """A summary of training images (`prompttune.reliability.domain.Domain`)."""
 
     @property
-    def centers(self) -> np.ndarray:
+    def centers(self) -> "np.ndarray":
         """`K x D float32`, which half precision holds."""
 
     @property

@@ -20,9 +20,10 @@ from prompttune.prompts.examples import (
     load_instances,
 )
 from prompttune.prompts.examples import load_image as load_image
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration
 from prompttune.reliability.domain import Domain
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest, tiled
 
@@ -134,6 +135,22 @@ class Prompt:
             made = replace(made, images=images, colours=colours)
             made = made if self.instance_of is None else _renumbered_instances(made)
         return _in_a_grid(made) if self.grid else made
+
+    def resized(self, factor: float) -> "Prompt":
+        """Return the same prompt for images at another resolution than it was made for.
+
+        Args:
+            factor: above 0; 0.5 where things are shown with twice as many pixels a side.
+
+        Raises:
+            InputError: no such factor, or a prompt that sees images whole: their size makes no
+                difference.
+        """
+        if not 0 < factor < float("inf"):
+            raise InputError(f"resize {factor}: must be above 0")
+        if self.scale is None:
+            raise InputError("resize: this key sees images whole; their size makes no difference")
+        return replace(self, scale=(self.known_scale or 1) * factor)
 
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
