@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": ("prompttune.compare", "score a key beside examples and trained networks"),
     "evaluate": ("prompttune.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.pretrain", "train a backbone"),
+    "serve": ("prompttune.serve.__main__", "answer over HTTP with keys"),
     "zoo": ("prompttune.zoo.__main__", "list, show, verify and remove keys"),
     "backbone": (
         "prompttune.backbone.__main__",
