@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("prompttune.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.pretrain", "train a backbone"),
     "serve": ("prompttune.serve.__main__", "answer over HTTP with keys"),
+    "studio": ("prompttune.studio.__main__", "open a page to label, tune, see and apply"),
     "zoo": ("prompttune.zoo.__main__", "list, show, verify and remove keys"),
     "backbone": (
         "prompttune.backbone.__main__",

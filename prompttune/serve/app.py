@@ -25,6 +25,7 @@ from prompttune.serve.limits import Limits, Refused
 from prompttune.serve.metrics import Metrics
 from prompttune.serve.work import ClientGone, Service, answer
 from prompttune.zoo.card import Card
+from prompttune.zoo.files import KEY_FILE
 
 
 class Problem(BaseModel):
@@ -219,6 +220,16 @@ def _add_keys(app: FastAPI, service: Service) -> None:
         if not path.is_file():
             raise Refused(404, f"Key {name!a} has no preview.")
         return FileResponse(path, media_type="image/png")
+
+    @app.get(
+        "/v1/prompts/{name}/file",
+        tags=["keys"],
+        response_class=FileResponse,
+        responses={200: {"content": {"application/octet-stream": {}}}, **problems(401, 404, 422)},
+    )
+    def key_file(name: KeyName) -> Response:
+        """Return a key itself, its `prompt.safetensors`."""
+        return FileResponse(keys.folder(name) / KEY_FILE, media_type="application/octet-stream")
 
     @app.post(
         "/v1/prompts",
