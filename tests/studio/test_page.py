@@ -19,9 +19,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
     pytest.skip("there is no Chromium here", allow_module_level=True)
 
-from serving import make_network, photo, png
+from serving import make_network, photo, png  # noqa: E402
 
-from prompttune.backbone.weights import save_weights
+from prompttune.backbone.weights import save_weights  # noqa: E402
 
 LONG = 60_000
 

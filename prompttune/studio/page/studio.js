@@ -145,7 +145,11 @@ const answer = tell(async () => {
   const wanted = [state.left, state.right];
   if (wanted.some((kind) => kind !== "none")) say("Answering…");
   let maps = [];
-  try { maps = [await get(image, wanted[0]), await get(image, wanted[1])]; } catch (error) { if (error.status === 410) image.sent = false; if (error.status !== 409) throw error; }
+  const both_of = async () => { maps = [await get(image, wanted[0]), await get(image, wanted[1])]; };
+  try { await both_of(); } catch (error) {
+    if (error.status === 410) { for (const one of state.images) one.sent = false; await both_of(); }  // the server was started anew
+    else if (error.status !== 409) throw error;  // 409: tuning has nothing to show yet
+  }
   if (turn !== asking || image !== current()) return;
   for (const [index, id] of ["left", "right"].entries()) {
     $(id).getContext("2d").clearRect(0, 0, image.width, image.height);
