@@ -1,6 +1,6 @@
 // Class maps of images: painting into them, drawing them, and keeping them over a reload.
 
-export const COLORS = [[0, 0, 0], [230, 100, 0], [0, 114, 220], [0, 158, 90], [204, 60, 160], [240, 220, 40], [90, 200, 240], [150, 80, 40], [255, 130, 130], [130, 110, 255]];
+export const COLORS = [[0, 0, 0], [0, 225, 255], [0, 114, 220], [0, 158, 90], [204, 60, 160], [240, 220, 40], [230, 100, 0], [150, 80, 40], [255, 130, 130], [130, 110, 255]];
 export const colorOf = (number) => COLORS[number === 0 ? 0 : 1 + (number - 1) % (COLORS.length - 1)];
 
 /** Draw a rectangle of a class map, half transparent. */
