@@ -103,8 +103,8 @@ def _ask(url: str, tasks: list[Task], clients: int) -> list[tuple[float, bool]]:
 def _row(
     url: str, service: Any, tasks: list[Task], keys: Any, clients: int, requests: int
 ) -> dict[str, Any]:
-    many = [tasks[n % len(tasks)] for n in range(requests)]
-    few = many[: max(4, requests // 4)]
+    many = tasks * -(-requests // len(tasks))  # the same mixture as one at a time
+    few = tasks
 
     def timed(some: list[Task], count: int) -> tuple[float, list[tuple[float, bool]], float]:
         network, began = _network(service), time.perf_counter()

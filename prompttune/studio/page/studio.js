@@ -6,7 +6,7 @@ const KINDS = { none: "nothing", "one-shot": "one example", ensemble: "all examp
 const state = { images: [], classes: ["foreground"], at: 0, left: "one-shot", right: "none", tuning: null, key: null };
 const answers = new Map();  // "image/kind" to a class map
 const urls = new Map();
-let tab, tool = "brush", chosen = 1, zoom = 1, undo = [], asking = 0;
+let tab, tool = "brush", chosen = 1, zoom = 1, undo = [], asking = 0, epoch = 0;
 
 const say = (text, bad = false) => { $("status").textContent = text; $("status").className = bad ? "bad" : ""; };
 const current = () => state.images[state.at];
@@ -77,7 +77,7 @@ function listClasses() {
     button.setAttribute("role", "radio"); button.setAttribute("aria-checked", String(chosen === index + 1)); button.setAttribute("aria-label", `Paint ${name}`);
     button.onclick = () => { chosen = index + 1; pick("brush"); listClasses(); };
     input.value = name; input.setAttribute("aria-label", `Name of class ${index + 1}`);
-    input.onchange = () => { state.classes[index] = input.value.trim() || `class ${index + 1}`; answers.clear(); saveState(); answer(); };
+    input.onchange = () => { state.classes[index] = input.value.trim() || `class ${index + 1}`; answers.clear(); epoch++; saveState(); answer(); };
     row.append(button, input);
     return row;
   });
@@ -115,6 +115,7 @@ $("paint").onpointermove = (event) => { if (last) dab(event); };
 $("paint").onpointerup = $("paint").onpointercancel = tell(async () => { if (!last) return; last = null; await changed(current()); });
 
 async function changed(image) {
+  epoch++;  // answers that are under way belong to what was painted before
   for (const name of [...answers.keys()]) if (/\/(one-shot|ensemble)$/.test(name)) answers.delete(name);
   draw($("paint"), image.map, image.width, image.height);
   await saveMap(image);
@@ -129,13 +130,13 @@ const bring = async (map) => (await (await ask("studio/masks", { method: "POST",
 const listed = () => Promise.all(examples().map(async (image) => ({ image: await sent(image), mask: await bring(image.map) })));
 
 async function get(image, kind) {
-  const name = `${image.id}/${kind}`;
+  const name = `${image.id}/${kind}`, born = epoch;
   if (answers.has(name)) return answers.get(name);
   if (kind === "none" || ((kind === "one-shot" || kind === "ensemble") && !examples().length) || (kind === "tuned" && !state.tuning)) return null;
   const key = kind.startsWith("key:") ? kind.slice(4) : null;
   const body = { image: await sent(image), kind: key ? "key" : kind, key, tuning: state.tuning, classes: state.classes, examples: key || kind === "tuned" ? [] : await listed() };
   const map = new Uint8Array(await (await ask("studio/answers", json(body))).arrayBuffer());
-  answers.set(name, map);
+  if (born === epoch) answers.set(name, map);
   return map;
 }
 
@@ -144,11 +145,14 @@ const answer = tell(async () => {
   if (!image) return;
   const wanted = [state.left, state.right];
   if (wanted.some((kind) => kind !== "none")) say("Answering…");
-  let maps = [];
-  const both_of = async () => { maps = [await get(image, wanted[0]), await get(image, wanted[1])]; };
-  try { await both_of(); } catch (error) {
-    if (error.status === 410) { for (const one of state.images) one.sent = false; await both_of(); }  // the server was started anew
-    else if (error.status !== 409) throw error;  // 409: tuning has nothing to show yet
+  for (const [index, id] of ["left", "right"].entries()) if (!answers.has(`${image.id}/${wanted[index]}`)) $(id).getContext("2d").clearRect(0, 0, image.width, image.height);  // what is shown is never another prompt's
+  const maps = [];
+  for (const kind of wanted) {
+    try { maps.push(await get(image, kind)); } catch (error) {
+      if (error.status === 409 && kind === "tuned") maps.push(null);  // nothing to show yet
+      else if (error.status === 410) { for (const one of state.images) one.sent = false; maps.push(await get(image, kind)); }  // the server was started anew
+      else throw error;
+    }
   }
   if (turn !== asking || image !== current()) return;
   for (const [index, id] of ["left", "right"].entries()) {
@@ -196,8 +200,8 @@ const follow = tell(async () => {
   buttons(now.state);
   $("progress").value = now.step / now.steps;
   const points = now.history.map(([, dice], index) => `${10 + 220 * (index + 1) / Math.max(5, now.history.length)},${82 - 74 * dice}`);
-  $("curve").innerHTML = `<polyline fill="none" stroke="#00695c" stroke-width="2" points="${points.join(" ")}"/><text x="8" y="12" font-size="10">${now.history.length ? `Dice ${now.history.at(-1)[1].toFixed(3)}` : "waiting for the first validation"}</text>`;
-  if (now.version !== version) { version = now.version; for (const name of [...answers.keys()]) if (name.endsWith("/tuned")) answers.delete(name); if (version && (state.left === "tuned" || state.right === "tuned")) answer(); }
+  $("curve").innerHTML = `<polyline fill="none" stroke="#00695c" stroke-width="2" points="${points.join(" ")}"/>${points.map((point) => `<circle r="2.5" fill="#00695c" cx="${point.split(",")[0]}" cy="${point.split(",")[1]}"/>`).join("")}<text x="8" y="12" font-size="10">${now.history.length ? `Dice ${now.history.at(-1)[1].toFixed(3)}` : "waiting for the first validation"}</text>`;
+  if (now.version !== version) { version = now.version; epoch++; for (const name of [...answers.keys()]) if (name.endsWith("/tuned")) answers.delete(name); if (version && (state.left === "tuned" || state.right === "tuned")) answer(); }
   if (now.problem) say(now.problem, true);
   else if (now.state === "done") say("Tuning is done. Name the key and save it.");
   else if (now.state === "running") { say(`Tuning: step ${now.step} of ${now.steps}.`); setTimeout(follow, 1000); }
