@@ -26,8 +26,10 @@ ROOMS = {
     "zoo": "data evaluation inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
     "workflows": "backbone data evaluation inference keys outputs prompts tasks tuning utils",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts"
-    " tasks tuning utils video workflows zoo",
+    "serve": "backbone data inference keys outputs prompts utils zoo",
+    "studio": "outputs prompts serve tuning utils workflows",
+    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts serve"
+    " studio tasks tuning utils video workflows zoo",
 }
 
 
