@@ -28,8 +28,10 @@ ROOMS = {
     "pretraining": "backbone data synthetic utils",
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts"
-    " tasks tuning utils video workflows zoo",
+    "serve": "backbone data inference keys outputs prompts utils zoo",
+    "studio": "outputs prompts serve tuning utils workflows",
+    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts serve"
+    " studio tasks tuning utils video workflows zoo",
 }
 
 

@@ -3,7 +3,7 @@
 In the blocks after the apart ones a query attends to all tokens of its prompt, most of which it
 hardly looks at. What a block does not need is left out of what is kept of the prompt; each block
 has its own choice. The matching of image features still looks at all tokens: there every token
-counts, and thinning it out cost .03 of Dice where thinning out the blocks cost nothing.
+counts, and thinning it out cost up to .035 of Dice where thinning out the blocks cost nothing.
 """
 
 from collections.abc import Sequence

@@ -237,9 +237,14 @@ class Segmenter:
         def size(prompts: int, canvas: int) -> int:
             return batch_size or self.batch_size(prompts, canvas)
 
-        return answered(questions, self._answer, size)
+        return answered(questions, self.answer, size)
 
-    def _answer(self, windows: list[Window]) -> None:
+    def answer(self, windows: list[Window]) -> None:
+        """Answer a batch of windows of one canvas, whose prompts have equally many images.
+
+        The windows may be of different images and prompts; each takes its own answer. `predict`
+        makes such batches by itself. Only one thread at a time may call it.
+        """
         prompts = [window.part.prompt for window in windows]
         encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
         alike = all(prompt is prompts[0] for prompt in prompts)

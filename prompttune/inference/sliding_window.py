@@ -17,6 +17,9 @@ from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_sc
 
 Flip = tuple[int, ...]
 """Dimensions of `C x H x W` that are mirrored."""
+Kind = tuple[int, int, int]
+"""Of windows that may share a batch: how many images their prompts have, the canvas, and how many
+tokens their compact prompts keep (0: all)."""
 UNFLIPPED: tuple[Flip, ...] = ((),)
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
@@ -59,6 +62,13 @@ class Window:
     part: Part
     place: Place
     flip: Flip
+
+    @property
+    def kind(self) -> Kind:
+        """What windows of a batch must share."""
+        prompt = self.part.prompt
+        kept = 0 if prompt.kept_tokens is None else len(prompt.kept_tokens[0])
+        return len(prompt.images), self.part.canvas, kept
 
     def pixels(self) -> Tensor:
         """Cut it out, `3 x S x S` in pixel space."""
@@ -136,7 +146,7 @@ def answered(
         run: answers a batch of windows of one canvas, whose prompts have equally many images.
         batch_size: from the number of images of a prompt and the canvas to the windows of a batch.
     """
-    waiting: dict[tuple[int, int, int], list[Window]] = {}
+    waiting: dict[Kind, list[Window]] = {}
     unanswered: deque[Question] = deque()
 
     def run_all() -> None:
@@ -148,9 +158,7 @@ def answered(
         unanswered.append(question)
         canvas = question.parts[0].canvas
         for window in question.windows():
-            prompt = window.part.prompt
-            kept = 0 if prompt.kept_tokens is None else len(prompt.kept_tokens[0])
-            kind = len(prompt.images), window.part.canvas, kept
+            kind = window.kind
             batch = waiting.setdefault(kind, [])
             batch.append(window)
             if len(batch) == batch_size(kind[0], kind[1]):
