@@ -107,7 +107,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add(
         "--quality", choices=("fast", "best"),
         help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
-        "some nine times the work (default: between the two)",
+        "six to nine times the work (default: between the two)",
     )  # fmt: skip
     add(
         "--overlap", type=float,
