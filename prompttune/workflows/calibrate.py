@@ -8,14 +8,13 @@ import numpy as np
 from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, measure
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration, foreground_scores
 from prompttune.reliability.curve import CurveFit
 from prompttune.reliability.domain import Domain, fit_domain
 from prompttune.reliability.expected import fit_line
 from prompttune.tasks.data import TaskData
-from prompttune.tuning.groups import changed
 
 CROPS, WINDOWS = 16, 3
 """Validation crops, at most, and their side in windows: answered as whole images are."""
