@@ -8,7 +8,9 @@ const answers = new Map();  // "image/kind" to a class map
 const urls = new Map();
 let tab, tool = "brush", chosen = 1, zoom = 1, undo = [], asking = 0, epoch = 0;
 
-const say = (text, bad = false) => { $("status").textContent = text; $("status").className = bad ? "bad" : ""; };
+// A problem stays until the user does something: an answer that arrives later must not hide it.
+const say = (text, bad = false) => { $(bad ? "problem" : "status").textContent = text; };
+for (const kind of ["pointerdown", "keydown", "change", "drop"]) addEventListener(kind, () => { $("problem").textContent = ""; }, true);
 const current = () => state.images[state.at];
 const painted = (image) => image.map?.some((value) => value > 0);
 const examples = () => state.images.filter(painted);
