@@ -102,8 +102,8 @@ def _calibration(
     groups = [len(part.palette.classes) for part in prompt.parts]
     foreground, classes = CurveFit(), CurveFit()
     answers = []
-    for crop in crops:
-        result = segmenter.predict(crop.image, prompt, overlap)
+    results = segmenter.stream((crop.image for crop in crops), prompt, overlap)
+    for crop, result in zip(crops, results, strict=True):
         truth = crop.class_map[crop.counted]
         foreground.add(foreground_scores(result.scores, groups)[crop.counted], truth > 0)
         for index, plane in enumerate(result.scores, 1):
