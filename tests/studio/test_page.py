@@ -90,7 +90,7 @@ def paint(page) -> None:  # type: ignore[no-untyped-def]
 
 
 def says(page, words: str) -> None:  # type: ignore[no-untyped-def]
-    api.expect(page.locator("#said")).to_contain_text(words, timeout=LONG)
+    api.expect(page.locator(".said", has_text=words)).to_have_count(1, timeout=LONG)
 
 
 def colored(page, canvas: str) -> int:  # type: ignore[no-untyped-def]
