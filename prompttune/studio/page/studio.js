@@ -42,7 +42,7 @@ async function load(files) {
       state.images.push(image);
       await saveImage(image);
       say(`${file.name} is loaded.`);
-    } catch (error) { say(`${file.name}: ${error.message}`, "problem"); }
+    } catch (error) { say(""); say(`${file.name}: ${error.message}`, "problem"); }
   }
   await saveState();
   list();
