@@ -18,7 +18,7 @@ ROOMS = {
     "synthetic": "data",
     "tasks": "data synthetic utils",
     "prompts": "data keys reliability utils",
-    "outputs": "prompts utils",
+    "outputs": "data prompts utils",
     "inference": "backbone data outputs prompts reliability utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
