@@ -1,4 +1,9 @@
-"""Lines of scores over anything that grows: samples, images, seconds."""
+"""Lines of scores over anything that grows: samples, images, seconds.
+
+Drawn by Pillow: where Matplotlib is installed, torchmetrics imports it as well, so that every
+tuning begins 0.6 s of computing later (2.6 s against 2.0 s for `import torchmetrics`), and 69 MB
+more are to be installed, for two pictures that few ask for.
+"""
 
 import math
 from collections.abc import Mapping, Sequence

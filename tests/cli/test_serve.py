@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving import make_network, make_prompt, photo, png, save
+from serving import fill, make_network, make_prompt, photo, png, save
 
 from prompttune.backbone.weights import save_weights
 from prompttune.cli.serve import main, parse
 from prompttune.inference.segmenter import Segmenter
 from prompttune.serve.client import Client, ServerError
 from prompttune.utils.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a zoo with a few keys, and point the user's own folder elsewhere."""
+    monkeypatch.setenv("PROMPTTUNE_HOME", str(tmp_path / "home"))
+    fill(tmp_path / "zoo")
+    return tmp_path / "zoo"
 
 
 @contextmanager
