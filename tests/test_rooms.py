@@ -91,6 +91,28 @@ def test_a_room_uses_what_it_may() -> None:
     assert not {name: rooms for name, rooms in unused.items() if rooms}
 
 
+# What has no test file of its own name, and why.
+UNTESTED = {
+    "keys.learned": "protocols alone",
+    "utils.constants": "a number",
+    "inference.quality": "numbers alone; `--quality` is tested with the command",
+    "serve.work": "needs a server around it: tests/serve/test_app.py asks it",
+}
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    missing = {
+        module.removeprefix(f"{PACKAGE}.")
+        for module, path in modules().items()
+        if room(module)
+        and path.name != "__init__.py"
+        and not (
+            ROOT / "tests" / path.relative_to(ROOT / PACKAGE).parent / f"test_{path.name}"
+        ).is_file()
+    }
+    assert missing == set(UNTESTED)
+
+
 def test_no_files_import_in_a_circle() -> None:
     known = modules()
     graph = {

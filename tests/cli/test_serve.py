@@ -77,13 +77,6 @@ def test_the_client_gets_what_the_segmenter_gives(tmp_path: Path, zoo: Path) -> 
         client.prompts()
 
 
-def test_bad_addresses_and_files_of_the_client(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="give the server's URL"):
-        Client("localhost:8000")
-    with pytest.raises(InputError, match="cannot be read"):
-        Client().segment(tmp_path / "missing.png", "own")
-
-
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
