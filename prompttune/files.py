@@ -11,6 +11,8 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """Of image files, in lower case."""
+LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+"""Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 ANSWERS = frozenset({"masks", "mask", "labels", "label", "annotations", "fov"})
 """Folders that, beside `images/`, hold what was drawn and not what was seen."""

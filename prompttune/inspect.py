@@ -20,6 +20,7 @@ from prompttune.file_options import (
     named_by_colors,
     read_values,
 )
+from prompttune.files import LISTS
 from prompttune.outputs import find_images
 
 if TYPE_CHECKING:
@@ -69,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_labelled(options: argparse.Namespace) -> bool:
-    """Say whether a folder has a layout with masks or annotations."""
+    """Say whether a folder has a layout with masks or annotations, or a file lists pairs."""
     from prompttune.data.folders import is_labelled
 
     named = options.images_dir or options.masks_dir
+    if options.data.is_file():
+        return options.data.suffix.lower() in LISTS
     return bool(named) or (options.data.is_dir() and is_labelled(options.data))
 
 
@@ -93,7 +96,8 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
     given: dict[str, Any] = {
         name: getattr(options, name)
         for name in (
-            "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch", "seed",
+            "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands",
+            "stretch", "seed",
         )
     }  # fmt: skip
     given["mask_values"] = read_values(options.mask_values)
@@ -113,7 +117,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     from prompttune.data.masks import read_stored
     from prompttune.recipes import Recipe
 
-    if names := annotated_names(options.data):
+    if options.data.is_dir() and (names := annotated_names(options.data)):
         return {"classes": names}
     finding = Finding(options.images_dir, options.masks_dir, options.mask_pattern)
     found = find_samples(options.data, Recipe.classes, finding)

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from prompttune.data.decoding import page_count
-from prompttune.data.folders import Finding, find_samples
+from prompttune.data.finding import ANYWHERE, Finding
+from prompttune.data.folders import find_samples
 from prompttune.data.masks import AUTO, IGNORE, MaskOptions, read_stored, value_counts
 from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
@@ -21,7 +22,6 @@ FIRST_SCORED = 3
 STACKS = frozenset({".tif", ".tiff"})
 MOST_VALUES = 32
 """A mask of more values holds shades or numbers of things, not classes."""
-_ANYWHERE = Finding()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find_split(
     val_fraction: float = 0.2,
     images: int | None = None,
     classes: Sequence[str] = Recipe.classes,
-    finding: Finding = _ANYWHERE,
+    finding: Finding = ANYWHERE,
     masks: MaskOptions = AUTO,
 ) -> Split:
     """Find the samples of a folder in one of the known layouts and split them by `seed`.

@@ -142,8 +142,9 @@ def task_data(
         image_size=found.image_size,
         category_ids={n: i for n, i in split.category_ids.items() if n in recipe.classes} or None,
     )
+    root = folder.parent if folder.is_file() else folder
     train, val, test = (
-        SampleFolder(part, recipe, folder, found.masks, found.images)
+        SampleFolder(part, recipe, root, found.masks, found.images)
         for part in (split.train, split.val, split.test)
     )
     name = folder.resolve().name
