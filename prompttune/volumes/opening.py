@@ -1,0 +1,67 @@
+"""From a path to the volume that it names, if it names one; the last few stay open."""
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+
+from prompttune.volumes.dicom import DicomVolume, is_dicom
+from prompttune.volumes.nifti import NiftiVolume, is_nifti
+from prompttune.volumes.series import Series, find_series, gathered
+from prompttune.volumes.volume import Volume
+
+_KEPT = 3
+_named: dict[Path, Series] = {}
+_open: OrderedDict[Path, Volume] = OrderedDict()
+_lock = Lock()
+
+
+def is_volume(path: Path) -> bool:
+    """Say whether a path names a volume: a NIfTI or DICOM file, or a DICOM series."""
+    return path in _named or is_nifti(path) or (path.is_file() and is_dicom(path)) or _is_series(path)
+
+
+def _is_series(path: Path) -> bool:
+    """Say whether a path is a folder that holds one DICOM series and nothing else."""
+    if not path.is_dir():
+        return False
+    first = next((each for each in sorted(path.iterdir()) if each.is_file()), None)
+    if first is None or not is_dicom(first):
+        return False
+    found = find_series(path)
+    if len(found) == 1 and found[0].path == path:
+        _named[path] = found[0]
+        return True
+    return False
+
+
+def with_series(images: list[Path]) -> list[Path]:
+    """Replace slices of DICOM series by what stands for their series, which `volume_of` opens."""
+    found, series = gathered(images)
+    _named.update({one.path: one for one in series})
+    return found
+
+
+def files_of_volume(path: Path) -> tuple[Path, ...]:
+    """Return the files that a path stands for: those of a series, or the path alone."""
+    return _named[path].files if path in _named else (path,)
+
+
+def volume_of(path: Path) -> Volume | None:
+    """Open what a path names; None where it is no volume.
+
+    Raises:
+        InputError: a volume that cannot be read, or whose package is not installed.
+    """
+    if not is_volume(path):
+        return None
+    with _lock:
+        if path in _open:
+            _open.move_to_end(path)
+            return _open[path]
+    made: Volume
+    made = NiftiVolume(path) if is_nifti(path) else DicomVolume(files_of_volume(path))
+    with _lock:
+        _open[path] = made
+        while len(_open) > _KEPT:
+            _open.popitem(last=False)
+    return made
