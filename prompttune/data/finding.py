@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 @dataclass(frozen=True)

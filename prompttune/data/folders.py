@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from prompttune.data.annotations import (
+from prompttune.data.annotations.finding import (
     Annotated,
     find_annotated,
     find_coco_parts,
     read_yolo,
 )
-from prompttune.data.annotations_things import Annotation, Painting, class_numbers
-from prompttune.data.annotations_yolo import has_yolo
+from prompttune.data.annotations.things import Annotation, Painting, class_numbers
+from prompttune.data.annotations.yolo import has_yolo
 from prompttune.data.finding import Finding as Finding
 from prompttune.data.finding import Found as Found
 from prompttune.data.hub_tables import has_tables, read_tables
@@ -40,8 +40,8 @@ from prompttune.data.mask_folders import (
 from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
 from prompttune.data.pairing import sample_folders, side_by_side
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES
 
 _LAYOUTS = (
     "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "

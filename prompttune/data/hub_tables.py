@@ -15,7 +15,7 @@ from typing import Any
 
 from prompttune.data.finding import Found
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 _MASKS = ("mask", "label", "annotation", "segmentation", "segmentation_mask", "semantic", "gt")
 _IMAGES = ("image", "img", "pixel_values", "picture")

@@ -15,8 +15,8 @@ from prompttune.data.pairing import (
     things_of,
 )
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES, images_below
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES, images_below
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
 MASK_FOLDERS = (

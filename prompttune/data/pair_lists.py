@@ -8,8 +8,8 @@ from typing import Any
 
 from prompttune.data.finding import Finding, Found
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES
 
 _IMAGES = (
     "image", "image_path", "image_file", "image_file_name", "image_filename", "img", "img_path",

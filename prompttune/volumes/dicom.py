@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 from prompttune.volumes.volume import Facts
 
 ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
@@ -100,7 +100,7 @@ class DicomVolume:
         return self._open[1]
 
     def numbers(self, page: int) -> np.ndarray:
-        """Return a slice or frame, `H x W` or `H x W x 3`, rescaled; MONOCHROME1 is turned round."""
+        """Return a slice or frame, `H x W` or `H x W x 3`: rescaled, MONOCHROME1 turned round."""
         index = page if len(self.paths) > 1 else 0
         path, dataset = self.paths[index], self.dataset(index)
         if page == 0 or len(self.paths) > 1:
@@ -127,17 +127,16 @@ def facts_of(head: Any, pages: int) -> Facts:
     slope, intercept = _rescale(head)
     whole = slope == int(slope) and intercept == int(intercept)
     signed = bool(head.get("PixelRepresentation", 0)) or intercept < 0 or slope < 0
+    kind: type[np.generic] = np.int32
     if color or (bits <= 8 and (slope, intercept) == (1, 0)):
-        dtype = np.dtype(np.uint8)
+        kind = np.uint8
     elif not whole:
-        dtype = np.dtype(np.float32)
+        kind = np.float32
     elif (slope, intercept) == (1, 0):
-        dtype = np.dtype(np.int16 if signed else np.uint16)
-    else:
-        dtype = np.dtype(np.int32)
+        kind = np.int16 if signed else np.uint16
     return Facts(
         f"{head.get('Modality', 'image')}, DICOM", pages,
-        (int(head.Columns), int(head.Rows)), dtype, 3 if color else 1,
+        (int(head.Columns), int(head.Rows)), np.dtype(kind), 3 if color else 1,
         None if color else _window(head), None if color else _padding(head),
         _frame_affine(head), str(head.get("PatientID", "") or "") or None,
         str(head.get("SeriesInstanceUID", "") or "") or None,
@@ -145,7 +144,8 @@ def facts_of(head: Any, pages: int) -> Facts:
 
 
 def _numbers(dataset: Any, frame: int | None) -> np.ndarray:
-    from pydicom.pixels import apply_color_lut, pixel_array
+    from pydicom.pixels.processing import apply_color_lut
+    from pydicom.pixels.utils import pixel_array
 
     stored = pixel_array(dataset, index=frame)
     kind = str(dataset.PhotometricInterpretation)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 from prompttune.volumes.volume import Facts
 
 ENDINGS = (".nii", ".nii.gz")

@@ -17,7 +17,9 @@ _lock = Lock()
 
 def is_volume(path: Path) -> bool:
     """Say whether a path names a volume: a NIfTI or DICOM file, or a DICOM series."""
-    return path in _named or is_nifti(path) or (path.is_file() and is_dicom(path)) or _is_series(path)
+    return (
+        path in _named or is_nifti(path) or (path.is_file() and is_dicom(path)) or _is_series(path)
+    )
 
 
 def _is_series(path: Path) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from prompttune.errors import InputError
-from prompttune.files import is_hidden
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_hidden
 from prompttune.volumes.dicom import SEGMENTATION, is_dicom, read_dataset
 
 _FEWEST = 2
@@ -34,16 +34,16 @@ def find_series(folder: Path) -> list[Series]:
     called: dict[tuple, str] = {}
     others = 0
     for path in sorted(each for each in folder.iterdir() if each.is_file() and not is_hidden(each)):
-        found = _slice(path) if is_dicom(path) else None
-        if found is None:
+        one = _slice(path) if is_dicom(path) else None
+        if one is None:
             others += 1
             continue
-        key, height, name = found
+        key, height, name = one
         grouped[key].append((height, path))
         called[key] = name
     whole = [key for key, own in grouped.items() if len(own) >= _FEWEST and _apart(own)]
     alone = len(grouped) == 1 and not others
-    found = []
+    found: list[Series] = []
     for number, key in enumerate(whole, 1):
         files = tuple(path for _, path in sorted(grouped[key]))
         taken = {Path(called[other]).name for other in whole[: number - 1]}

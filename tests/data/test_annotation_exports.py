@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from prompttune.data.annotations_labelstudio import decode_brush
+from prompttune.data.annotations.labelstudio import decode_brush
 from prompttune.data.layouts import find_split, load_sample
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 HEIGHT, WIDTH = 20, 40
 INSIDE = np.zeros((HEIGHT, WIDTH), bool)

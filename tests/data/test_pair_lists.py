@@ -10,9 +10,9 @@ from PIL import Image
 
 from prompttune.data.finding import Finding
 from prompttune.data.layouts import find_split, load_sample
-from prompttune.data.task import TaskData, task_data
-from prompttune.errors import InputError
-from prompttune.recipes import Recipe
+from prompttune.tasks.data import TaskData, task_data
+from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError
 
 INSIDE = np.zeros((20, 30), np.uint8)
 INSIDE[3:13, 2:12] = 1
