@@ -11,7 +11,7 @@ PACKAGE = "prompttune"
 # it a place. `prompttune/NAME.py` and `__main__.py` are doors, which only call the command line.
 ROOMS = {
     "utils": "",
-    "geo": "utils",
+    "geo": "",
     "volumes": "utils",
     "backbone": "utils",
     "data": "geo utils volumes",

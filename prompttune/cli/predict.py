@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompttune.cli.commandline import Parser
+from prompttune.cli.commandline import Parser, say
 from prompttune.cli.file_options import (
     add_image_options,
     add_mask_options,
@@ -202,8 +202,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _named(options: argparse.Namespace) -> dict[Path, Path]:
     from prompttune.data.decoding import page_count
     from prompttune.geo.georeference import read_georeference
+    from prompttune.utils.image_files import stem_of
+    from prompttune.volumes.nifti import is_nifti
 
     def ending(image: Path) -> str:
+        if is_nifti(image):
+            return ".nii.gz" if image.name.lower().endswith(".gz") else ".nii"
         return ".tif" if page_count(image) > 1 or read_georeference(image) else ".png"
 
     kept = [path for pair in options.example for path in pair]
@@ -214,7 +218,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     endings = [ENDINGS[name] for name in options.format if name in ENDINGS]
     for image, mask in masks.items():
         beside = image.parent.resolve() == mask.parent.resolve()
-        for file in (mask.with_suffix(ending) for ending in endings):
+        for file in (mask.with_name(f"{stem_of(mask)}{ending}") for ending in endings):
             if beside and file.exists():
                 raise InputError(
                     f"{file}: may be an annotation of yours; choose another --output for --format"
@@ -410,6 +414,7 @@ def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple
     """Return the examples' files with what says how they are read; note how masks were."""
     from prompttune.prompts.examples import ImageFile, MaskFile, read_class_maps
 
+    _fix_window(options)
     images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
     masks = mask_options(options, classes)
     files = [
@@ -421,6 +426,22 @@ def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple
         *_, said = read_class_maps([mask for _, mask in files], classes)
         options.masks_read = f"; masks {said}"
     return files
+
+
+def _fix_window(options: argparse.Namespace) -> None:
+    """Show examples and images of volumes by one range, that of the first example."""
+    from prompttune.volumes.opening import volume_of, window_of
+
+    if options.stretch is not None or options.prompt:
+        return
+    for image, _ in options.example:
+        volume = volume_of(image)
+        if volume is not None and (found := window_of(volume)):
+            (low, high), what = found
+            options.stretch = f"{low:g},{high:g}"
+            text = f"examples and images are shown from {low:g} to {high:g} ({what} of {image}; "
+            say(PROG, f"{text}--stretch sets it)")
+            return
 
 
 def _example_pages(image: Path, mask: Path) -> list[int]:

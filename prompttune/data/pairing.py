@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES, images_below, path_key
+from prompttune.utils.image_files import SUFFIXES, images_below, path_key, stem_of
 
 _MASK_WORDS = (
     "masks", "mask", "labels", "label", "lbl", "segmentations", "segmentation", "seg", "gt",
@@ -28,7 +28,7 @@ def stems_below(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in images_below(folder):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
+        stem = (path.parent / stem_of(path)).relative_to(folder).as_posix()
         if stem in found:
             raise InputError(f"{path} and {found[stem].name} beside it are both '{stem}'; keep one")
         found[stem] = path

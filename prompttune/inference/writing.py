@@ -19,6 +19,11 @@ from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.image_files import stem_of
+from prompttune.volumes.dicom import is_dicom
+from prompttune.volumes.nifti import NiftiWriter, is_nifti
+from prompttune.volumes.opening import files_of_volume
+from prompttune.volumes.segmentation import SegWriter
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Asked:
 class _Open:
     """The files of an image whose pages are not all written."""
 
-    files: tuple[PageWriter, ...]
+    files: tuple[PageWriter | NiftiWriter, ...]
     done: int = 0
     objects: list[dict[str, Any]] = field(default_factory=list)
 
@@ -71,6 +76,7 @@ class ResultWriter:
         self._prompt, self._asked = prompt, asked
         self._areas = AreaTable()
         self._open: dict[Path, _Open] = {}
+        self._segs: dict[Path, SegWriter] = {}
 
     def __enter__(self) -> "ResultWriter":
         return self
@@ -88,6 +94,7 @@ class ResultWriter:
         if self._asked.formats:
             self._write_formats(each, mask, result.classes)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
+        self._add_seg(each, mask, result.classes)
         if mask.suffix == ".png":
             objects = self._objects(each, result)
             self._write_objects(mask, objects)
@@ -100,7 +107,9 @@ class ResultWriter:
         if mask not in self._open:
             files = (
                 PageWriter(overlay_path(mask), None, place.tags),
-                PageWriter(mask, self._prompt.palette, tags),
+                NiftiWriter(mask, each.path)
+                if is_nifti(mask)
+                else PageWriter(mask, self._prompt.palette, tags),
             )
             self._open[mask] = _Open(files)
         begun = self._open[mask]
@@ -115,6 +124,18 @@ class ResultWriter:
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()
+
+    def _add_seg(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+        """Collect the slices of a DICOM file or series, and write them as DICOM SEG at the end."""
+        files = files_of_volume(each.path)
+        if not is_dicom(files[0]):
+            return
+        path = mask.with_name(f"{stem_of(mask)}_seg.dcm")
+        classes = self._prompt.palette.classes
+        writer = self._segs.setdefault(each.path, SegWriter(path, files, classes))
+        writer.add(class_map)
+        if each.page + 1 == each.pages:
+            self._segs.pop(each.path).finish()
 
     def _write_formats(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
         answer = Answer(

@@ -17,6 +17,7 @@ from prompttune.geo.georeference import Georeference
 from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
 from prompttune.prompts.palette import Palette
+from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import whole_file
 
 AREAS = "areas.csv"
@@ -49,7 +50,7 @@ def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
     makers = {"labelme": _labelme, "yolo": _yolo, "geojson": _geojson}
     for name in wanted:
         page = "" if answer.page is None else f"#{answer.page}"
-        path = mask.with_name(f"{mask.stem}{page}{ENDINGS[name]}")
+        path = mask.with_name(f"{stem_of(mask)}{page}{ENDINGS[name]}")
         with whole_file(path) as file:
             file.write(makers[name](answer, shapes, path).encode())
 

@@ -21,6 +21,7 @@ from prompttune.synthetic.fundus import generate_fundus
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.volumes.opening import files_of_volume
 
 GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
 GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
@@ -82,6 +83,7 @@ class SampleFolder(Sequence[LoadedSample]):
                 *(layer for layer, _ in sample.layers or ()),
             )
             if path is not None
+            for path in files_of_volume(path)
         ]
         return {Path(os.path.relpath(path, self.folder)).as_posix(): path for path in paths}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_unnamed_dicom
 from prompttune.volumes.volume import Facts
 
 ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
@@ -21,21 +22,8 @@ for _name in ("pydicom", "pylibjpeg", "highdicom"):
 
 
 def is_dicom(path: Path) -> bool:
-    """Say whether a file is DICOM: by its ending, or, without one, by its magic word.
-
-    PACS and CDs name files by numbers, so an ending of digits is none.
-    """
-    ending = path.suffix.lower()
-    if ending in ENDINGS:
-        return True
-    if ending and not ending[1:].isdigit():
-        return False
-    try:
-        with path.open("rb") as file:
-            file.seek(128)
-            return file.read(4) == b"DICM"
-    except OSError:
-        return False
+    """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
+    return path.suffix.lower() in ENDINGS or is_unnamed_dicom(path)
 
 
 def read_dataset(path: Path, pixels: bool = True) -> Any:

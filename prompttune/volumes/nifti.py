@@ -16,7 +16,6 @@ _THICK = 2.0
 """An axis whose voxels are so many times as long as the others' is the one of the slices."""
 _VIEWS = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}
 """To where slices, rows and columns run: axial slices upwards, rows to the back, columns left."""
-_SAMPLED = 100_000
 
 
 def is_nifti(path: Path) -> bool:
@@ -98,16 +97,6 @@ class NiftiVolume:
                 voxels = flat[..., 0] if flat.shape[3] == 1 else flat
             self._pixels = self.turn.apply(voxels)
         return self._pixels
-
-    def own_range(self) -> tuple[float, float] | None:
-        """Return the 1st and 99th percentile of the whole volume's voxels that are not 0."""
-        voxels = self._voxels().reshape(-1)
-        some = voxels[:: max(1, voxels.size // _SAMPLED)]
-        some = some[np.isfinite(some) & (some != 0)]
-        if some.size == 0:
-            return None
-        low, high = np.percentile(some, (1, 99))
-        return (float(low), float(high)) if low < high else None
 
 
 def _load(path: Path) -> Any:

@@ -4,14 +4,18 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from prompttune.volumes.dicom import DicomVolume, is_dicom
 from prompttune.volumes.nifti import NiftiVolume, is_nifti
 from prompttune.volumes.series import Series, find_series, gathered
 from prompttune.volumes.volume import Volume
 
 _KEPT = 3
+_MEASURED = 16
+_SAMPLED = 200_000
 _named: dict[Path, Series] = {}
-_open: OrderedDict[Path, Volume] = OrderedDict()
+_open: OrderedDict[tuple[Path, int], Volume] = OrderedDict()
 _lock = Lock()
 
 
@@ -48,6 +52,26 @@ def files_of_volume(path: Path) -> tuple[Path, ...]:
     return _named[path].files if path in _named else (path,)
 
 
+def window_of(volume: Volume) -> tuple[tuple[float, float], str] | None:
+    """Return what is shown as black and white in all slices of a volume, and what that is.
+
+    None for 8 bits, which need none.
+    """
+    facts = volume.facts
+    if facts.dtype == np.uint8:
+        return None
+    if facts.window is not None:
+        return facts.window, "its window"
+    pages = range(0, facts.pages, max(1, facts.pages // _MEASURED))
+    numbers = np.concatenate([volume.numbers(page).ravel() for page in pages])
+    some = numbers[:: max(1, numbers.size // _SAMPLED)]
+    some = some[np.isfinite(some) & (some != (0 if facts.nodata is None else facts.nodata))]
+    if some.size == 0:
+        return None
+    low, high = (float(each) for each in np.percentile(some, (1, 99)))
+    return ((low, high), "its percentiles 1 and 99") if low < high else None
+
+
 def volume_of(path: Path) -> Volume | None:
     """Open what a path names; None where it is no volume.
 
@@ -56,14 +80,16 @@ def volume_of(path: Path) -> Volume | None:
     """
     if not is_volume(path):
         return None
+    files = files_of_volume(path)
+    key = path, files[0].stat().st_mtime_ns if files[0].exists() else 0
     with _lock:
-        if path in _open:
-            _open.move_to_end(path)
-            return _open[path]
+        if key in _open:
+            _open.move_to_end(key)
+            return _open[key]
     made: Volume
-    made = NiftiVolume(path) if is_nifti(path) else DicomVolume(files_of_volume(path))
+    made = NiftiVolume(path) if is_nifti(path) else DicomVolume(files)
     with _lock:
-        _open[path] = made
+        _open[key] = made
         while len(_open) > _KEPT:
             _open.popitem(last=False)
     return made
