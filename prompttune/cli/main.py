@@ -19,6 +19,8 @@ COMMANDS = {
     "compare": ("prompttune.cli.compare", "score a key beside examples and trained networks"),
     "evaluate": ("prompttune.cli.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.cli.pretrain", "train a backbone"),
+    "serve": ("prompttune.cli.serve", "answer over HTTP with keys"),
+    "studio": ("prompttune.cli.studio", "open a page to label, tune, see and apply"),
     "zoo": ("prompttune.cli.zoo", "list, show, verify and remove keys"),
     "backbone": (
         "prompttune.cli.backbone",

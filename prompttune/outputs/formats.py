@@ -55,6 +55,11 @@ def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
             file.write(makers[name](answer, shapes, path).encode())
 
 
+def geojson(answer: Answer) -> str:
+    """Return an answer's things as GeoJSON, as `write_formats` writes it."""
+    return _geojson(answer, list(find_shapes(answer.class_map, answer.least_area)), answer.image)
+
+
 def _labelme(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
     height, width = answer.class_map.shape
     content = {

@@ -77,6 +77,10 @@ class Composition:
         """
         return save_prompt(self, name_or_folder, overwrite)
 
+    def resized(self, factor: float) -> "Composition":
+        """Return the same prompts for images at another resolution (see `Prompt.resized`)."""
+        return Composition(part.resized(factor) for part in self.parts)
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import IGNORE
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.constants import IGNORE
 
 
 def class_groups(classes: Sequence[str], most: int) -> list[tuple[str, ...]]:

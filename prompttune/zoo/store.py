@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prompttune.keys.card import Card
 from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
 from prompttune.keys.header import load_card
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.loading import load_key
-from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from prompttune.prompts.composition import Composition
+    from prompttune.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) ->
 
 def load_prompt(
     name_or_folder: str | Path, prompts_zoo: str | Path | None = None
-) -> Prompt | Composition:
+) -> "Prompt | Composition":
     """Load a key from the zoo (by name) or from anywhere (by its folder or file).
 
     A key whose classes are shared among groups is a composition of their prompts.
@@ -66,6 +68,8 @@ def load_prompt(
     Raises:
         InputError: there is no such key, or it breaks the format (docs/key-format.md).
     """
+    from prompttune.prompts.loading import load_key  # imports torch: listing keys does not
+
     return load_key(find_key(name_or_folder, prompts_zoo))[0]
 
 
