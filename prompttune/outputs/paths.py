@@ -6,7 +6,6 @@ from pathlib import Path
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import images_below, stem_of
-from prompttune.volumes.opening import is_volume, with_series
 
 
 def find_images(
@@ -25,6 +24,8 @@ def find_images(
     Raises:
         InputError: a folder without images.
     """
+    from prompttune.volumes.opening import is_volume, with_series
+
     found: list[Path] = []
     for path in paths:
         files = [path]

@@ -274,7 +274,8 @@ def test_exif_turned_photo_fits_its_upright_mask(sample: Sample, tmp_path: Path)
 
 def test_suffixes_are_what_the_reader_knows() -> None:
     Image.init()
-    assert set(Image.registered_extensions()) >= layouts.SUFFIXES
+    others = {".dcm", ".dicom", ".ima", ".nii", ".heic", ".heif", ".hif"}
+    assert set(Image.registered_extensions()) >= layouts.SUFFIXES - others
 
 
 def test_few_images_are_nested_and_leave_the_test_part(tmp_path: Path) -> None:
