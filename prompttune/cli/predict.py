@@ -26,6 +26,7 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
+    from prompttune.data.reading import ImageOptions
     from prompttune.inference.segmenter import Segmenter
     from prompttune.inference.selection import NearestExamples
     from prompttune.outputs.coco_ids import CocoIds
@@ -221,13 +222,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _named(options: argparse.Namespace) -> dict[Path, Path]:
     from prompttune.data.decoding import page_count
     from prompttune.geo.georeference import read_georeference
+    from prompttune.inference.rasters import is_large
     from prompttune.utils.image_files import stem_of
     from prompttune.volumes.nifti import is_nifti
 
     def ending(image: Path) -> str:
         if is_nifti(image):
             return ".nii.gz" if image.name.lower().endswith(".gz") else ".nii"
-        return ".tif" if page_count(image) > 1 or read_georeference(image) else ".png"
+        if is_large(image) or page_count(image) > 1 or read_georeference(image):
+            return ".tif"
+        return ".png"
 
     kept = [path for pair in options.example for path in pair]
     images = find_images(options.images, options.output, options.passed)
@@ -279,7 +283,10 @@ def _segment_images(
     if options.resize is None:
         warn_of_sizes(masks, recipes)
     options.output.mkdir(parents=True, exist_ok=True)
-    bad = segment_files(segmenter, prompt, masks, asked, options.output)
+    large = _large(masks, prompt, options)
+    usual = {image: mask for image, mask in masks.items() if image not in large}
+    bad = segment_files(segmenter, prompt, usual, asked, options.output) if usual else []
+    bad += _segment_large(segmenter, prompt, large, options, images)
     for line in bad:
         print(f"{PROG}: error: {line}", file=sys.stderr)
     done = len(masks) - len(bad)
@@ -294,6 +301,58 @@ def _segment_images(
             print(asked.trust.summary())
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
+
+
+def _large(
+    masks: dict[Path, Path],
+    prompt: "Prompt | Composition | NearestExamples",
+    options: argparse.Namespace,
+) -> dict[Path, Path]:
+    """Return the rasters that are segmented by windows, or say what they do not go with."""
+    from prompttune.inference.rasters import is_large
+    from prompttune.inference.selection import NearestExamples
+
+    large = {image: mask for image, mask in masks.items() if is_large(image)}
+    for image in large:
+        if options.format or options.instances:
+            raise InputError(
+                f"{image}: so large a raster becomes a GeoTIFF alone; leave --format and "
+                "--instances out, or cut it into parts"
+            )
+        if isinstance(prompt, NearestExamples):
+            raise InputError(f"{image}: so large a raster takes --select diverse or random")
+    return large
+
+
+def _segment_large(
+    segmenter: "Segmenter",
+    prompt: "Prompt | Composition | NearestExamples",
+    masks: dict[Path, Path],
+    options: argparse.Namespace,
+    images: "ImageOptions",
+) -> list[str]:
+    """Segment rasters by windows; return a line for each that is no good."""
+    if not masks:
+        return []
+    from prompttune.inference.rasters import segment_raster
+    from prompttune.inference.selection import NearestExamples
+
+    assert not isinstance(prompt, NearestExamples)
+    bad = []
+    for image, mask in masks.items():
+        try:
+            segment_raster(
+                segmenter,
+                prompt,
+                image,
+                mask,
+                images,
+                options.overlap,
+                options.flips,
+            )
+        except InputError as error:
+            bad.append(" ".join(str(error).split()))
+    return bad
 
 
 def _coco_ids(

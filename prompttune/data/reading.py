@@ -87,10 +87,10 @@ class Picture:
     """Share of the numbers outside that range."""
     seen: tuple[float, float] | None = None
     """Smallest and largest number, of deep pictures."""
-    window: str | None = None
-    """Of volumes: what the range is, where nobody named one."""
     empty: np.ndarray | None = None
     """`H x W bool`: pixels of the file's value for no data."""
+    window: str | None = None
+    """Of volumes: what the range is, where nobody named one."""
 
 
 def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
