@@ -111,12 +111,16 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 
 
 def _guessed(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the classes that annotations name, or that the masks' values are."""
+    """Return the classes that a legend or annotations name, or that the masks' values are."""
     from prompttune.data.folders import Finding, annotated_names, find_samples
     from prompttune.data.mask_survey import guess_classes, look_at
     from prompttune.data.masks import read_stored
+    from prompttune.tasks.legend import read_legend
     from prompttune.tasks.recipe import Recipe
 
+    told = read_legend(Recipe("custom"), options.data)
+    if told.classes != Recipe.classes:
+        return {"classes": told.classes}
     if options.data.is_dir() and (names := annotated_names(options.data)):
         return {"classes": names}
     finding = Finding(options.images_dir, options.masks_dir, options.mask_pattern)

@@ -114,6 +114,10 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
         "--overlap", type=float,
         help="share of a tile that its neighbour covers too (default: 0.25)",
     )  # fmt: skip
+    add(
+        "--threshold", type=float, metavar="T",
+        help="score above which a pixel is of a class, in 0..1 (default: the key's; else 0.5)",
+    )  # fmt: skip
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
@@ -168,6 +172,8 @@ def _check(options: argparse.Namespace) -> None:
         "--resize goes with --prompt; examples have --scale": options.resize is not None
         and not options.prompt,
         "--resize: must be above 0": options.resize is not None and not options.resize > 0,
+        "--threshold: must be above 0 and below 1": options.threshold is not None
+        and not 0 < options.threshold < 1,
         "--coco goes with --instances": options.coco and not options.instances,
         "--example and --pool exclude each other": options.example and options.pool,
         "examples join one key; give one --prompt beside them": has_examples
@@ -213,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.inference.segmenter import Segmenter
 
     segmenter = Segmenter(options.backbone, options.device, options.precision)
-    prompt = _make_prompt(options, segmenter)
+    prompt = _at_threshold(_make_prompt(options, segmenter), options.threshold)
     if options.video:
         return _segment_video(segmenter, prompt, options)
     return _segment_images(segmenter, prompt, todo, options, skipped=len(masks) - len(todo))
@@ -429,6 +435,24 @@ def _make_prompt(
             raise InputError("--prompt: a key that shares its classes among groups stands alone")
         return _with_examples(options, segmenter, plain)
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
+
+
+def _at_threshold(
+    prompt: "Prompt | Composition | NearestExamples", threshold: float | None
+) -> "Prompt | Composition | NearestExamples":
+    """Return a prompt that decides at another threshold; None: as it is."""
+    from dataclasses import replace
+
+    from prompttune.inference.selection import NearestExamples
+    from prompttune.prompts.composition import Composition
+
+    if threshold is None:
+        return prompt
+    if isinstance(prompt, NearestExamples):
+        return prompt.at_threshold(threshold)
+    if isinstance(prompt, Composition):
+        return Composition(replace(part, threshold=threshold) for part in prompt.parts)
+    return replace(prompt, threshold=threshold)
 
 
 def _with_examples(

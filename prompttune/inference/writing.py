@@ -23,7 +23,7 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.utils.image_files import stem_of
 from prompttune.volumes.dicom import is_dicom
 from prompttune.volumes.nifti import NiftiWriter, is_nifti
-from prompttune.volumes.opening import files_of_volume
+from prompttune.volumes.opening import files_of_volume, pixel_size
 from prompttune.volumes.segmentation import SegWriter
 
 
@@ -96,7 +96,7 @@ class ResultWriter:
         mask.parent.mkdir(parents=True, exist_ok=True)
         self._note_trust(each, result)
         if self._asked.formats:
-            self._write_formats(each, mask, result.classes)
+            self._write_formats(each, mask, result)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
         self._add_seg(each, mask, result.classes)
         if mask.suffix == ".png":
@@ -141,14 +141,16 @@ class ResultWriter:
         if each.page + 1 == each.pages:
             self._segs.pop(each.path).finish()
 
-    def _write_formats(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+    def _write_formats(self, each: Slice, mask: Path, result: Result) -> None:
         answer = Answer(
             each.path,
             each.page + 1 if each.pages > 1 else None,
-            class_map,
+            result.classes,
             self._prompt.palette,
             read_georeference(each.path),
             self._asked.shape_area,
+            result.scores,
+            pixel_size(each.path),
         )
         write_formats(self._asked.formats, answer, mask)
         if "csv" in self._asked.formats:

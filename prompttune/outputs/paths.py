@@ -97,7 +97,10 @@ def instances_path(mask: Path) -> Path:
     return mask.with_name(f"{stem_of(mask)}_instances.json")
 
 
-ENDINGS = {"labelme": ".json", "yolo": ".txt", "geojson": ".geojson"}
+ENDINGS = {
+    "labelme": ".json", "yolo": ".txt", "geojson": ".geojson", "gpkg": ".gpkg",
+    "scores": "_scores.tif", "npz": "_scores.npz",
+}  # fmt: skip
 """Of the files that some formats have for each image."""
 FORMATS = (*ENDINGS, "csv")
 

@@ -72,6 +72,15 @@ def window_of(volume: Volume) -> tuple[tuple[float, float], str] | None:
     return ((low, high), "its percentiles 1 and 99") if low < high else None
 
 
+def pixel_size(path: Path) -> tuple[float, float] | None:
+    """Return the width and height of a pixel of a volume, millimeters; None of other files."""
+    volume = volume_of(path)
+    if volume is None or volume.facts.affine is None:
+        return None
+    width, height = np.linalg.norm(volume.facts.affine[:3, :2], axis=0)
+    return float(width), float(height)
+
+
 def volume_of(path: Path) -> Volume | None:
     """Open what a path names; None where it is no volume.
 

@@ -223,3 +223,20 @@ def test_masks_beside_images_are_passed_over(tmp_path: Path, line, example, caps
     assert f"passed over {folder / 'scan0_mask.png'}" in said
     assert predict.main(line(folder / "scan0_mask.png", *example[1:])) == 0
     assert "1 of 1 images" in capsys.readouterr().out
+
+
+def test_a_threshold_of_ones_own(tmp_path: Path, backbone, line) -> None:
+    key(tmp_path, backbone, "plain")
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 24, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    shares = []
+    for threshold in ("0.05", "0.95"):
+        words = (tmp_path / "a.png", "--prompt", "plain", "--format", "npz")
+        assert predict.main(line(*words, "--threshold", threshold)) == 0
+        with np.load(tmp_path / "out" / "a_scores.npz") as content:
+            expected = content["scores"].sum(0) > float(threshold)
+        np.testing.assert_array_equal(shown(tmp_path / "out" / "a.png") > 0, expected)
+        shares.append(expected.mean())
+    assert shares[0] >= shares[1]
+    with pytest.raises(InputError, match="--threshold: must be above 0"):
+        predict.parse(line(tmp_path / "a.png", "--prompt", "plain", "--threshold", "1"))

@@ -119,3 +119,27 @@ def test_what_cannot_be_used_is_refused_in_a_line(given: object, complaint: str)
     with pytest.raises(InputError, match=complaint) as caught:
         load_image(given)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_channels_may_come_first() -> None:
+    from prompttune.prompts.examples import load_image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    np.testing.assert_array_equal(load_image(np.moveaxis(pixels, 2, 0)), pixels)
+    np.testing.assert_array_equal(load_image(pixels), pixels)
+    narrow = pixels[:, :3]  # 12 x 3 x 3: the last axis is that of the channels
+    np.testing.assert_array_equal(load_image(narrow), narrow)
+
+
+def test_axes_of_xarray_are_known_by_name() -> None:
+    xarray = pytest.importorskip("xarray")
+    from prompttune.prompts.examples import load_image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    first = xarray.DataArray(np.moveaxis(pixels, 2, 0), dims=("band", "y", "x"))
+    np.testing.assert_array_equal(load_image(first), pixels)
+    last = xarray.DataArray(pixels, dims=("y", "x", "channel"))
+    np.testing.assert_array_equal(load_image(last), pixels)
+    np.testing.assert_array_equal(load_image(last[:, :, 0])[:, :, 1], pixels[:, :, 0])
+    with pytest.raises(InputError, match="none of the axes a, b, c2"):
+        load_image(xarray.DataArray(pixels, dims=("a", "b", "c2")))
