@@ -12,7 +12,7 @@ from predicting import backbone as backbone
 from predicting import fails
 
 from prompttune.backbone import load
-from prompttune.cli import predict
+from prompttune.cli import predict, prompt_options
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card, Data, Initialisation
 from prompttune.keys.key import save_key
@@ -206,7 +206,7 @@ def test_an_example_may_be_a_stack(tmp_path: Path, line, example, capsys) -> Non
     assert predict.main(line(example[0], "--example", *pair)) == 0
     assert shown(tmp_path / "out" / "query.png").shape == (20, 20)
     options = predict.parse(line(example[0], "--example", *pair))
-    assert [image.page for image, _ in predict._files(options, None)] == [3, 4, 5]
+    assert [image.page for image, _ in prompt_options.example_files(options, None)] == [3, 4, 5]
     said = fails(line(example[0], "--example", tmp_path / "eye.png", pair[1]), capsys)
     assert "eye.png has 1 page, but" in said
     assert "masks.tif has 6" in said
