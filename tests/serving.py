@@ -52,13 +52,13 @@ def make_prompt(name: str, classes: tuple[str, ...] = ("thing",), **fields: obje
     return Prompt((pixels[0],), (pixels[1],), Palette.of(classes), name=name, **values)  # type: ignore[arg-type]
 
 
-def save(prompt: Prompt, zoo: Path) -> Path:
+def save(prompt: Prompt, zoo: Path, **recipe: object) -> Path:
     card = Card.of(
         prompt,
         task="custom",
         backbone="small",
         initialisation=Initialisation(kind="noise", contains_real_image=False),
-        recipe={},
+        recipe=recipe,
         data=Data(layout="pairs", train=2, val=2, sha256="0" * 64, generated=False),
     )
     return save_key(prompt, card, zoo, overwrite=True)

@@ -178,9 +178,9 @@ def _contender(
     args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
 ) -> _Contender:
     """Load the key, or tune one now where a row needs it."""
+    from prompttune.prompts.composition import changed
     from prompttune.prompts.loading import load_key
     from prompttune.tasks.recipe import load_recipe
-    from prompttune.tuning.groups import changed
     from prompttune.tuning.init import starting_prompt
     from prompttune.tuning.run import tune
     from prompttune.zoo.store import find_key

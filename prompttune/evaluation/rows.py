@@ -4,7 +4,6 @@ A new row is a function from a `Bench` to candidates, in its own file, and one l
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from prompttune.evaluation.comparison import (
 )
 from prompttune.evaluation.trivial import AllForeground, NearestColour
 from prompttune.inference.quality import BEST
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 
 
@@ -68,13 +67,8 @@ def tuned_best(bench: Bench) -> list[Candidate]:
 
 def all_tokens(bench: Bench) -> list[Candidate]:
     """A compact key with all its tokens."""
-    key = bench.key
-    whole = (
-        replace(key, kept_tokens=None)
-        if isinstance(key, Prompt)
-        else Composition(replace(part, kept_tokens=None) for part in key.parts)
-    )
-    return [bench.prompted(f"tuned, all tokens: {key.name}", whole)]
+    whole = changed(bench.key, kept_tokens=None)
+    return [bench.prompted(f"tuned, all tokens: {bench.key.name}", whole)]
 
 
 def all_foreground(bench: Bench) -> list[Candidate]:

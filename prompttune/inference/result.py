@@ -65,7 +65,7 @@ class Result:
     def in_domain(self) -> bool | None:
         """Whether the image is like those that the key was learned from; None: not known.
 
-        Examples, and keys of before version 1.1 of the format, do not tell.
+        Examples, and keys that keep no summary of their training images, do not tell.
         """
         return None if self.unlikeness is None else self.unlikeness <= 1
 

@@ -25,7 +25,7 @@ from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, 
 from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
-from prompttune.prompts.reading import options_of, recipes_of
+from prompttune.prompts.reading import image_for, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -222,10 +222,10 @@ class Segmenter:
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
-            own = options
-            if own is None and isinstance(prompt, Prompt | Composition):
-                own = options_of(recipes_of(prompt))
-            pixels = load_image(image, options=own)
+            if isinstance(prompt, Prompt | Composition):
+                pixels = image_for(prompt, image, options=options)
+            else:
+                pixels = load_image(image, options=options)
             if sizes is not None:
                 sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
@@ -282,7 +282,7 @@ class Segmenter:
         Raises:
             InputError: as `predict`.
         """
-        question = Question(load_image(image), prompt, self.canvas(None), overlap)
+        question = Question(image_for(prompt, image), prompt, self.canvas(None), overlap)
         windows = list(question.windows())
         (encoded,) = self._encoded.of_each([prompt], self._encode, self.network.parameters())
         network, size = self.at(question.parts[0].canvas), self.batch_size(len(prompt.images))
@@ -305,11 +305,10 @@ class Segmenter:
             InputError: a backbone of the official layout, or too many tokens.
         """
         canvas = self.canvas(None)
-        windows = [
-            window.pixels()
-            for image in images
-            for window in list(Question(load_image(image), prompt, canvas, 0.0).windows())[::2][:4]
-        ]
+        windows = []
+        for image in images:
+            question = Question(image_for(prompt, image), prompt, canvas, 0.0)
+            windows += [window.pixels() for window in list(question.windows())[::2][:4]]
         whole = replace(prompt, kept_tokens=None)
         network, encoded = self.at(self.canvas(prompt)), self._encode(whole)
         with self.computing():

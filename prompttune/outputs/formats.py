@@ -1,7 +1,6 @@
 """Answers in the formats of other tools: labelme, YOLO, GeoJSON, and a table of areas."""
 
 import base64
-import csv
 import io
 import json
 import os
@@ -19,6 +18,7 @@ from prompttune.outputs.lengths import center_line_length
 from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
 from prompttune.outputs.score_maps import write_score_npz, write_score_tiff
+from prompttune.outputs.tables import update_table
 from prompttune.prompts.palette import Palette
 from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import whole_file
@@ -208,27 +208,9 @@ class AreaTable:
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""
-        if not self._rows:
-            return
-        new = {row["image"] for row in self._rows}
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, _COLUMNS)
-        table.writeheader()
-        table.writerows(row for row in _earlier(folder / AREAS) if row["image"] not in new)
-        table.writerows(self._rows)
-        with whole_file(folder / AREAS) as file:
-            file.write(text.getvalue().encode())
+        update_table(folder / AREAS, _COLUMNS, self._rows)
 
 
 def _length(shapes: Sequence[Shape], pixel: tuple[float, float]) -> float:
     """Return the length of the center lines of things."""
     return sum(center_line_length(shape.mask, pixel) for shape in shapes)
-
-
-def _earlier(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an earlier table; none where there is none, or one of other columns."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        return list(table) if tuple(table.fieldnames or ()) == _COLUMNS else []

@@ -1,12 +1,10 @@
 """A table of how far the answers of a run can be trusted, one line an image."""
 
-import csv
-import io
 import statistics
 from pathlib import Path
 from typing import Any
 
-from prompttune.utils.io import whole_file
+from prompttune.outputs.tables import update_table
 
 TABLE = "reliability.csv"
 _COLUMNS = ("image", "page", "expected_dice", "confidence", "unlikeness", "in_domain")
@@ -45,16 +43,7 @@ class ReliabilityTable:
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""
-        if not self._rows:
-            return
-        new = {row["image"] for row in self._rows}
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, _COLUMNS)
-        table.writeheader()
-        table.writerows(row for row in _earlier(folder / TABLE) if row["image"] not in new)
-        table.writerows(self._rows)
-        with whole_file(folder / TABLE) as file:
-            file.write(text.getvalue().encode())
+        update_table(folder / TABLE, _COLUMNS, self._rows)
 
     def summary(self) -> str:
         """Return the run in a sentence or two; empty where nothing is known."""
@@ -68,12 +57,3 @@ class ReliabilityTable:
             more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
             said += f"Unlike the key's images, so doubtful: {named}{more}. "
         return f"{said}Image by image: {TABLE}"
-
-
-def _earlier(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an earlier table; none where there is none, or one of other columns."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        return list(table) if tuple(table.fieldnames or ()) == _COLUMNS else []

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.pretraining.optimizers import OptimiserConfig, freeze, optimisers, rate
+from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
 from prompttune.utils.normalize import normalise
 
 Batch = dict[str, Tensor]
@@ -57,7 +57,6 @@ class InContextColouring(pl.LightningModule):
         prompts: Sequence[int] = (1,),
     ) -> None:
         super().__init__()
-        freeze(network, optimiser)
         self.network = network
         self.config = optimiser
         self.max_steps = max_steps

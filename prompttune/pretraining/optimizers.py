@@ -35,9 +35,6 @@ class OptimiserConfig:
     layer_decay: float = 1.0
     """With AdamW: of the rate, from each block to the one before it; for weights that start from
     a trained network, whose first blocks should change least."""
-    frozen: int = 0
-    """Blocks, from the image on, that stay as they are, and with them the embedding of patches:
-    their activations need not be kept, so a step costs about half."""
 
     def __post_init__(self) -> None:
         for field in ("lr", "clip", "beta"):
@@ -47,29 +44,11 @@ class OptimiserConfig:
             raise InputError(f"optimiser.layer_decay must be in 0..1, not {self.layer_decay}")
         if self.layer_decay < 1 and self.name != "adamw":
             raise InputError("optimiser.layer_decay is for name: adamw")
-        if self.frozen < 0:
-            raise InputError(f"optimiser.frozen is negative: {self.frozen}")
         for field in ("warmup", "decay"):
             if not 0 <= getattr(self, field) <= 1:
                 raise InputError(f"optimiser.{field} must be in 0..1, not {getattr(self, field)}")
         if self.weight_decay < 0:
             raise InputError(f"optimiser.weight_decay is negative: {self.weight_decay}")
-
-
-def freeze(network: nn.Module, config: OptimiserConfig) -> None:
-    """Exclude the first `config.frozen` blocks and the patch embedding from training.
-
-    Raises:
-        InputError: the network has no block left to learn.
-    """
-    if not config.frozen:
-        return
-    for name, parameter in network.named_parameters():
-        match = _BLOCK(name)
-        if name.startswith(_EMBEDDING) or (match and int(match[1]) < config.frozen):
-            parameter.requires_grad_(False)
-    if all(not p.requires_grad for name, p in network.named_parameters() if _BLOCK(name)):
-        raise InputError(f"optimiser.frozen {config.frozen}: no block is left to learn")
 
 
 def optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimizer]:
@@ -78,7 +57,7 @@ def optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimizer]:
         return [AdamW(_groups(network, config), config.lr, betas=(0.9, 0.98))]
     matrices: list[Parameter] = []
     others: list[Parameter] = []
-    for name, parameter in _learning(network):
+    for name, parameter in network.named_parameters():
         (matrices if _is_matrix(name, parameter) else others).append(parameter)
     rest = {"params": others, "weight_decay": 0.0}
     muon = Muon(matrices, config.lr, config.weight_decay, adjust_lr_fn="match_rms_adamw")
@@ -94,9 +73,9 @@ def _groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]
     numbers = [int(match[1]) for name, _ in network.named_parameters() if (match := _BLOCK(name))]
     blocks = 1 + max(numbers, default=0)
     groups: dict[tuple[float, bool], list[Parameter]] = {}
-    for name, parameter in _learning(network):
+    for name, parameter in network.named_parameters():
         match = _BLOCK(name)
-        below = blocks if name.startswith(_EMBEDDING) else 0
+        below = blocks if name.startswith(("patch_embed", "pos_embed")) else 0
         above = blocks - 1 - int(match[1]) if match else below
         key = config.lr * config.layer_decay**above, _is_matrix(name, parameter)
         groups.setdefault(key, []).append(parameter)
@@ -106,11 +85,6 @@ def _groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]
     ]
 
 
-def _learning(network: nn.Module) -> list[tuple[str, Parameter]]:
-    return [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-
-
-_EMBEDDING = ("patch_embed", "pos_embed")
 _BLOCK = re.compile(r"blocks\.(\d+)\.").match
 
 

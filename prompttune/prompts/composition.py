@@ -1,10 +1,11 @@
 """Several prompts for several classes in one result."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,6 +99,13 @@ class Composition:
             decided = torch.where(wins, (index + first + 1).to(torch.uint8), decided)
             first += len(own)
         return decided
+
+
+def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition:
+    """Return a prompt, or every prompt of a composition, with some fields replaced."""
+    if isinstance(prompt, Prompt):
+        return replace(prompt, **fields)
+    return Composition(replace(part, **fields) for part in prompt.parts)
 
 
 PromptLike = Prompt | Composition | Callable[[np.ndarray], Prompt | Composition]

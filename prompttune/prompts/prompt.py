@@ -197,9 +197,8 @@ class Prompt:
             scale: "auto" leaves it to the `Segmenter` that first sees the prompt, which tries some
                 on the examples (`prompttune.inference.scale`). "whole" or None takes whole images,
                 and fits queries whole to the canvas, as SegGPT does. Else examples and queries are
-                taken at
-                this many canvas pixels an image pixel, and of each example the `canvas x canvas`
-                window with most foreground is kept.
+                taken at this many canvas pixels an image pixel, and of each example the
+                `canvas x canvas` window with most foreground is kept.
             canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
                 `scale` is a number.
 

@@ -3,12 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from prompttune.data.inputs import ImageLike
+from prompttune.prompts.examples import load_image
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
     from prompttune.data.reading import ImageOptions
     from prompttune.prompts.composition import Composition
     from prompttune.prompts.prompt import Prompt
+
+
+def image_for(
+    prompt: "Prompt | Composition",
+    image: ImageLike,
+    called: str = "image",
+    options: "ImageOptions | None" = None,
+) -> np.ndarray:
+    """Return an image as a prompt is to see it, `H x W x 3 uint8`.
+
+    Args:
+        prompt: whose cards say how its training images were read; examples say nothing.
+        image: of any kind that `Segmenter.predict` takes.
+        called: names an image that has no path in messages.
+        options: the bands and the stretch; None: those of the cards.
+
+    Raises:
+        InputError: it cannot be read, or the keys were tuned with different bands or stretches.
+    """
+    return load_image(image, called, options or options_of(recipes_of(prompt)))
 
 
 def recipes_of(prompt: "Prompt | Composition") -> list[Mapping[str, Any]]:

@@ -72,9 +72,8 @@ def _npz(result: Result) -> bytes:
         "scores": result.scores,
         "names": np.array(result.palette.classes),
     }
-    confidence = getattr(result, "confidence", None)
-    if isinstance(confidence, np.ndarray):
-        arrays["confidence"] = confidence
+    if result.confidence is not None:
+        arrays["confidence"] = result.confidence
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()

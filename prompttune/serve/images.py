@@ -9,7 +9,10 @@ import tifffile
 from prompttune.data.decoding import header, is_tiff, page_count
 from prompttune.data.inputs import read_given
 from prompttune.geo.georeference import Georeference, read_georeference
+from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_image, read_class_maps
+from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.reading import image_for
 from prompttune.serve.limits import Limits, Refused
 from prompttune.utils.errors import InputError
 
@@ -17,8 +20,10 @@ MOST_BANDS = 16
 """Of an image: decoding one reads all of them."""
 
 
-def read_pixels(data: bytes, called: str, limits: Limits) -> np.ndarray:
-    """Decode an image file as `Segmenter.predict` does, `H x W x 3 uint8`.
+def read_pixels(
+    data: bytes, called: str, limits: Limits, prompt: Prompt | Composition | None = None
+) -> np.ndarray:
+    """Decode an image file as `Segmenter.predict` does for a prompt, `H x W x 3 uint8`.
 
     What the file is shows in its bytes: names and types that a client gives are not looked at.
 
@@ -27,7 +32,7 @@ def read_pixels(data: bytes, called: str, limits: Limits) -> np.ndarray:
     """
     try:
         read_given(data, lambda path: _check(path, called, limits), called)
-        return load_image(data, called)
+        return load_image(data, called) if prompt is None else image_for(prompt, data, called)
     except InputError as error:
         raise Refused(422, f"{error}.".replace("..", ".")) from None
 

@@ -86,11 +86,11 @@ async def answer(service: Service, asked: Asked, receive: Receive) -> Done:
 async def _worked(service: Service, asked: Asked, state: _State) -> Done:
     ask, limits = asked.ask, service.limits
     if ask.prompt is not None:
-        prompt = (await _apart(service, lambda: service.keys.get(str(ask.prompt))))[0]
+        prompt = (await apart(service, lambda: service.keys.get(str(ask.prompt))))[0]
     else:
-        made = await _apart(service, lambda: from_examples(service, asked))
+        made = await apart(service, lambda: from_examples(service, asked))
         prompt = await scaled(service.engine, made)
-    image = await _apart(service, lambda: read_pixels(asked.image, "image", limits))
+    image = await apart(service, lambda: read_pixels(asked.image, "image", limits, prompt))
     job = service.engine.submit(image, prompt, ask.overlap, ask.flips)
     state.jobs.append(job)
     result = await asyncio.wrap_future(job.done)
@@ -99,7 +99,7 @@ async def _worked(service: Service, asked: Asked, state: _State) -> Done:
         place = place_on_earth(asked.image) if ask.format == "geojson" else None
         return encoded(result, ask.format, place)
 
-    body = await _apart(service, lambda: encode(result))
+    body = await apart(service, lambda: encode(result))
     return Done(body, job.network_seconds, result.palette.classes, result.scales)
 
 
@@ -128,6 +128,6 @@ async def scaled(engine: Engine, prompt: Prompt | Composition) -> Prompt | Compo
     return await asyncio.wrap_future(engine.call(lambda: engine.segmenter.scaled(prompt)))
 
 
-async def _apart(service: Service, work: Callable[[], T]) -> T:
-    """Run something slow on a thread of its own kind."""
+async def apart(service: Service, work: Callable[[], T]) -> T:
+    """Run something slow that needs no network beside the event loop."""
     return await asyncio.wrap_future(service.engine.pool.submit(work))

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import zipfile
-from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
@@ -14,11 +13,12 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from prompttune.outputs.drawing import index_image, overlay
+from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.serve.images import read_mask, read_pixels
 from prompttune.serve.limits import Refused
-from prompttune.serve.work import Service, scaled
+from prompttune.serve.work import Service, apart, scaled
 from prompttune.studio.store import Store
 from prompttune.studio.tunings import Tunings
 from prompttune.utils.errors import InputError
@@ -82,9 +82,9 @@ class Studio:
     def __init__(self, service: Service, store: Store, tunings: Tunings) -> None:
         self.service, self.store, self.tunings = service, store, tunings
 
-    def pixels(self, name: str) -> np.ndarray:
-        """Decode an image that was brought."""
-        return read_pixels(self.store.get(name), "image", self.service.limits)
+    def pixels(self, name: str, prompt: Prompt | Composition | None = None) -> np.ndarray:
+        """Decode an image that was brought, as a prompt is to see it."""
+        return read_pixels(self.store.get(name), "image", self.service.limits, prompt)
 
     def pairs(self, examples: list[Example]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Decode examples."""
@@ -127,17 +127,17 @@ def _add_page(app: FastAPI) -> None:
 
 
 def _add_files(app: FastAPI, studio: Studio) -> None:
-    store, pool = studio.store, studio.service.engine.pool
+    store, service = studio.store, studio.service
 
     @app.post("/studio/images", include_in_schema=False)
     async def bring_image(request: Request) -> dict[str, Any]:
         data = await request.body()
-        pixels = await _on(pool, lambda: read_pixels(data, "image", studio.service.limits))
+        pixels = await apart(service, lambda: read_pixels(data, "image", service.limits))
         return {"id": store.add(data), "height": pixels.shape[0], "width": pixels.shape[1]}
 
     @app.get("/studio/images/{name}/view", include_in_schema=False)
     async def view(name: str) -> Response:
-        data, kind = await _on(pool, lambda: _shown(studio.pixels(name)))
+        data, kind = await apart(service, lambda: _shown(studio.pixels(name)))
         return Response(data, media_type=kind)
 
     @app.post("/studio/masks", include_in_schema=False)
@@ -147,12 +147,12 @@ def _add_files(app: FastAPI, studio: Studio) -> None:
     @app.post("/studio/masks/read", include_in_schema=False)
     async def read(request: Request, classes: int) -> Response:
         data, names = await request.body(), [str(n) for n in range(1, classes + 1)]
-        found = await _on(pool, lambda: read_mask(data, "mask", names, studio.service.limits))
+        found = await apart(service, lambda: read_mask(data, "mask", names, studio.service.limits))
         return _class_map(found)
 
     @app.post("/studio/download", include_in_schema=False)
     async def download(wanted: Download) -> Response:
-        data = await _on(pool, lambda: _zipped(studio, wanted))
+        data = await apart(service, lambda: _zipped(studio, wanted))
         return Response(data, media_type="application/zip")
 
 
@@ -161,18 +161,17 @@ def _add_answers(app: FastAPI, studio: Studio) -> None:
 
     @app.post("/studio/answers", include_in_schema=False)
     async def answers(wanted: Wanted) -> Response:
-        pool = service.engine.pool
         if wanted.kind == "tuned":
-            prompt = await _on(pool, studio.tunings.get(wanted.tuning or "").prompt)
+            prompt = await apart(service, studio.tunings.get(wanted.tuning or "").prompt)
         elif wanted.kind == "key":
-            prompt = (await _on(pool, lambda: service.keys.get(wanted.key or "")))[0]
+            prompt = (await apart(service, lambda: service.keys.get(wanted.key or "")))[0]
         else:
             shown = wanted.examples[:1] if wanted.kind == "one-shot" else wanted.examples
             if not shown:
                 raise Refused(422, "Paint a class on an image first.")
-            made = await _on(pool, lambda: studio.example_prompt(shown, wanted.classes))
+            made = await apart(service, lambda: studio.example_prompt(shown, wanted.classes))
             prompt = await scaled(service.engine, made)
-        pixels = await _on(pool, lambda: studio.pixels(wanted.image))
+        pixels = await apart(service, lambda: studio.pixels(wanted.image, prompt))
         job = service.engine.submit(pixels, prompt)
         try:
             result = await asyncio.wrap_future(job.done)
@@ -187,10 +186,10 @@ def _add_tunings(app: FastAPI, studio: Studio) -> None:
 
     @app.post("/studio/tunings", include_in_schema=False)
     async def begin(wanted: Begin) -> dict[str, str]:
-        pool, segmenter = service.engine.pool, service.segmenter
-        made = await _on(pool, lambda: studio.example_prompt(wanted.examples, wanted.classes))
+        segmenter = service.segmenter
+        made = await apart(service, lambda: studio.example_prompt(wanted.examples, wanted.classes))
         scale = (await scaled(service.engine, made)).parts[0].known_scale
-        pairs = await _on(pool, lambda: studio.pairs(wanted.examples))
+        pairs = await apart(service, lambda: studio.pairs(wanted.examples))
         canvas = segmenter.canvas(None)
         if scale is None:  # a crop then shows the largest image whole
             scale = canvas / max(max(mask.shape) for _, mask in pairs)
@@ -205,12 +204,12 @@ def _add_tunings(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/studio/tunings/{name}", include_in_schema=False)
     async def state(name: str) -> dict[str, Any]:
-        return await _on(service.engine.pool, tunings.get(name).state)
+        return await apart(service, tunings.get(name).state)
 
     @app.post("/studio/tunings/{name}/stop", include_in_schema=False)
     async def stop(name: str) -> dict[str, Any]:
         tuning = tunings.get(name)
-        await _on(service.engine.pool, tuning.stop)
+        await apart(service, tuning.stop)
         return tuning.state()
 
     @app.post("/studio/tunings/{name}/go-on", include_in_schema=False)
@@ -239,7 +238,7 @@ def _class_map(classes: np.ndarray) -> Response:
 
 
 def _shown(pixels: np.ndarray) -> tuple[bytes, str]:
-    """Return what a browser shows: the pixels that the network sees."""
+    """Return what a browser shows: the pixels that examples see, or keys of plain 8-bit images."""
     file = io.BytesIO()
     large = pixels.shape[0] * pixels.shape[1] > LARGE
     image = Image.fromarray(pixels)
@@ -271,7 +270,3 @@ def _zipped(studio: Studio, wanted: Download) -> bytes:
                 picture.save(packed, "PNG", compress_level=1)
                 archive.writestr(f"{folder}/{stem}.png", packed.getvalue())
     return file.getvalue()
-
-
-async def _on(pool: Any, work: Callable[[], T]) -> T:
-    return await asyncio.wrap_future(pool.submit(work))

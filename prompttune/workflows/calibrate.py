@@ -8,14 +8,13 @@ import numpy as np
 from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, measure
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration, foreground_scores
 from prompttune.reliability.curve import CurveFit
 from prompttune.reliability.domain import Domain, fit_domain
 from prompttune.reliability.expected import fit_line
 from prompttune.tasks.data import TaskData
-from prompttune.tuning.groups import changed
 
 CROPS, WINDOWS = 16, 3
 """Validation crops, at most, and their side in windows: answered as whole images are."""
@@ -103,8 +102,8 @@ def _calibration(
     groups = [len(part.palette.classes) for part in prompt.parts]
     foreground, classes = CurveFit(), CurveFit()
     answers = []
-    for crop in crops:
-        result = segmenter.predict(crop.image, prompt, overlap)
+    results = segmenter.stream((crop.image for crop in crops), prompt, overlap)
+    for crop, result in zip(crops, results, strict=True):
         truth = crop.class_map[crop.counted]
         foreground.add(foreground_scores(result.scores, groups)[crop.counted], truth > 0)
         for index, plane in enumerate(result.scores, 1):

@@ -12,11 +12,10 @@ from prompttune.evaluation.rows import ROWS, own_name
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card, Data, Initialisation, Scores, Tuning
 from prompttune.keys.key import save_key
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.groups import changed
 from prompttune.tuning.run import Tuned
 from prompttune.utils.progress import Progress
 from prompttune.workflows.calibrate import calibrated

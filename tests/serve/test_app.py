@@ -47,6 +47,17 @@ def test_an_answer_is_the_segmenters_bit_for_bit(
     assert tuple(got["names"]) == prompt.palette.classes
 
 
+def test_deep_images_are_read_as_the_keys_own_were(running: Running) -> None:
+    save(make_prompt("deep", scale=1.0), running.zoo, stretch="200,600")
+    deep = np.random.default_rng(5).integers(204, 561, (24, 30)).astype(np.uint16)
+    image = png(deep)
+    got = ask(running.client, image, prompt="deep")
+    expected = running.reference.predict(image, load_prompt("deep", running.zoo))
+    assert np.array_equal(got["scores"], expected.scores)
+    plain = running.reference.predict(image, make_prompt("deep", scale=1.0))
+    assert not np.array_equal(got["scores"], plain.scores)  # read by its own range
+
+
 def test_requests_of_several_keys_and_sizes_share_batches_and_keep_their_bits(
     running: Running,
 ) -> None:

@@ -90,7 +90,7 @@ def paint(page) -> None:  # type: ignore[no-untyped-def]
 
 
 def says(page, words: str) -> None:  # type: ignore[no-untyped-def]
-    api.expect(page.locator("#status")).to_contain_text(words, timeout=LONG)
+    api.expect(page.locator(".said", has_text=words)).to_have_count(1, timeout=LONG)
 
 
 def colored(page, canvas: str) -> int:  # type: ignore[no-untyped-def]
@@ -160,6 +160,7 @@ def test_twelve_megapixels_and_a_broken_file(page) -> None:  # type: ignore[no-u
     paint(page)
     assert colored(page, "paint") > 0
     load(page, "broken.png", b"this is no image")
+    says(page, "large.png is answered")  # an answer does not hide the problem, whichever is first
     says(page, "broken.png: image: is not an image")
     assert page.locator("#images li").count() == 1
 

@@ -1,5 +1,6 @@
 """Calibration after tuning: it is fitted on validation images alone, and holds on others."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,11 @@ class Boastful:
         scores = (image[None, :, :, 0] / np.float32(255)).astype(np.float32)
         classes = prompt.decide(torch.from_numpy(scores)).numpy()
         return Result(classes, scores, image, prompt)
+
+    def stream(
+        self, images: Iterable[np.ndarray], prompt: Prompt, overlap: float
+    ) -> Iterator[Result]:
+        return (self.predict(image, prompt, overlap) for image in images)
 
     def describe(self, image: np.ndarray, prompt: Prompt, overlap: float = 0.0) -> np.ndarray:
         mean = image.reshape(-1, 3).mean(0) / 255

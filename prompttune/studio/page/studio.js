@@ -8,7 +8,9 @@ const answers = new Map();  // "image/kind" to a class map
 const urls = new Map();
 let tab, tool = "brush", chosen = 1, zoom = 1, undo = [], asking = 0, epoch = 0;
 
-const say = (text, bad = false) => { $("status").textContent = text; $("status").className = bad ? "bad" : ""; };
+// Answers, tuning and all else happen at the same time, so each has its line; a problem stays until the user does something.
+const say = (text, line = "status") => { $(line).textContent = text; };
+for (const kind of ["pointerdown", "keydown", "change", "drop"]) addEventListener(kind, () => { $("problem").textContent = ""; }, true);
 const current = () => state.images[state.at];
 const painted = (image) => image.map?.some((value) => value > 0);
 const examples = () => state.images.filter(painted);
@@ -22,7 +24,7 @@ async function ask(path, options = {}) {
   throw Object.assign(new Error(text), { status: response.status });
 }
 const json = (body) => ({ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-const tell = (work) => async (...given) => { try { return await work(...given); } catch (error) { say(error.message, true); } };
+const tell = (work) => async (...given) => { try { return await work(...given); } catch (error) { say(error.message, "problem"); } };
 
 const saveState = () => keep(`${tab}/state`, { ...state, images: state.images.map(({ file, map, ...rest }) => rest) });
 const saveImage = (image) => keep(`${tab}/file/${image.id}`, image.file);
@@ -40,7 +42,7 @@ async function load(files) {
       state.images.push(image);
       await saveImage(image);
       say(`${file.name} is loaded.`);
-    } catch (error) { say(`${file.name}: ${error.message}`, true); }
+    } catch (error) { say(""); say(`${file.name}: ${error.message}`, "problem"); }
   }
   await saveState();
   list();
@@ -144,7 +146,7 @@ const answer = tell(async () => {
   const image = current(), turn = ++asking;
   if (!image) return;
   const wanted = [state.left, state.right];
-  if (wanted.some((kind) => kind !== "none")) say("Answering…");
+  if (wanted.some((kind) => kind !== "none")) say("Answering…", "answering");
   for (const [index, id] of ["left", "right"].entries()) if (!answers.has(`${image.id}/${wanted[index]}`)) $(id).getContext("2d").clearRect(0, 0, image.width, image.height);  // what is shown is never another prompt's
   const maps = [];
   for (const kind of wanted) {
@@ -163,7 +165,7 @@ const answer = tell(async () => {
   const both = maps[0] && maps[1];
   $("slide").hidden = $("divider").hidden = !both;
   slide(both);
-  say(maps[0] || maps[1] ? `${image.name} is answered.` : examples().length ? "Choose an answer." : "Paint a class on an image, or pick a key.");
+  say(maps[0] || maps[1] ? `${image.name} is answered.` : examples().length ? "Choose an answer." : "Paint a class on an image, or pick a key.", "answering");
 });
 function slide(both = !$("slide").hidden) {
   const at = +$("slider").value;
@@ -202,17 +204,17 @@ const follow = tell(async () => {
   const points = now.history.map(([, dice], index) => `${10 + 220 * (index + 1) / Math.max(5, now.history.length)},${82 - 74 * dice}`);
   $("curve").innerHTML = `<polyline fill="none" stroke="#00695c" stroke-width="2" points="${points.join(" ")}"/>${points.map((point) => `<circle r="2.5" fill="#00695c" cx="${point.split(",")[0]}" cy="${point.split(",")[1]}"/>`).join("")}<text x="8" y="12" font-size="10">${now.history.length ? `Dice ${now.history.at(-1)[1].toFixed(3)}` : "waiting for the first validation"}</text>`;
   if (now.version !== version) { version = now.version; epoch++; for (const name of [...answers.keys()]) if (name.endsWith("/tuned")) answers.delete(name); if (version && (state.left === "tuned" || state.right === "tuned")) answer(); }
-  if (now.problem) say(now.problem, true);
-  else if (now.state === "done") say("Tuning is done. Name the key and save it.");
-  else if (now.state === "running") { say(`Tuning: step ${now.step} of ${now.steps}.`); setTimeout(follow, 1000); }
-  else say(`Tuning is stopped at step ${now.step}.`);
+  if (now.problem) say(now.problem, "problem");
+  else if (now.state === "done") say("Tuning is done. Name the key and save it.", "tuning");
+  else if (now.state === "running") { say(`Tuning: step ${now.step} of ${now.steps}.`, "tuning"); setTimeout(follow, 1000); }
+  else say(`Tuning is stopped at step ${now.step}.`, "tuning");
 });
 function buttons(now) {
   $("tune").disabled = $("steps").disabled = now === "running"; $("stop").disabled = now !== "running"; $("goon").disabled = now !== "stopped"; $("save").disabled = now !== "done";
 }
 const tune = tell(async () => {
-  if (!examples().length) return say("Paint a class on an image first.", true);
-  say("Tuning begins…"); $("tune").disabled = true;
+  if (!examples().length) return say("Paint a class on an image first.", "problem");
+  say("Tuning begins…", "tuning"); $("tune").disabled = true;
   try {
     state.tuning = (await (await ask("studio/tunings", json({ classes: state.classes, examples: await listed(), steps: +$("steps").value }))).json()).id;
   } catch (error) { $("tune").disabled = false; throw error; }
@@ -233,7 +235,7 @@ $("download").onclick = tell(async () => {
   say("Packing…");
   const items = [];
   for (const image of state.images) { const map = painted(image) ? image.map : await get(image, state.right !== "none" ? state.right : state.left); if (map) items.push({ image: await sent(image), mask: await bring(map), name: image.name }); }
-  if (!items.length) return say("There is nothing to download yet.", true);
+  if (!items.length) return say("There is nothing to download yet.", "problem");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await (await ask("studio/download", json({ classes: state.classes, items }))).blob()); link.download = "prompttune.zip"; link.click();
   say(`${items.length} masks are downloaded.`);
