@@ -19,7 +19,8 @@ COMMANDS = {
     "compare": ("prompttune.compare", "score a key beside examples and trained networks"),
     "evaluate": ("prompttune.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.pretrain", "train a backbone"),
-    "zoo": ("prompttune.zoo.__main__", "list, show, verify and remove keys"),
+    "export": ("prompttune.export.__main__", "write a key and its backbone as an ONNX file"),
+    "zoo": ("prompttune.zoo.__main__", "list, show, verify, remove, push and pull keys"),
     "backbone": (
         "prompttune.backbone.__main__",
         "list, fetch, convert, verify, start",
