@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from prompttune.commandline import quote_command
-from prompttune.shipped import DEFAULT_BACKBONE
+from prompttune.cli.commandline import quote_command
+from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SETS = {
     "retina": ("retina-drive", 1.5),
@@ -163,10 +163,10 @@ def run(
     args: argparse.Namespace, task: str, variant: str, seed: int, steps: int
 ) -> dict[str, float]:
     """Tune one prompt; return its Dice on validation images, and the seconds that tuning took."""
-    from prompttune.data.task import task_data
     from prompttune.evaluation.comparison import Bench
-    from prompttune.recipes import load_recipe
-    from prompttune.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.tasks.data import task_data
+    from prompttune.tasks.recipe import load_recipe
     from prompttune.tuning.run import Machine, tune
 
     folder, scale = SETS[task]

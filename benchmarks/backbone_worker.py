@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.work import CONFIGS, TASKS, Task
 from prompttune.backbone import SegGPT, SegGPTConfig
-from prompttune.backbone.products import times_transposed
+from prompttune.backbone.linear import times_transposed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
 from seggpt_oracle import random_network, transformers_model

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
-from prompttune.pretraining.initialise import initialise
-from prompttune.pretraining.recipe import read_recipe
+from prompttune.pretraining.config import read_recipe
+from prompttune.pretraining.init import initialise
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "pretrain-small.yaml"
 TWO_WAY = SegGPTConfig(

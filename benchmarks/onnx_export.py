@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from prompttune import Prompt, Segmenter, load_prompt
-from prompttune.answer import Question, Window, answered
-from prompttune.data.task import task_data
 from prompttune.export.onnx_file import DEFAULT_OPSET, PRECISIONS, OnnxOptions, export_onnx
-from prompttune.pixels import denormalise, normalise
-from prompttune.recipes import Recipe, recipe_values
+from prompttune.inference.sliding_window import Question, Window, answered
+from prompttune.tasks.data import task_data
+from prompttune.tasks.recipe import Recipe, recipe_values
+from prompttune.utils.normalize import denormalise, normalise
 
 Run = Callable[[np.ndarray], np.ndarray]
 

@@ -23,15 +23,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prompttune.answer import Part
 from prompttune.backbone import SegGPTConfig
-from prompttune.data.fundus import generate_fundus
-from prompttune.drawing import index_image
-from prompttune.folder import segment_files
-from prompttune.pixels import denormalise, normalise
-from prompttune.prompt import Prompt, load_image
-from prompttune.results import Asked
-from prompttune.segmenter import Segmenter
+from prompttune.inference.batch import segment_files
+from prompttune.inference.segmenter import Segmenter
+from prompttune.inference.sliding_window import Part
+from prompttune.inference.writing import Asked
+from prompttune.outputs.drawing import index_image
+from prompttune.prompts.prompt import Prompt, load_image
+from prompttune.synthetic.fundus import generate_fundus
+from prompttune.utils.normalize import denormalise, normalise
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
 from seggpt_oracle import random_network, transformers_model

@@ -29,9 +29,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPTConfig
-from prompttune.pretraining.recipe import PretrainRecipe, read_recipe
+from prompttune.pretraining.config import PretrainRecipe, read_recipe
 from prompttune.pretraining.run import Machine, _prepare, _trainer
-from prompttune.training import quiet
+from prompttune.utils.lightning import quiet
 
 Clock = Callable[[], float]
 DTYPES = {"bf16-mixed": torch.bfloat16, "32-true": torch.float32}

@@ -18,10 +18,10 @@ import torch
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, dice
-from prompttune.evaluation.suite import SETS, Part, Problem, present_sets, read_problems
-from prompttune.prompt import AnyScale, Prompt
-from prompttune.segmenter import Segmenter
-from prompttune.shipped import DEFAULT_BACKBONE
+from prompttune.evaluation.suite.problems import SETS, Part, Problem, present_sets, read_problems
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.prompt import AnyScale, Prompt
+from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SCALES: tuple[float | None, ...] = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, None)
 

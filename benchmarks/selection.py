@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from prompttune.composition import PromptLike
 from prompttune.data.layouts import LoadedSample, find_split, load_sample
 from prompttune.evaluation.metrics import choose_threshold, counted_pixels, dice
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
-from prompttune.selection import NearestExamples, Pool, showing
-from prompttune.shipped import DEFAULT_BACKBONE
+from prompttune.inference.segmenter import Segmenter
+from prompttune.inference.selection import NearestExamples, Pool, showing
+from prompttune.prompts.composition import PromptLike
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.paths import DEFAULT_BACKBONE
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from prompttune import Prompt, Segmenter
-from prompttune.commandline import run
+from prompttune.cli.commandline import run
 from prompttune.data.reading import read_image, read_mask
-from prompttune.errors import InputError
-from prompttune.evaluation.video import ObjectScores, VideoScores, mean_scores
-from prompttune.shipped import DEFAULT_BACKBONE
+from prompttune.evaluation.davis import ObjectScores, VideoScores, mean_scores
+from prompttune.utils.errors import InputError
+from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.video import open_clip, segment_frames
 
 PROG = "benchmarks.video"

@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prompttune.composition import Composition
-    from prompttune.errors import InputError
-    from prompttune.palette import Palette
-    from prompttune.prompt import Prompt
-    from prompttune.result import Result
-    from prompttune.segmenter import Segmenter
-    from prompttune.workflow import tune
+    from prompttune.inference.result import Result
+    from prompttune.inference.segmenter import Segmenter
+    from prompttune.prompts.composition import Composition
+    from prompttune.prompts.palette import Palette
+    from prompttune.prompts.prompt import Prompt
+    from prompttune.utils.errors import InputError
+    from prompttune.workflows.tune import tune
     from prompttune.zoo.store import load_prompt
 
 __version__ = "0.1.0"
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Composition": "prompttune.composition",
-    "InputError": "prompttune.errors",
-    "Palette": "prompttune.palette",
-    "Prompt": "prompttune.prompt",
-    "Result": "prompttune.result",
-    "Segmenter": "prompttune.segmenter",
+    "Composition": "prompttune.prompts.composition",
+    "InputError": "prompttune.utils.errors",
+    "Palette": "prompttune.prompts.palette",
+    "Prompt": "prompttune.prompts.prompt",
+    "Result": "prompttune.inference.result",
+    "Segmenter": "prompttune.inference.segmenter",
     "load_prompt": "prompttune.zoo.store",
-    "tune": "prompttune.workflow",
+    "tune": "prompttune.workflows.tune",
 }
 
 

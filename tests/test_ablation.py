@@ -66,7 +66,7 @@ def test_a_run_that_was_ended_goes_on(runs: list[Run], tmp_path: Path) -> None:
 
 
 def test_every_variant_is_a_recipe() -> None:
-    from prompttune.recipes import Recipe
+    from prompttune.tasks.recipe import Recipe
 
     for changes in ablation.VARIANTS.values():
         Recipe(task="x", **ablation.PLAIN | changes)

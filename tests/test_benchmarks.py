@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks import one_way, prediction, scale, selection
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
-from prompttune.pretraining.recipe import read_recipe
+from prompttune.pretraining.config import read_recipe
 
 
 def table(capsys: pytest.CaptureFixture[str]) -> dict[str, list[str]]:

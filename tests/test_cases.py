@@ -8,9 +8,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from prompttune import predict
-from prompttune.data.task import TaskData, task_data
-from prompttune.recipes import Recipe
+from prompttune.cli import predict
+from prompttune.tasks.data import TaskData, task_data
+from prompttune.tasks.recipe import Recipe
 
 CASES = Path(__file__).parents[2] / "shared" / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="no folder of cases beside the checkout")

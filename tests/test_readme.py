@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prompttune import cli
+from prompttune.cli import main as cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -90,7 +90,7 @@ def test_the_lines_of_python_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[0]
     from PIL import Image
 
-    from prompttune.data.fundus import generate_fundus
+    from prompttune.synthetic.fundus import generate_fundus
 
     Image.fromarray(generate_fundus(5, size=160).image).save(tmp_path / "eye.png")
     monkeypatch.chdir(tmp_path)

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from prompttune.backbone.products import times_transposed
+from prompttune.backbone.linear import times_transposed
 
 PLAIN_TOKENS, LONG_TOKENS = 384, 512
 """On a CPU, score matrices up to this size stay in cache as they are; in fp32, and in bf16."""

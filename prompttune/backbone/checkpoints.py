@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.weights import check, load_weights, read_safetensors
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 HUB_NAMES = (
     ("patch_embed.proj", "model.embeddings.patch_embeddings.projection"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 @dataclass(frozen=True)

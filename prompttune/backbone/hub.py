@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 REPOSITORY = "BAAI/seggpt-vit-large"
 REVISION = "main"  # no commit was at hand to pin; should the files change, their fingerprint tells

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 SUFFIX = ".scale"
 

@@ -11,7 +11,7 @@ from prompttune.backbone.memory import explain_out_of_memory
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import fingerprint
-from prompttune.errors import InputError, suggest
+from prompttune.utils.errors import InputError, suggest
 
 SHIPPED = {"seggpt-small": Path(__file__).parent / "seggpt-small.safetensors"}
 """Backbones that came with the package."""

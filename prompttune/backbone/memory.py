@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 @contextmanager

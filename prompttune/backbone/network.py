@@ -26,8 +26,8 @@ from torch.utils.checkpoint import checkpoint
 
 from prompttune.backbone.attention import attend
 from prompttune.backbone.config import SegGPTConfig
-from prompttune.backbone.products import Linear
-from prompttune.errors import InputError
+from prompttune.backbone.linear import Linear
+from prompttune.utils.errors import InputError
 
 PROMPTS_AT_A_TIME = 4
 """Of an ensemble without gradients: what one layer holds beside the tokens does not grow with N."""

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.linear import Linear
 from prompttune.backbone.network import LayerNorm2d, Mlp, PatchEmbed, SegGPT
-from prompttune.backbone.products import Linear
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 KeysValues = tuple[Tensor, Tensor]
 """Both `B x heads x tokens x d`."""

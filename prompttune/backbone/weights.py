@@ -20,7 +20,7 @@ from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.int8 import check_scales, decode, encode, is_scale
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 FORMAT = "prompttune-backbone"
 

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 MAX_PIXELS = 100_000_000
 

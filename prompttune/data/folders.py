@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from prompttune.data.annotations import (
+from prompttune.data.annotations.finding import (
     Annotated,
     find_annotated,
     find_coco_parts,
     read_yolo,
 )
-from prompttune.data.annotations_things import Annotation, Painting, class_numbers
-from prompttune.data.annotations_yolo import has_yolo
+from prompttune.data.annotations.things import Annotation, Painting, class_numbers
+from prompttune.data.annotations.yolo import has_yolo
 from prompttune.data.pairing import layers, renamed, side_by_side, stems_below
 from prompttune.data.samples import Sample
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES, images_below
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES, images_below
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
 MASK_FOLDERS = (

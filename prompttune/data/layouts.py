@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from prompttune.data.class_names import UNNAMED
 from prompttune.data.decoding import page_count
 from prompttune.data.folders import Finding, find_samples
 from prompttune.data.masks import AUTO, IGNORE, MaskOptions, read_stored, value_counts
@@ -12,9 +13,8 @@ from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample
 from prompttune.data.splitting import positives_first, split_off
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES as SUFFIXES
-from prompttune.recipes import Recipe
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES as SUFFIXES
 
 TEST_FRACTION = 0.2
 FIRST_SCORED = 3
@@ -49,7 +49,7 @@ def find_split(
     seed: int = 0,
     val_fraction: float = 0.2,
     images: int | None = None,
-    classes: Sequence[str] = Recipe.classes,
+    classes: Sequence[str] = UNNAMED,
     finding: Finding = _ANYWHERE,
     masks: MaskOptions = AUTO,
 ) -> Split:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from prompttune.files import SUFFIXES, is_hidden
+from prompttune.utils.image_files import SUFFIXES, is_hidden
 
 
 def leftovers(folder: Path, used: Iterable[Path]) -> list[str]:

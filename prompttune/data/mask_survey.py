@@ -26,7 +26,7 @@ from prompttune.data.masks import (
     numbers_things,
     value_counts,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 _MUCH = 0.1
 _NOISE = 24

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from prompttune.classes import BACKGROUND
+from prompttune.data.class_names import BACKGROUND
 from prompttune.data.decoding import (
     decode_opencv,
     decode_tiff,
@@ -20,7 +20,7 @@ from prompttune.data.decoding import (
     opened,
     page_count,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 IGNORE = 255
 KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from prompttune.errors import InputError
-from prompttune.files import SUFFIXES, images_below, path_key
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SUFFIXES, images_below, path_key
 
 _MASK_WORDS = (
     "masks", "mask", "labels", "label", "lbl", "segmentations", "segmentation", "seg", "gt",

@@ -8,7 +8,7 @@ from typing import Any
 
 from prompttune.data.decoding import header, page_count
 from prompttune.data.reading import ImageOptions
-from prompttune.errors import InputError, warn
+from prompttune.utils.errors import InputError, warn
 
 LARGER, SMALLER = 2.5, 0.6
 """Beyond these factors of the size that a key was tuned at, it finds much less."""

@@ -37,7 +37,7 @@ from prompttune.data.masks import (
     read_mask as read_mask,
 )
 from prompttune.data.stretch import Stretch, to_bytes
-from prompttune.errors import InputError, warn
+from prompttune.utils.errors import InputError, warn
 
 LIMITED = 0.5
 """A picture of which the given stretch cuts off a larger share is told of."""

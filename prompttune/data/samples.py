@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prompttune.data.annotations_things import Painting
+from prompttune.data.annotations.things import Painting
 from prompttune.data.masks import AUTO, MaskOptions
 from prompttune.data.reading import (
     AS_STORED,
@@ -15,7 +15,7 @@ from prompttune.data.reading import (
     read_image,
     read_mask,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 PERCENTILES = (1, 99)
 NARROW = 4

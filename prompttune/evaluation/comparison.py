@@ -17,9 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
-from prompttune.errors import InputError
 from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import (
     UNDEFINED,
@@ -30,7 +28,9 @@ from prompttune.evaluation.metrics import (
     measure,
     or_zero,
 )
-from prompttune.prompt import Prompt
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 
 
 class Predictor(Protocol):

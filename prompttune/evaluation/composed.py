@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from prompttune.composition import Composition
 from prompttune.evaluation.metrics import best_threshold, threshold_grid
+from prompttune.prompts.composition import Composition
 
 
 def at_threshold(composition: Composition, threshold: float) -> Composition:

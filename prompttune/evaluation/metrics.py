@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from prompttune.palette import IGNORE
+from prompttune.prompts.palette import IGNORE
 
 
 @dataclass(frozen=True)

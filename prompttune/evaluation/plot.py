@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from prompttune.evaluation.pictures import INK, PAPER
+from prompttune.evaluation.figures import INK, PAPER
 
 COLOURS = (
     (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation import page, staging
+from prompttune.evaluation import page
 from prompttune.evaluation.comparison import RowScores, Trial
+from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.metrics import Metrics, or_zero
-from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.plot import draw_lines
-from prompttune.evaluation.staging import PAGE, PICTURES
-from prompttune.palette import Palette
-from prompttune.zoo.card import ScoreRow, Scores
+from prompttune.keys.card import ScoreRow, Scores
+from prompttune.prompts.palette import Palette
+from prompttune.utils import staging
+from prompttune.utils.staging import PAGE, PICTURES
 
 JSON, LEARNING = "comparison.json", "learning.png"
 SCORING = (
@@ -123,7 +124,7 @@ def write_report(folder: Path, comparison: Comparison) -> None:
 
 
 def staged(output: Path) -> AbstractContextManager[Path]:
-    """Stage a comparison, see `prompttune.evaluation.staging.staged`."""
+    """Stage a comparison, see `prompttune.utils.staging.staged`."""
     return staging.staged(output, "comparison", _is_comparison)
 
 

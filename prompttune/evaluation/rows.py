@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prompttune.evaluation.baselines import AllForeground, NearestColour
 from prompttune.evaluation.comparison import (
     Bench,
     Candidate,
@@ -15,7 +14,8 @@ from prompttune.evaluation.comparison import (
     best_by_validation,
     example_map,
 )
-from prompttune.prompt import Prompt
+from prompttune.evaluation.trivial import AllForeground, NearestColour
+from prompttune.prompts.prompt import Prompt
 
 
 def one_shot(bench: Bench) -> list[Candidate]:

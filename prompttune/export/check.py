@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from prompttune.composition import Composition
-from prompttune.errors import InputError
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 
 CLOSE = 1e-4
 """Scores of an fp32 file may differ by no more from those of PyTorch."""

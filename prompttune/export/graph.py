@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from prompttune.backbone.network import EncodedPrompt, SegGPT
 from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
-from prompttune.palette import Palette
-from prompttune.pixels import denormalise, normalise
+from prompttune.prompts.palette import Palette
+from prompttune.utils.normalize import denormalise, normalise
 
 SMALLEST_TAU = 6
 """`Palette.tau` is the smallest squared distance of two colors over this."""

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from prompttune.backbone.network import EncodedPrompt, SegGPT
 from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
-from prompttune.composition import Composition
-from prompttune.errors import InputError
 from prompttune.export.graph import EmbeddedKey, KeyAsInput
-from prompttune.outputs import whole_file
-from prompttune.pixels import normalise
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.io import whole_file
+from prompttune.utils.normalize import normalise
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from prompttune.backbone.weights import read_safetensors, resize_positions
-from prompttune.errors import InputError
 from prompttune.pretraining.onnx_tensors import read_onnx
 from prompttune.pretraining.patch_kernel import resize_kernel
+from prompttune.utils.errors import InputError
 
 HEAD_DIM = 64
 """Width of a head in every DINOv2, S to g."""

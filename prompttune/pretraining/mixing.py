@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from prompttune.pretraining.contexts import Context, View
+from prompttune.pretraining.sampling import Context, View
 
 _TILE = 0.7
 """Side of a stitched image, in sides of the sample; two by two of them are stitched."""

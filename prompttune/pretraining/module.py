@@ -15,8 +15,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.pixels import normalise
-from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
+from prompttune.utils.normalize import normalise
 
 Batch = dict[str, Tensor]
 Generate = Callable[[int, torch.device], Batch]

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def read_onnx(path: Path) -> dict[str, Tensor]:

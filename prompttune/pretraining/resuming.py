@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prompttune.errors import InputError
-from prompttune.pretraining.recipe import PretrainRecipe
+from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.state import read_values
+from prompttune.utils.errors import InputError
 
 FREE = ("save_every", "workers", "memory", "accumulate")
 """Fields that change how a run is computed, not what it computes."""

@@ -16,16 +16,16 @@ from prompttune.backbone import SegGPT, explain_out_of_memory
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import write_weights
 from prompttune.data.batches import Share, StepSampler, collate
-from prompttune.errors import InputError
 from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
-from prompttune.pretraining.initialise import starting_network
+from prompttune.pretraining.config import PretrainRecipe
+from prompttune.pretraining.dataset import PairDataset
+from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import Generate, InContextColouring
-from prompttune.pretraining.pairs import PairDataset
-from prompttune.pretraining.recipe import PretrainRecipe
 from prompttune.pretraining.resuming import describe_run, resumed_step
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
-from prompttune.training import StepProgress, quiet
+from prompttune.utils.errors import InputError
+from prompttune.utils.lightning import StepProgress, quiet
 
 STATE = Path("state") / "state.json"
 """The manifest of the kept state, below a run's folder; that folder can go on elsewhere."""

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 FORMAT = "prompttune-training"
 PART_BYTES = 2**24

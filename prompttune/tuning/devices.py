@@ -8,7 +8,7 @@ import torch.distributed
 from torch import Tensor
 from torch.autograd import Function
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def local_rank() -> int:

@@ -6,10 +6,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
-from prompttune.palette import IGNORE
-from prompttune.prompt import Prompt
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import IGNORE
+from prompttune.prompts.prompt import Prompt
 
 
 def class_groups(classes: Sequence[str], most: int) -> list[tuple[str, ...]]:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.palette import IGNORE, Palette
-from prompttune.pixels import STD
+from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.utils.normalize import STD
 
 Pool = Callable[[Tensor], Tensor]
 """Adds sums over a part of a batch to those over its other parts, which other devices have."""

@@ -16,20 +16,20 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, Subset
 
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory
-from prompttune.composition import Composition
 from prompttune.data.batches import Share, StepSampler
 from prompttune.data.crops import CropDataset
-from prompttune.data.task import TaskData
-from prompttune.errors import InputError
-from prompttune.progress import Progress
-from prompttune.prompt import Prompt
-from prompttune.recipes import Recipe
-from prompttune.training import StepProgress, quiet
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.callbacks import ProgressPictures
 from prompttune.tuning.devices import check_devices, local_rank
+from prompttune.tuning.init import starting_prompt
+from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
-from prompttune.tuning.progress import ProgressPictures
-from prompttune.tuning.prompt import LearnablePrompt, with_learned
-from prompttune.tuning.start import starting_prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.progress import Progress
 
 ANSWERS = 512
 """Of all starts together, that choose the best: of many each answers few validation crops."""

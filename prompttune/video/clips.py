@@ -9,8 +9,8 @@ import av
 import numpy as np
 
 from prompttune.data.reading import read_image
-from prompttune.errors import InputError
-from prompttune.outputs import find_images
+from prompttune.outputs.paths import find_images
+from prompttune.utils.errors import InputError
 
 DEFAULT_RATE = Fraction(25)
 MISSING_SECONDS = 0.5

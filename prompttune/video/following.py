@@ -11,10 +11,10 @@ from math import sqrt
 import numpy as np
 from torch import Tensor
 
-from prompttune.errors import InputError
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
-from prompttune.tiling import resize
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.tiling import resize
 
 MARGIN = 1.25
 """The example's window reaches this many times as far from the objects' centre as they do."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from prompttune.errors import InputError
-from prompttune.examples import load_image
-from prompttune.pixels import to_tensor
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.examples import load_image
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import to_tensor
 from prompttune.video.following import Follower, start_following
 from prompttune.video.memory import Memory
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from prompttune.answer import Result
-from prompttune.examples import crop_most_foreground
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
-from prompttune.tiling import resize, resize_scores
+from prompttune.inference.sliding_window import Result
+from prompttune.prompts.examples import crop_most_foreground
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.tiling import resize, resize_scores
 
 
 class Memory:

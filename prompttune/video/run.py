@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from prompttune.drawing import index_image, overlay, write_png
-from prompttune.errors import InputError
-from prompttune.outputs import name_outputs, overlay_path
-from prompttune.palette import Palette
-from prompttune.progress import Progress
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.paths import name_outputs, overlay_path
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.progress import Progress
 from prompttune.video.clips import Clip, open_clip
 from prompttune.video.frames import segment_frames
 from prompttune.video.writing import VideoWriter

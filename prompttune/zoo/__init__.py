@@ -1,1 +1,1 @@
-"""Keys that are kept: their format (docs/key-format.md), where they lie, and a command for them."""
+"""Keys that are kept: where they lie, finding them by name, and a gallery of them."""

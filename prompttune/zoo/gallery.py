@@ -6,19 +6,20 @@ from typing import Any
 
 from PIL import Image
 
-from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
-from prompttune.data.task import FIRST_TEST_SEED, GENERATORS, task_data
-from prompttune.errors import InputError
+from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.metrics import counted_pixels, measure
 from prompttune.evaluation.page import format_score
-from prompttune.evaluation.pictures import FALSE, HIT, MISSED, colour_answer, save_picture
-from prompttune.evaluation.staging import PAGE, PICTURES, staged
-from prompttune.pixels import to_uint8
-from prompttune.prompt import Prompt
-from prompttune.recipes import READING, Recipe
-from prompttune.segmenter import Segmenter
-from prompttune.zoo.card import Card
+from prompttune.inference.segmenter import Segmenter
+from prompttune.keys.card import Card
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.loading import load_key
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import FIRST_TEST_SEED, GENERATORS, task_data
+from prompttune.tasks.recipe import READING, Recipe
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import to_uint8
+from prompttune.utils.staging import PAGE, PICTURES, staged
 from prompttune.zoo.gallery_page import (
     MARK,
     Learned,
@@ -27,7 +28,6 @@ from prompttune.zoo.gallery_page import (
     css,
     render_gallery,
 )
-from prompttune.zoo.key import load_key
 
 _NEEDED = ("seed", "val_fraction", "mask_values", "scale", "overlap", *READING)
 """What a card's recipe must say to find and read the images that the key was not tuned on."""

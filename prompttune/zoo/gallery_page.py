@@ -7,8 +7,8 @@ from html import escape
 from urllib.parse import quote
 
 from prompttune.evaluation.page import STYLE, format_score
-from prompttune.palette import Palette
-from prompttune.zoo.card import Card, ScoreRow, Scores
+from prompttune.keys.card import Card, ScoreRow, Scores
+from prompttune.prompts.palette import Palette
 
 MARK = '<meta name="generator" content="prompttune gallery">'
 """Tells a gallery from other pages."""

@@ -1,20 +1,16 @@
 """Where keys lie, and finding them by name: the user's own first, then the shipped ones."""
 
-import os
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from prompttune.errors import InputError, suggest
-from prompttune.shipped import shipped_folder, user_folder
-from prompttune.zoo.card import Card
-from prompttune.zoo.files import DERIVED, KEY_FILE, check_name, is_name, key_file
-from prompttune.zoo.header import load_card
-
-if TYPE_CHECKING:
-    from prompttune.composition import Composition
-    from prompttune.prompt import Prompt
+from prompttune.keys.card import Card
+from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
+from prompttune.keys.header import load_card
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.loading import load_key
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.paths import shipped_folder
 
 
 @dataclass(frozen=True)
@@ -26,11 +22,6 @@ class Entry:
     shipped: bool
     card: Card | None
     problem: str | None = None
-
-
-def save_folder(prompts_zoo: str | Path | None = None) -> Path:
-    """Return the zoo for new keys: the one given, or the user's own. It need not exist yet."""
-    return Path(prompts_zoo).expanduser() if prompts_zoo else user_folder() / "prompts_zoo"
 
 
 def zoo_folders(prompts_zoo: str | Path | None = None) -> list[Path]:
@@ -66,7 +57,7 @@ def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) ->
 
 def load_prompt(
     name_or_folder: str | Path, prompts_zoo: str | Path | None = None
-) -> "Prompt | Composition":
+) -> Prompt | Composition:
     """Load a key from the zoo (by name) or from anywhere (by its folder or file).
 
     A key whose classes are shared among groups is a composition of their prompts.
@@ -75,20 +66,7 @@ def load_prompt(
     Raises:
         InputError: there is no such key, or it breaks the format (docs/key-format.md).
     """
-    from prompttune.zoo.key import load_key
-
     return load_key(find_key(name_or_folder, prompts_zoo))[0]
-
-
-def save_prompt(
-    prompt: "Prompt | Composition", name_or_folder: str | PathLike[str], overwrite: bool = False
-) -> Path:
-    """Keep a learned prompt as a key; arguments, result and errors are those of `Prompt.save`."""
-    from prompttune.zoo.key import save_learned
-
-    text = os.fspath(name_or_folder)
-    folder = save_folder() / text if is_name(text) else Path(text).expanduser().absolute()
-    return save_learned(prompt, folder, overwrite)
 
 
 def list_keys(prompts_zoo: str | Path | None = None) -> list[Entry]:

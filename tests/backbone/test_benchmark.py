@@ -42,7 +42,7 @@ def test_both_do_the_same(task: str):
 def test_the_floor_counts_what_is_computed(task: str, batch: int, monkeypatch):
     # What the counter does not know of.
     monkeypatch.setattr("prompttune.backbone.attention.PLAIN_TOKENS", 10**6)
-    monkeypatch.setattr("prompttune.backbone.products._has_onednn", lambda: False)
+    monkeypatch.setattr("prompttune.backbone.linear._has_onednn", lambda: False)
     config, kind = CONFIGS["small"], TASKS[task]
     network = random_network(config)
     size = (3, config.canvas, config.canvas)

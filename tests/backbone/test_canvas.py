@@ -11,7 +11,7 @@ from seggpt_oracle import (
 )
 
 from prompttune.backbone import at_canvas
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 @pytest.mark.parametrize("canvas", [8, 24, 32])

@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import SegGptForImageSegmentation
 
 from prompttune.backbone import SHIPPED, SegGPT, SegGPTConfig, hub, load
-from prompttune.backbone.__main__ import main
 from prompttune.backbone.checkpoints import hub_name, official_name, read_checkpoint
 from prompttune.backbone.weights import fingerprint, save_weights
-from prompttune.errors import InputError
+from prompttune.cli.backbone import main
+from prompttune.utils.errors import InputError
 
 # As the released network in what an official file cannot tell: merge block 2, taps by equal parts.
 CONFIG = SegGPTConfig(

@@ -6,7 +6,7 @@ import pytest
 from one_way_oracle import EXTRAS, small
 
 from prompttune.backbone import SegGPTConfig
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 NEW = ("one_way", "apart", "class_token", "match_taps", "image_taps", "pixel_dim")
 FAULTS = {

@@ -12,11 +12,11 @@ from seggpt_oracle import half_masked, random_canvas, random_network
 from torch import Tensor
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
-from prompttune.backbone.__main__ import main
 from prompttune.backbone.int8 import decode, encode
 from prompttune.backbone.weights import fingerprint, load_weights, read_safetensors, save_weights
-from prompttune.errors import InputError
-from prompttune.pretraining.initialise import starting_network
+from prompttune.cli.backbone import main
+from prompttune.pretraining.init import starting_network
+from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=32, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,

@@ -17,7 +17,7 @@ from seggpt_oracle import (
 from torch import Tensor
 
 from prompttune.backbone import SegGPT, SegGPTConfig, explain_out_of_memory
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 SEG_TYPES = {"semantic": 0, "instance": 1}
 

@@ -14,7 +14,7 @@ from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.canvas import at_canvas
 from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT, build
 from prompttune.backbone.weights import save_weights
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def network_of(config: SegGPTConfig) -> OneWaySegGPT:

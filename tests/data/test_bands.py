@@ -9,7 +9,7 @@ from PIL import Image
 
 from prompttune.data.decoding import header, page_count
 from prompttune.data.reading import ImageOptions, read_image, read_picture
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 BANDS = np.random.default_rng(0).integers(0, 256, (8, 20, 30), dtype=np.uint8)
 RGB = np.moveaxis(BANDS[:3], 0, -1)

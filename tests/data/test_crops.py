@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 
 from prompttune.data.augmentation import Augmentation
 from prompttune.data.crops import CropDataset
-from prompttune.data.fundus import generate_fundus
 from prompttune.data.layouts import LoadedSample
-from prompttune.errors import InputError
+from prompttune.synthetic.fundus import generate_fundus
+from prompttune.utils.errors import InputError
 
 CANVAS = 32
 

@@ -11,7 +11,7 @@ import pytest
 
 from prompttune.data.hashing import hash_data
 from prompttune.data.layouts import LoadedSample
-from prompttune.data.task import TaskData
+from prompttune.tasks.data import TaskData
 
 
 def test_hash_equals_sha256sum(tmp_path: Path) -> None:

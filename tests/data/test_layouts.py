@@ -13,7 +13,7 @@ from prompttune.data.layouts import (
     find_split,
     load_sample,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def touch(*paths: Path) -> None:

@@ -16,7 +16,7 @@ from prompttune.data.masks import (
     read_mask,
     read_stored,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 SHAPE = (40, 60)
 OBJECT = np.zeros(SHAPE, bool)

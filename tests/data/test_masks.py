@@ -14,7 +14,7 @@ from prompttune.data.reading import (
     read_field_of_view,
     read_mask,
 )
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 SHAPES = np.random.default_rng(0).integers(0, 2, (12, 18), dtype=np.uint8)
 INDICES = np.random.default_rng(1).integers(0, 4, (12, 18), dtype=np.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from prompttune.data.folders import Finding
 from prompttune.data.layouts import Sample, Split, find_split
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -197,8 +197,8 @@ def test_parts_inside_images_and_masks(tmp_path: Path) -> None:
 def test_a_mask_for_each_class(tmp_path: Path, name: str) -> None:
     import numpy as np
 
-    from prompttune.data.task import task_data
-    from prompttune.recipes import Recipe
+    from prompttune.tasks.data import task_data
+    from prompttune.tasks.recipe import Recipe
 
     for number in range(4):
         image = tmp_path / "images" / f"s{number}.png"

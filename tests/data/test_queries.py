@@ -7,7 +7,7 @@ from PIL import Image
 
 from prompttune.data.queries import describe_images, warn_of_sizes
 from prompttune.data.reading import AS_STORED, ImageOptions
-from prompttune.errors import forget_warnings
+from prompttune.utils.errors import forget_warnings
 
 
 def images(folder: Path, *sizes: tuple[int, int]) -> list[Path]:

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 GREY = COLOURS[:, :, 0]

@@ -9,7 +9,7 @@ from PIL import Image
 from prompttune.data.folders import Finding
 from prompttune.data.layouts import Split, find_split, load_sample
 from prompttune.data.splitting import rank, split_off
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 
 def data(folder: Path, values: dict[str, set[int]]) -> Path:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from prompttune.data.reading import ImageOptions, read_image, read_picture
 from prompttune.data.stretch import Stretch, common_stretch
-from prompttune.data.task import task_data
-from prompttune.errors import InputError, forget_warnings
-from prompttune.recipes import Recipe
+from prompttune.tasks.data import task_data
+from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError, forget_warnings
 
 DIM = np.random.default_rng(0).integers(204, 561, (40, 60)).astype(np.uint16)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prompttune.classes import class_names
+from prompttune.data.class_names import class_names
 from prompttune.data.survey import Survey
-from prompttune.data.task import task_data
-from prompttune.errors import InputError
-from prompttune.recipes import Recipe
+from prompttune.tasks.data import task_data
+from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError
 
 
 def data(folder: Path, mask: np.ndarray, count: int = 6) -> Path:

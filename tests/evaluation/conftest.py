@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
 
 SIDE = 40
 CANVAS = 16

@@ -4,9 +4,9 @@ import statistics
 import numpy as np
 import pytest
 
-from prompttune.errors import InputError
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.rows import ROWS
+from prompttune.utils.errors import InputError
 
 PIXELS = 100
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from prompttune.composition import Composition
 from prompttune.evaluation.comparison import Bench, compare
 from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import choose_threshold, measure, threshold_grid
 from prompttune.evaluation.rows import ROWS
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
 
 
 def prompt_of(*classes: str) -> Prompt:

@@ -19,7 +19,7 @@ from prompttune.evaluation.metrics import (
     measure,
     threshold_grid,
 )
-from prompttune.palette import IGNORE, Palette
+from prompttune.prompts.palette import IGNORE, Palette
 
 SIZE = (24, 31)
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.errors import InputError
 from prompttune.evaluation.comparison import Bench, compare
-from prompttune.evaluation.pictures import FALSE, HIT, MISSED, NOT_COUNTED, colour_answer
+from prompttune.evaluation.figures import FALSE, HIT, MISSED, NOT_COUNTED, colour_answer
 from prompttune.evaluation.report import Comparison, describe, headline, staged, write_report
 from prompttune.evaluation.rows import ROWS
-from prompttune.palette import Palette
+from prompttune.prompts.palette import Palette
+from prompttune.utils.errors import InputError
 
 FIELDS = ["mode", "prompts", "dice", "dice_sd", "iou", "auc", "cldice", "seconds_per_image"]
 

@@ -19,12 +19,12 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
-from prompttune.backbone.__main__ import main
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.errors import InputError
+from prompttune.cli.backbone import main
 from prompttune.pretraining.dinov2 import Dinov2, read_dinov2, start_tensors
-from prompttune.pretraining.initialise import grown_network, initialise
+from prompttune.pretraining.init import grown_network, initialise
 from prompttune.pretraining.patch_kernel import resize_kernel
+from prompttune.utils.errors import InputError
 
 CONFIG = Dinov2Config(
     hidden_size=128, num_hidden_layers=3, num_attention_heads=2, mlp_ratio=2, image_size=35,

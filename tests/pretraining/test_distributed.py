@@ -8,8 +8,8 @@ import torch
 from two_processes import run_by_two
 
 from prompttune.backbone import SegGPTConfig
-from prompttune.pretraining.optimisers import OptimiserConfig
-from prompttune.pretraining.recipe import PretrainRecipe
+from prompttune.pretraining.config import PretrainRecipe
+from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.state import read_state
 

@@ -8,11 +8,11 @@ import torch
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 from prompttune.data.batches import Share, StepSampler, collate
-from prompttune.errors import InputError
-from prompttune.pixels import normalise
-from prompttune.pretraining.initialise import initialise
+from prompttune.pretraining.init import initialise
 from prompttune.pretraining.module import InContextColouring, _as_tasks, _join, colouring_loss
-from prompttune.pretraining.optimisers import OptimiserConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import normalise
 
 SMALL = SegGPTConfig(
     canvas=16, patch=8, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1),

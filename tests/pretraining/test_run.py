@@ -16,15 +16,15 @@ import torch
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.weights import load_weights
-from prompttune.errors import InputError
-from prompttune.pretraining.initialise import starting_network
+from prompttune.pretraining.config import PretrainRecipe, read_recipe
+from prompttune.pretraining.dataset import Mix
+from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import InContextColouring
-from prompttune.pretraining.optimisers import OptimiserConfig
-from prompttune.pretraining.pairs import Mix
-from prompttune.pretraining.recipe import PretrainRecipe, read_recipe
+from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.pretraining.state import read_state, read_values
+from prompttune.utils.errors import InputError
 
 SMALL = SegGPTConfig(
     canvas=16, patch=8, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1),

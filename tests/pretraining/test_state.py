@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from prompttune.errors import InputError
 from prompttune.pretraining import state as module
 from prompttune.pretraining.state import read_state, read_values, remove_state, write_state
+from prompttune.utils.errors import InputError
 
 
 def some_state(step: int = 3) -> dict:

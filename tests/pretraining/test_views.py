@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from prompttune.pretraining.contexts import SEMANTIC, Context, crop
-from prompttune.pretraining.light import recolour
+from prompttune.pretraining.geometric import Warp
 from prompttune.pretraining.mixing import mixed_views
-from prompttune.pretraining.segments import colour_clusters, watershed
+from prompttune.pretraining.photometric import recolour
+from prompttune.pretraining.pseudo_labels import colour_clusters, watershed
+from prompttune.pretraining.sampling import SEMANTIC, Context, crop
 from prompttune.pretraining.sources.pool import Labels
-from prompttune.pretraining.warps import Warp
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_light_is_clipped_and_alike_for_both_images() -> None:
 
 def test_inverted_light_is_the_mixture_of_the_inverse() -> None:
     """The one matrix of the fast way equals the steps one by one."""
-    from prompttune.pretraining import light
+    from prompttune.pretraining import photometric as light
 
     image = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32)
     mixing = np.random.default_rng(1).normal(0, 0.3, (3, 3)).astype(np.float32)

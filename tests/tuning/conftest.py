@@ -8,8 +8,8 @@ import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.data.layouts import LoadedSample
-from prompttune.data.task import TaskData
-from prompttune.recipes import Recipe
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from prompttune.composition import Composition
-from prompttune.palette import IGNORE, Palette
-from prompttune.prompt import Prompt
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.prompt import Prompt
 from prompttune.tuning.groups import Relabelled, changed, class_groups, relabelling
+from prompttune.tuning.init import starting_prompt
+from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.loss import tuning_loss
 from prompttune.tuning.module import PromptTuning
-from prompttune.tuning.prompt import LearnablePrompt, with_learned
 from prompttune.tuning.run import Machine, tune
-from prompttune.tuning.start import starting_prompt
 
 QUIET = Machine(progress=False)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from prompttune.palette import IGNORE, Palette
-from prompttune.pixels import STD
+from prompttune.prompts.palette import IGNORE, Palette
 from prompttune.tuning.loss import dice_loss, tuning_loss
+from prompttune.utils.normalize import STD
 
 
 def slow_dice(scores: torch.Tensor, class_map: torch.Tensor) -> float:

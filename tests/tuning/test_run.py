@@ -17,16 +17,16 @@ from torch.utils.data import default_collate
 from prompttune.backbone import at_canvas, load
 from prompttune.backbone.weights import save_weights
 from prompttune.data.crops import CropDataset
-from prompttune.errors import InputError
-from prompttune.pixels import normalise
-from prompttune.prompt import Prompt
-from prompttune.recipes import Recipe
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.recipe import Recipe
 from prompttune.tuning import run
+from prompttune.tuning.init import starting_prompt
+from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.loss import dice_loss
 from prompttune.tuning.module import PromptTuning
-from prompttune.tuning.prompt import LearnablePrompt
 from prompttune.tuning.run import CHECKPOINT, Machine, tune
-from prompttune.tuning.start import starting_prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import normalise
 
 QUIET = Machine(progress=False)
 
@@ -200,7 +200,7 @@ def test_sigkill_and_resume_end_with_the_same_key(network, tmp_path) -> None:
         env=environment,
         capture_output=True,
     )
-    from prompttune.zoo.key import load_key
+    from prompttune.prompts.loading import load_key
 
     (whole, card), (resumed, resumed_card) = (
         load_key(tmp_path / "zoo" / name) for name in ("whole", "killed")

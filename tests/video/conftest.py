@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
 
 CANVAS = 16
 SIZE = (48, 64)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prompttune.errors import InputError
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.utils.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 from prompttune.video import open_clip
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from prompttune.errors import InputError
-from prompttune.pixels import to_tensor
-from prompttune.prompt import Prompt
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import to_tensor
 from prompttune.video.following import Extent, Follower, Window, start_following
 
 CANVAS, PATCH = 16, 4

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from prompttune.backbone import SegGPT, SegGPTConfig
-from prompttune.errors import InputError
-from prompttune.pixels import denormalise, normalise, to_tensor
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import denormalise, normalise, to_tensor
 from prompttune.video import segment_frames
 
 

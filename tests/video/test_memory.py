@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from prompttune.answer import Result
-from prompttune.palette import Palette
-from prompttune.prompt import Prompt
+from prompttune.inference.sliding_window import Result
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
 from prompttune.video.memory import Memory, soft_colours
 
 CANVAS = 8

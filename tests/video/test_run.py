@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import prompttune.video as package
-from prompttune.composition import Composition
-from prompttune.errors import InputError
-from prompttune.prompt import Prompt
-from prompttune.segmenter import Segmenter
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 from prompttune.video import open_clip, segment_video
 
 

@@ -12,13 +12,14 @@ from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
-from prompttune.composition import Composition
 from prompttune.data.layouts import LoadedSample
-from prompttune.errors import InputError
-from prompttune.palette import Palette
-from prompttune.zoo.card import Data, Initialisation, Scores
+from prompttune.keys.card import Data, Initialisation, Scores
+from prompttune.keys.key import save_key
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.loading import load_key
+from prompttune.prompts.palette import Palette
+from prompttune.utils.errors import InputError
 from prompttune.zoo.gallery import write_gallery
-from prompttune.zoo.key import load_key, save_key
 
 Make = Callable[..., Any]
 CONFIG = SegGPTConfig(

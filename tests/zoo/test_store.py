@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from prompttune.errors import InputError
-from prompttune.zoo.key import save_key
-from prompttune.zoo.store import (
-    find_key,
-    list_keys,
-    load_prompt,
-    remove_key,
-    save_folder,
-    zoo_folders,
-)
+from prompttune.keys.files import save_folder
+from prompttune.keys.key import save_key
+from prompttune.utils.errors import InputError
+from prompttune.zoo.store import find_key, list_keys, load_prompt, remove_key, zoo_folders
 
 Make = Callable[..., Any]
 

@@ -7,9 +7,9 @@ The batched counterparts of what `pairs` does to one sample; B samples are 2B im
 import torch
 from torch import Tensor
 
-from prompttune.pretraining.colours import fixed_colours
+from prompttune.pretraining.coloring import fixed_colours
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device.counter_random import Draws
-from prompttune.pretraining.pairs import Mix
 
 CLASSES = 9
 """Most labels of a sample: its kinds of things, or its instances."""

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import unlabelled
 from prompttune.pretraining.on_device.colouring import CLASSES, palettes, recolour
 from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.pool import IGNORE, DevicePool
 from prompttune.pretraining.on_device.scenes import SceneBank
-from prompttune.pretraining.pairs import Mix
 from prompttune.pretraining.sources.pool import ImageSet
 
 VALUES = 256

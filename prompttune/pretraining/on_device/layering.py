@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device.closed_families import CLOSED, scatter
 from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.fields import Items, noise_waves, waves_and_slope
 from prompttune.pretraining.on_device.spread_families import SOLID, SPREAD, stripes
-from prompttune.pretraining.pairs import Mix
 
 LAYERS = 5
 KINDS = 3  # labelled kinds in a task at most

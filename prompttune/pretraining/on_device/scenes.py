@@ -7,10 +7,10 @@ begins with any of its views.
 import torch
 from torch import Tensor
 
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.layering import Plan, draw_layers
 from prompttune.pretraining.on_device.painting import paint
-from prompttune.pretraining.pairs import Mix
 
 _TASKS = {"cpu": 16, "other": 512}
 """Made at a time."""

@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from prompttune.data.rle import decode_runs
-from prompttune.errors import InputError
+from prompttune.data.annotations.run_lengths import decode_runs
 from prompttune.pretraining.sources.packed import Files
+from prompttune.utils.errors import InputError
 
 IGNORE = 255
 """The class of pixels that are neither trained on nor shown."""

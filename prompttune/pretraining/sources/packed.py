@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Protocol
 
-from prompttune.errors import InputError
+from prompttune.utils.errors import InputError
 
 MANIFEST = "pool.json"
 VERSION = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from prompttune.pretraining.segments import colour_clusters
+from prompttune.pretraining.pseudo_labels import colour_clusters
 from prompttune.pretraining.sources.packed import open_files
 from prompttune.pretraining.sources.reading import IGNORE, Record, SetConfig, read_set
 

@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 import cv2
 import numpy as np
 
-from prompttune.errors import InputError
 from prompttune.pretraining.sources.coco import IGNORE as IGNORE
 from prompttune.pretraining.sources.coco import Annotations
 from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
 from prompttune.pretraining.sources.png import decode_indices
+from prompttune.utils.errors import InputError
 
 
 @dataclass(frozen=True)

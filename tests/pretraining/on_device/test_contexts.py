@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from telling_sets import telling_set
 
-from prompttune.pretraining import pairs
+from prompttune.pretraining import dataset as pairs
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import ContextTasks, contexts
 from prompttune.pretraining.on_device.colouring import CLASSES
 from prompttune.pretraining.on_device.contexts import LEAST_SHARE
 from prompttune.pretraining.on_device.counter_random import Draws
-from prompttune.pretraining.pairs import Mix
 from prompttune.pretraining.sources.pool import IGNORE
 
 SIZE, VIEWS, COUNT = 32, 4, 60

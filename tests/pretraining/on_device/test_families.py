@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import layering
 from prompttune.pretraining.on_device.closed_families import CLOSED, MOST, scatter
 from prompttune.pretraining.on_device.colouring import _blur, random_colours
@@ -20,7 +21,6 @@ from prompttune.pretraining.on_device.fields import (
 from prompttune.pretraining.on_device.layering import CORE, LAYERS, PIECE, PLAIN, RIM, WHOLE, Plan
 from prompttune.pretraining.on_device.painting import first_apart, paint
 from prompttune.pretraining.on_device.spread_families import SPREAD
-from prompttune.pretraining.pairs import Mix
 
 CPU = torch.device("cpu")
 

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import scenes
 from prompttune.pretraining.on_device.colouring import CLASSES
 from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.scenes import SceneBank
-from prompttune.pretraining.pairs import Mix
 
 SIZE, VIEWS, COUNT, SEED = 32, 3, 24, 5
 CPU = torch.device("cpu")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from prompttune.pretraining import pairs
+from prompttune.pretraining import dataset as pairs
+from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import DeviceTasks
 from prompttune.pretraining.on_device import tasks as on_device
-from prompttune.pretraining.pairs import Mix
 
 SIZE, PATCH = 32, 8
 TASKS = DeviceTasks(SIZE, PATCH, Mix(), seed=5)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rle_oracle import slow_counts, slow_text
 
-from prompttune.data.rle import decode_counts
-from prompttune.errors import InputError
+from prompttune.data.annotations.run_lengths import decode_counts
 from prompttune.pretraining.sources.coco import decode_segment
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
+from prompttune.utils.errors import InputError
 
 HEIGHT, WIDTH = 40, 60
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from prompttune.errors import InputError
-from prompttune.pretraining.__main__ import main
-from prompttune.pretraining.pairs import Mix, PairDataset
+from prompttune.cli.pretraining import main
+from prompttune.pretraining.dataset import Mix, PairDataset
 from prompttune.pretraining.sources.packed import MANIFEST
 from prompttune.pretraining.sources.packing import pack
 from prompttune.pretraining.sources.png import decode_indices
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
+from prompttune.utils.errors import InputError
 
 
 def write_set(folder: Path, names: tuple[str, ...], masks: bool = True) -> None:

@@ -1,0 +1,1 @@
+"""What a key is compared with: networks trained on the same images, and a second annotator."""

@@ -1,0 +1,134 @@
+"""The rows of a comparison that are trained here, or read from a second human's masks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from prompttune.backbone import at_canvas
+from prompttune.baselines.linear_probe import LinearProbe
+from prompttune.baselines.second_annotator import observed_scores, second_masks
+from prompttune.baselines.supervised import Budget, predict_tiled, train_rival
+from prompttune.baselines.unet import CROP, unet
+from prompttune.evaluation.comparison import Bench, Candidate, Row
+from prompttune.inference.segmenter import Segmenter
+from prompttune.tasks.data import SampleFolder, TaskData
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.run import Machine, tune
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import STD
+
+PATIENCE = 20
+"""Validations without a better Dice after which a U-Net has reached its own best."""
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What rivals are trained with: the images, the recipe and the time that tuning had."""
+
+    segmenter: Segmenter
+    recipe: Recipe
+    data: TaskData
+    machine: Machine
+    seconds: float
+    """What tuning took; the rows of equal time get as much."""
+    longest: float
+    """Seconds after which even the row of its own best ends."""
+    folder: Path
+    """Scratch space."""
+    histories: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Of each row that was trained: seconds, Dice on validation crops."""
+
+    def rows(self) -> dict[str, Row]:
+        """Return the rows by name."""
+        return {
+            "community": Row(self.community),
+            "linear-probe": Row(self.linear_probe),
+            "unet": Row(self.unet),
+            "unet-best": Row(self.unet_best),
+            "observer": Row(self.observer),
+        }
+
+    def community(self, bench: Bench) -> list[Candidate]:
+        """Tune as public code does: image and colours from Kaiming noise, AdamW 1e-3, smooth-L1.
+
+        Rate and bounds as in the OEM few-shot challenge's code: 1e-3 in normalised space, batch 4,
+        50 steps of warm-up, nothing clamped; as many crops as the task's own recipe sees.
+        """
+        steps = -(-self.recipe.max_steps * self.recipe.batch // 4)
+        recipe = replace(
+            self.recipe, init="kaiming", learn="both", bounded=False, prompts=1, batch=4,
+            max_steps=steps, warmup=min(0.5, 50 / steps), lr=1e-3 * sum(STD) / 3,
+            weight_decay=0.01, dice_weight=0.0, colour_weight=1.0, foreground_weight=1.0,
+            beta=0.01, ema=0.0, jitter=0.0, dropout=0.0, patience=0,
+        )  # fmt: skip
+        tuned = tune(
+            recipe, self.segmenter.network, self.data, self.folder / "community", self.machine
+        )
+        self.histories["community"] = tuned.history
+        return [bench.prompted("community", tuned.prompt)]
+
+    def linear_probe(self, bench: Bench) -> list[Candidate]:
+        """One linear layer on the frozen backbone's features, for the time that tuning had."""
+        probe = LinearProbe(at_canvas(self.segmenter.network, bench.canvas), len(bench.classes))
+        budget = self._budget(self.seconds, bench.canvas)
+        return [self._trained("linear-probe", probe, bench, budget)]
+
+    def unet(self, bench: Bench) -> list[Candidate]:
+        """A U-Net from scratch, for the time that tuning had."""
+        budget = self._budget(self.seconds, CROP)
+        return [self._trained("unet", unet(len(bench.classes)), bench, budget)]
+
+    def unet_best(self, bench: Bench) -> list[Candidate]:
+        """A U-Net from scratch, until it no longer improves."""
+        budget = replace(self._budget(self.longest, CROP), patience=PATIENCE)
+        return [self._trained("unet-best", unet(len(bench.classes)), bench, budget)]
+
+    def observer(self, bench: Bench) -> list[Candidate]:
+        """Another human's masks; images that have none are left out of the row.
+
+        Raises:
+            InputError: the test images have no such masks.
+        """
+        paths = _second_masks(bench.test)
+        if not paths:
+            raise InputError(
+                "row observer: no masks_2nd/ beside the test images; leave it out of --rows"
+            )
+
+        def scores(name: str, image: np.ndarray) -> np.ndarray | None:
+            shape = image.shape[0], image.shape[1]
+            return (
+                observed_scores(paths[name], len(bench.classes), shape) if name in paths else None
+            )
+
+        return [Candidate("observer", 0, scores, threshold=0.5)]
+
+    def _budget(self, seconds: float, crop: int) -> Budget:
+        return Budget(
+            seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch,
+            val_crops=self.recipe.val_crops,
+        )  # fmt: skip
+
+    def _trained(self, name: str, network: nn.Module, bench: Bench, budget: Budget) -> Candidate:
+        device = self.segmenter.device
+        trained = train_rival(
+            network, len(bench.classes), bench.train, self.data.val, budget, device, name
+        )
+
+        def scores(_: str, image: np.ndarray) -> np.ndarray:
+            return predict_tiled(trained.network, image, budget, bench.overlap, device)
+
+        self.histories[name] = trained.history
+        return Candidate(name, 0, scores)
+
+
+def _second_masks(samples: Sequence) -> dict[str, Path]:
+    if not isinstance(samples, SampleFolder):
+        return {}
+    found: dict[str, Path] = {}
+    for folder in {sample.image.parent for sample in samples.samples}:
+        found |= second_masks(folder)
+    return found

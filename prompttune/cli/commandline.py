@@ -1,0 +1,94 @@
+"""What all commands share: one-line errors, exit codes, and how a command is quoted."""
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from prompttune.utils.errors import LOG, InputError, forget_warnings
+
+COMPLETING = "_ARGCOMPLETE"
+"""The environment variable by which a shell asks for completions (argcomplete's protocol)."""
+
+
+class OneLineErrors:
+    """Mixed into an argument parser: a bad argument is reported like any other bad input."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise `InputError` where argparse would print its usage and exit."""
+        raise InputError(f"{' '.join(message.split())} (see --help)") from ex
+
+
+class Parser(OneLineErrors, argparse.ArgumentParser):
+    """An argparse parser whose errors are `InputError`, and which completes words for a shell."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, unless a shell asks for completions: those are answered."""
+        _complete(self)
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as `parse_args`, with options between the positional arguments."""
+        _complete(self)
+        return super().parse_intermixed_args(args, namespace)
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions, and exit; otherwise do nothing."""
+    if COMPLETING in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+
+
+def run(main: Callable[[], int | None], prog: str) -> None:
+    """Run a command: bad input and a full or read-only disk end in one line and exit code 2."""
+    try:
+        with _warnings_shown(prog):
+            code = main()
+    except InputError as error:
+        code = _fail(prog, str(error))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        code = _fail(prog, f"{error.strerror or error}{where}")
+    except KeyboardInterrupt:
+        code = _fail(prog, "interrupted", 130)
+    sys.exit(code or 0)
+
+
+def say(prog: str, text: str) -> None:
+    """Tell in one line on stderr what a command understood."""
+    print(f"{prog}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _warnings_shown(prog: str) -> Iterator[None]:
+    """Print warnings on stderr, one line each, with the command's name."""
+    forget_warnings()
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(logging.Formatter(f"{prog}: warning: %(message)s"))
+    LOG.addHandler(shown)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(shown)
+
+
+def _fail(prog: str, text: str, code: int = 2) -> int:
+    print(f"{prog}: error: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+def quote_command(prog: str, words: Iterable[str]) -> str:
+    """Return a command line to repeat; absolute paths are cut to the part that others have."""
+    return shlex.join(["python", "-m", prog, *map(_public, words)])
+
+
+def _public(word: str) -> str:
+    flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{equals}{Path(value).name if os.path.isabs(value) else value}"

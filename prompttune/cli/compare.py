@@ -1,0 +1,368 @@
+"""Compare a tuned prompt with examples, with trained networks and with trivial answers.
+
+python -m prompttune.compare --task retina --prompt retina --data DIR --output DIR
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from prompttune.cli.commandline import Parser, quote_command
+from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.progress import Progress
+
+if TYPE_CHECKING:
+    from prompttune.baselines.rows import Rivals
+    from prompttune.evaluation.comparison import Bench, Row, RowScores
+    from prompttune.evaluation.report import Comparison
+    from prompttune.inference.segmenter import Segmenter
+    from prompttune.keys.card import Card
+    from prompttune.prompts.composition import Composition
+    from prompttune.prompts.prompt import Prompt
+    from prompttune.tasks.data import TaskData
+    from prompttune.tasks.recipe import Recipe
+    from prompttune.tuning.run import Machine, Tuned
+
+PROG = "prompttune.compare"
+ON_VALIDATION = (
+    "Scored on validation images, which also choose the thresholds: good for a quick look, too "
+    "optimistic for a claim."
+)
+MINUTES = 2.0
+PLAIN_ROWS = (
+    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
+)  # fmt: skip
+KEY_ROWS = {"tuned", "tuned-flips"}
+"""These need a key; the others no more than its scale."""
+OTHER_ROWS = ("tuned-flips", "community", "linear-probe", "unet", "unet-best", "observer")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; raises `InputError` for arguments that cannot be."""
+    parser = Parser(
+        prog="prompttune compare",
+        description="Score a tuned prompt beside examples and trained networks, all alike.",
+    )
+    add = parser.add_argument
+    add("--task", required=True, help="name of a recipe, e.g. retina")
+    add("--prompt", help="the key: its name in the zoo, or its folder (default: tune one now)")
+    add("--output", required=True, type=Path, help="folder for comparison.json and index.html")
+    add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--images_dir", type=Path, help="where its images lie, if not in images/")
+    add("--masks_dir", type=Path, help="where its masks lie, if not in masks/")
+    add("--split", choices=("test", "val"), default="test", help="images to score (default: test)")
+    add("--images", type=_positive, metavar="N", help="learn from N training images (default: all)")
+    add(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help=f"of: {', '.join(PLAIN_ROWS)} (the default), {', '.join(OTHER_ROWS)}; or all",
+    )
+    add(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="of the rows that are trained (default: what tuning took; 2 with --prompt)",
+    )
+    add(
+        "--longest",
+        type=float,
+        default=30.0,
+        metavar="M",
+        help="minutes after which unet-best ends in any case (default: 30)",
+    )
+    add("--limit", type=_positive, metavar="N", help="score only the first N images")
+    add("--examples", type=_positive, default=5, metavar="N", help="one-shot examples (default: 5)")
+    add(
+        "--validation",
+        type=_positive,
+        default=4,
+        metavar="N",
+        help="validation images that choose thresholds, at most (default: 4)",
+    )
+    add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
+    add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
+    add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add("--record", action="store_true", help="write the scores into the key's card")
+    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; raises `InputError` for bad input."""
+    args = parse(argv)
+    _check(args)
+
+    from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
+    from prompttune.evaluation.rows import ROWS
+    from prompttune.inference.segmenter import Segmenter
+    from prompttune.keys.key import write_card
+
+    names = _chosen_rows(args.rows)
+    with staged(args.output) as stage, TemporaryDirectory(prefix="prompttune-") as scratch:
+        segmenter = Segmenter(args.backbone, device=args.device, precision=args.precision)
+        contender = _contender(args, names, segmenter, Path(scratch))
+        bench = _prepare(args, contender, segmenter)
+        rivals = _rivals(args, contender, segmenter, Path(scratch))
+        known = ROWS | rivals.rows()
+        notices = _notices(args, contender.data)
+        for notice in notices:
+            print(notice)
+        comparison = Comparison(
+            task=args.task,
+            backbone=segmenter.network.name,
+            data=contender.data.name,
+            split=args.split,
+            palette=contender.key.palette,
+            rows=_score(bench, {name: known[name] for name in names}),
+            samples=bench.test,
+            notices=notices,
+            learning=rivals.histories,
+            details=_details(bench, contender, segmenter, sys.argv[1:] if argv is None else argv),
+        )
+        write_report(stage, comparison)
+    if args.record and contender.card and contender.path:
+        write_card(contender.path, contender.card.with_scores(as_scores(comparison)))
+    _print_result(comparison, args.output)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together, before anything is loaded."""
+    if args.prompt is None and (args.scale is not None or args.record):
+        raise InputError("--scale and --record go with --prompt")
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise InputError(f"--minutes {args.minutes}: must be above 0")
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """The key, and what it was or is tuned with."""
+
+    recipe: "Recipe"
+    data: "TaskData"
+    key: "Prompt | Composition"
+    tuned: "Tuned | None" = None
+    """How it was tuned; None if that was not done here."""
+    card: "Card | None" = None
+    path: Path | None = None
+
+
+def _contender(
+    args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
+) -> _Contender:
+    """Load the key, or tune one now where a row needs it."""
+    from prompttune.prompts.loading import load_key
+    from prompttune.tasks.recipe import load_recipe
+    from prompttune.tuning.groups import changed
+    from prompttune.tuning.init import starting_prompt
+    from prompttune.tuning.run import tune
+    from prompttune.zoo.store import find_key
+
+    network = segmenter.network
+    if args.prompt is not None:
+        path = find_key(args.prompt, args.prompts_zoo)
+        key, card = load_key(path)
+        recipe = _recipe(args.task, card)
+        if KEY_ROWS & set(rows):  # a key of another backbone still gives the others their scale
+            if args.scale is not None:
+                text = "--scale: the key has a scale of its own; leave 'tuned' out of --rows"
+                raise InputError(text)
+            load_key(path, network.fingerprint, network.name)
+        if args.scale is not None:
+            key = changed(key, scale=args.scale)
+        data = _data(args, recipe)
+        return _Contender(recipe, data, key, None, card, path)
+    recipe = load_recipe(args.task)
+    data = _data(args, recipe)
+    recipe = data.recipe or recipe
+    if not KEY_ROWS & set(rows):
+        canvas = max(recipe.min_canvas, network.config.canvas)
+        start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
+        return _Contender(recipe, data, changed(start, name="none"))
+    tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
+    return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
+
+
+def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
+    """Find the images, and say what was understood of them."""
+    from prompttune.cli.tune import tell_survey
+    from prompttune.tasks.data import task_data
+
+    data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
+    tell_survey(PROG, data)
+    return data
+
+
+def _machine(segmenter: "Segmenter") -> "Machine":
+    from prompttune.inference.segmenter import choose_bf16
+    from prompttune.tuning.run import Machine
+
+    bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
+    return Machine(segmenter.device.type, bf16)
+
+
+def _rivals(
+    args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter", scratch: Path
+) -> "Rivals":
+    """Prepare the rows that are trained, for as long as tuning took."""
+    from prompttune.baselines.rows import Rivals
+
+    minutes = args.minutes or MINUTES
+    tuned = contender.tuned
+    seconds = 60 * minutes if tuned is None or args.minutes else tuned.seconds
+    rivals = Rivals(
+        segmenter, contender.recipe, contender.data, _machine(segmenter),
+        seconds, 60 * args.longest, scratch,
+    )  # fmt: skip
+    if tuned is not None:
+        rivals.histories["tuned"] = tuned.history
+    return rivals
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def _overlap(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number in 0..1, 1 excluded")
+    return value
+
+
+def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
+    known = (*PLAIN_ROWS, *OTHER_ROWS)
+    if names == ["all"]:
+        return known
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown row '{name}'.{suggest(name, known)}")
+    return tuple(dict.fromkeys(names or PLAIN_ROWS))
+
+
+def _recipe(task: str, card: "Card") -> "Recipe":
+    """Return the task's recipe with the key's own split: no image that tuned it may be scored."""
+    from prompttune.tasks.recipe import READING, Recipe, load_recipe
+
+    kept = {"seed", "val_fraction", *READING} & card.recipe.keys()
+    given: dict[str, Any] = {name: card.recipe[name] for name in kept}
+    theirs = tuple(entry.name for entry in card.classes)
+    if task == card.task and load_recipe(task).classes == Recipe.classes:  # a task of any classes
+        given["classes"] = theirs
+        values: Any = card.recipe.get("mask_values")
+        if values:
+            given["mask_values"] = {int(value): index for value, index in values.items()}
+    recipe = load_recipe(task, given)
+    if theirs != recipe.classes:
+        raise InputError(
+            f"key {card.name}: its classes ({', '.join(theirs)}) are not those of task {task} "
+            f"({', '.join(recipe.classes)}); give the key's own task, {card.task}"
+        )
+    return recipe
+
+
+def _prepare(args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter") -> "Bench":
+    from prompttune.evaluation.comparison import Bench
+
+    data = contender.data
+    test = data.test if args.split == "test" else data.val
+    if not test:
+        raise InputError(f"{args.data}: no test images with masks; try --split val")
+    bench = Bench(
+        segmenter=segmenter,
+        key=contender.key,
+        canvas=segmenter.canvas(contender.key.parts[0]),
+        train=data.train,
+        validation=data.val[: args.validation],
+        test=test[: args.limit],
+        examples=args.examples,
+        overlap=contender.recipe.overlap if args.overlap is None else args.overlap,
+        seed=args.seed,
+    )
+    # Read all that will be scored once: a bad file shows now and not after an hour.
+    for samples in (bench.validation, bench.test):
+        for _ in samples:
+            pass
+    return bench
+
+
+def _notices(args: argparse.Namespace, data: "TaskData") -> tuple[str, ...]:
+    """Return what a reader must know of the images before any number."""
+    notices = []
+    if data.generated:
+        notices.append(f"No --data: these are {data.name}, not real ones.")
+    if args.split == "val":
+        notices.append(ON_VALIDATION)
+    return tuple(notices)
+
+
+def _score(bench: "Bench", rows: dict[str, "Row"]) -> list["RowScores"]:
+    from prompttune.evaluation.comparison import compare, count_predictions
+
+    with Progress("Comparing", count_predictions(bench, rows), "images") as progress:
+        bench.on_image = progress.advance
+        return compare(bench, rows)
+
+
+def _details(
+    bench: "Bench", contender: _Contender, segmenter: "Segmenter", words: Sequence[str]
+) -> dict[str, object]:
+    from prompttune import __version__
+
+    return {
+        "prompt": bench.key.name,
+        "tuning_seconds": contender.tuned.seconds if contender.tuned else None,
+        "train_images": len(contender.data.train),
+        "validation_images": len(contender.data.val),
+        "command": quote_command(PROG, words),
+        "scale": bench.scale,
+        "overlap": bench.overlap,
+        "seed": bench.seed,
+        "examples": [sample.name for sample in bench.drawn[: bench.examples]],
+        "validation": [sample.name for sample in bench.validation],
+        "device": segmenter.device.type,
+        "precision": "bf16" if segmenter.bf16 else "fp32",
+        "prompttune_version": __version__,
+    }
+
+
+def _print_result(comparison: "Comparison", output: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from prompttune.evaluation.page import format_dice, format_score
+    from prompttune.evaluation.report import describe, headline
+
+    about = f"{comparison.data}, {comparison.split}, {len(comparison.samples)} images"
+    table = Table(title=f"{comparison.task} with {comparison.backbone} ({about})")
+    table.add_column("row")
+    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", "s/image"):
+        table.add_column(head, justify="right")
+    for row in describe(comparison)["rows"]:
+        table.add_row(
+            row["mode"],
+            str(row["prompts"]),
+            format_dice(row),
+            *(format_score(row[name]) for name in ("iou", "auc", "cldice")),
+            f"{row['seconds_per_image']:.2f}",
+        )
+    console = Console()
+    console.print(table)
+    if text := headline(comparison.rows):
+        console.print(text, highlight=False)
+    console.print(f"Pictures and table: {output / 'index.html'}", soft_wrap=True, highlight=False)

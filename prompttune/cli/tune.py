@@ -1,0 +1,176 @@
+"""Tune a prompt for one task, keep it as a key, and show what it gained.
+
+prompttune tune --task retina [--data DIR]
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from prompttune.cli.commandline import OneLineErrors, quote_command, say
+from prompttune.data.class_names import BACKGROUND, class_names
+from prompttune.tasks.recipe import FOUND, Recipe, recipe_values, task_names
+from prompttune.utils.errors import InputError, warn
+from prompttune.utils.paths import DEFAULT_BACKBONE
+
+if TYPE_CHECKING:
+    from prompttune.tasks.data import TaskData
+    from prompttune.workflows.finish import Finished
+
+PROG = "prompttune.fit"
+TOO_GOOD = 0.99
+"""A Dice that is seldom had but with masks that were read wrongly."""
+
+
+def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
+    """Parse a command line: the task's recipe, overridden by what the line names."""
+    parser = _Parser(prog="prompttune tune", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, help="folder of images and masks; without it images are generated")
+    add("--images_dir", type=Path, help="where its images lie, if not in images/")
+    add("--masks_dir", type=Path, help="where its masks lie, if not in masks/")
+    add("--images", type=int, help="learn from so many of the training images (default: all)")
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file")
+    add("--prompts_zoo", type=Path, help="folder that gets the key (default: the user's own)")
+    add("--name", help="of the key (default: the task, with -generated where there is no --data)")
+    add("--output", type=Path, help="folder of the run (default: runs/NAME)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--devices", type=int, default=1, help="a process on each takes its share of every batch")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
+    add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
+    add("--score_images", type=int, default=6, help="images of the table at the end, at most")
+    add("--logger", choices=("csv", "wandb"), default="csv")
+    add("--workers", type=int, default=0, help="processes that cut crops")
+    add("--resume", action="store_true", help="go on with the run in --output")
+    add("--overwrite", action="store_true", help="start anew where this run or key exists")
+    add("--classes", type=str, help="foreground classes, comma-separated, instead of the recipe's")
+    parser.add_class_arguments(Recipe, skip={"classes", *FOUND})
+    values = recipe_values(task) if (task := _task_of(argv)) else {}
+    classes = values.pop("classes", Recipe.classes)
+    parser.set_defaults(values)
+    args = parser.parse_args(list(argv))
+    args.classes = _classes(args.classes, args.colors) or classes
+    if args.score_images < 1:
+        raise InputError(f"--score_images must be at least 1, not {args.score_images}")
+    given = {one.name: args[one.name] for one in fields(Recipe) if one.name not in FOUND}
+    return args, Recipe(**given)
+
+
+def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
+    """Return the classes that a command line names, with --classes or with --colors alone."""
+    if text:
+        return class_names(text.split(","))
+    if colors is None:
+        return ()
+    from prompttune.data.masks import color_pairs
+
+    names = dict.fromkeys(name for name, _ in color_pairs(colors))
+    return tuple(name for name in names if name.lower() not in (*BACKGROUND, "ignore", "void"))
+
+
+class _Parser(OneLineErrors, ArgumentParser):
+    """A parser whose errors are `InputError`."""
+
+
+def _task_of(argv: Sequence[str]) -> str | None:
+    """Find the task before all else, since its recipe gives the other defaults."""
+    for position, word in enumerate(argv):
+        if word == "--task" and position + 1 < len(argv):
+            return argv[position + 1]
+        if word.startswith("--task="):
+            return word.removeprefix("--task=")
+    if "--help" in argv or "-h" in argv:
+        return None
+    raise InputError(f"--task is needed, one of: {', '.join(task_names())}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; raises `InputError` for bad input."""
+    argv = sys.argv[1:] if argv is None else argv
+    args, recipe = parse(argv)
+    name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
+    output = args.output or Path("runs") / name
+
+    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.keys.files import save_folder
+    from prompttune.keys.key import check_savable
+    from prompttune.tasks.data import task_data
+    from prompttune.tuning.devices import check_devices, local_rank, take_own_device
+    from prompttune.tuning.run import Machine, discard, tune
+    from prompttune.workflows.finish import finish
+
+    zoo = save_folder(args.prompts_zoo)
+    overwrite = args.overwrite or args.resume
+    check_savable(name, zoo, overwrite)
+    take_own_device()
+    segmenter = Segmenter(args.backbone, device=args.device)
+    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops)
+    data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
+    recipe = data.recipe or recipe
+    if local_rank() == 0:
+        _announce(recipe, data)
+        if args.overwrite and not args.resume:
+            discard(output)
+    bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
+    machine = Machine(
+        segmenter.device.type, bf16, args.memory, args.logger, args.workers, devices=args.devices
+    )
+    tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
+    if local_rank() > 0:
+        return 0  # the first process has the same prompt, and goes on alone
+    finished = finish(
+        tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
+        overwrite, args.score_images,
+    )  # fmt: skip
+    _print_result(finished, name, data)
+    return 0
+
+
+def _announce(recipe: Recipe, data: "TaskData") -> None:
+    """Say what the user must know of the key before the time is spent."""
+    tell_survey(PROG, data)
+    if data.generated:
+        text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
+        print(text, flush=True)
+    if recipe.init in ("example", "best-example", "mean") and not data.generated:
+        text = f"init '{recipe.init}': the key will contain training images. Do not share it "
+        print(text + "unless you may share that image.", flush=True)
+
+
+def tell_survey(prog: str, data: "TaskData") -> None:
+    """Say on stderr what was understood of a folder, and warn of what looks wrong."""
+    if data.survey is None:
+        return
+    say(prog, f"{data.name}: {data.survey.line} ({data.layout})")
+    for line in (*data.survey.notes, *data.survey.warnings):
+        warn(line)
+
+
+def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    comparison = finished.comparison
+    table = Table()
+    for head in ("prompt", "Dice", "IoU"):
+        table.add_column(head, justify="left" if head == "prompt" else "right")
+    labels = {"one-shot": "one example (mean)", "tuned": "tuned key"}
+    for row in comparison.rows:
+        table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
+    console = Console()
+    console.print(f"{data.name}, {len(comparison.samples)} images of the {comparison.split} part:")
+    console.print(table)
+    gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
+    if not gain > 0:
+        console.print("Warning: tuning gained nothing. Try another --lr or --scale, or more steps.")
+    if comparison.rows[1].mean.dice > TOO_GOOD:
+        console.print(
+            "Warning: a Dice this near to 1 is rare. Look at the pictures, or at the masks with "
+            "prompttune inspect: do they show what is meant?"
+        )
+    console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
+    console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)

@@ -1,0 +1,1 @@
+"""Images annotated with outlines, boxes, or run lengths instead of masks."""

@@ -1,0 +1,83 @@
+"""A COCO file: the things of its images, as polygons or run lengths."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prompttune.data.annotations.outlines import Outline, Polygons, Runs
+from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.utils.errors import InputError
+
+
+def coco_annotations(
+    file: Path, content: Any, find_image: Callable[[str], Path | None], crowds: str = "auto"
+) -> list[Annotation]:
+    """Read the content of a COCO file; an image without things is all background.
+
+    Args:
+        file: where the content comes from.
+        content: parsed JSON.
+        find_image: from an image's name in the file to its path.
+        crowds: `ignore`: annotations that are marked as crowds are not counted; `objects`: they are
+            things like others; `auto`: the latter where CVAT wrote them, which marks all that was
+            drawn with a brush, and where all things of a category are marked.
+
+    Raises:
+        InputError: not what COCO calls an annotation file, or an image that is missing.
+    """
+    try:
+        names = {one["id"]: str(one["name"]) for one in content["categories"]}
+        things = defaultdict(list)
+        mixed = {a["category_id"] for a in content["annotations"] if not a.get("iscrowd", 0)}
+        for number, one in enumerate(content["annotations"]):
+            place = f"{file}: annotation {one.get('id', number)}"
+            outline = partial(_outline, one)
+            category = one["category_id"]
+            drawn = "attributes" in one or category not in mixed
+            taken = crowds == "objects" or (crowds == "auto" and drawn)
+            crowd = bool(one.get("iscrowd", 0)) and not taken
+            thing = Thing(names[category], place, outline, crowd, _box(one))
+            things[one["image_id"]].append(thing)
+        images = [(one["id"], str(one["file_name"]), _size(one)) for one in content["images"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: no COCO annotations ({error!r})") from None
+    if unknown := things.keys() - {number for number, _, _ in images}:
+        raise InputError(f"{file}: annotations of image {min(unknown, key=str)}, which it lacks")
+    found = []
+    for number, name, size in images:
+        image = find_image(name)
+        if image is None:
+            raise InputError(f"{file}: names the image {name!a}, which is not there")
+        found.append(Annotation(image, file, size, tuple(things[number])))
+    return found
+
+
+def category_ids(content: Any) -> dict[str, int]:
+    """Return the file's own numbers of its categories, by name."""
+    return {str(one["name"]): int(one["id"]) for one in content["categories"]}
+
+
+def _box(annotation: dict[str, Any]) -> Outline | None:
+    try:
+        left, top, width, height = (float(value) for value in annotation["bbox"])
+        right, bottom = left + width, top + height
+        return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return (int(width), int(height)) if width and height else None
+
+
+def _outline(annotation: dict[str, Any]) -> Outline:
+    segmentation = annotation.get("segmentation")
+    if not segmentation:
+        raise ValueError("has no outline (a box alone?); export polygons or run lengths")
+    if isinstance(segmentation, list):
+        return Polygons.of(segmentation)
+    height, width = segmentation["size"]
+    return Runs((int(height), int(width)), segmentation["counts"])

@@ -1,0 +1,192 @@
+"""Find the annotations of a folder: one COCO file, or a labelme file for each image."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prompttune.data.annotations.coco import category_ids, coco_annotations
+from prompttune.data.annotations.labelme import labelme_annotation
+from prompttune.data.annotations.things import Annotation
+from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_hidden
+
+COCO = "annotations.json"
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The annotations of a folder's images, and in words how they were found."""
+
+    annotations: tuple[Annotation, ...]
+    kind: str
+    category_ids: dict[str, int] = field(default_factory=dict)
+    """COCO's own numbers, by name."""
+    classes: tuple[str, ...] | None = None
+    """Other names than those asked for, in the order of their numbers."""
+    folder: Path | None = None
+    """That holds the images."""
+    notes: tuple[str, ...] = ()
+    """What was understood otherwise than one may think."""
+
+
+def find_annotated(
+    folder: Path, suffixes: frozenset[str], crowds: str = "auto"
+) -> Annotated | None:
+    """Read the JSON files of a folder with images in it or in its `images/`; None without any.
+
+    - COCO: `annotations.json`, or the only JSON file, beside `images/` or the images.
+    - labelme: a JSON file for each image, beside it or beside `images/`.
+    - YOLO: a text file for each image in `labels/` beside `images/`; images without one show
+      nothing.
+
+    Other images that no file names are left out: nobody has said that they show nothing.
+
+    Args:
+        folder: of one part of the data.
+        suffixes: of image files, in lower case.
+        crowds: see `coco_annotations`.
+
+    Raises:
+        InputError: a file that is no JSON or holds neither, an image that is missing, several JSON
+            files that are not labelme's.
+    """
+    inside = folder / "images" if (folder / "images").is_dir() else folder
+    if has_yolo(folder / "labels"):
+        return read_yolo(inside, folder / "labels", suffixes)
+    files = _json_files(folder) or _json_files(inside)
+    if not files:
+        return None
+    if (folder / COCO) in files:
+        files = [folder / COCO]
+    return _annotated(folder, inside, files, suffixes, crowds)
+
+
+def read_yolo(images: Path, labels: Path, suffixes: frozenset[str]) -> Annotated:
+    """Read YOLO's text files for a folder of images.
+
+    Raises:
+        InputError: as `yolo_annotations`, or no images.
+    """
+    found = yolo_annotations(images, labels, suffixes)
+    if not found:
+        raise InputError(f"{images}: holds no images for the text files in {labels}")
+    return Annotated(tuple(found), "YOLO annotations", folder=images)
+
+
+def find_coco_parts(
+    folder: Path, suffixes: frozenset[str], crowds: str = "auto"
+) -> dict[str, list[Annotated]]:
+    """Read `annotations/instances_<part>.json`, as COCO itself and CVAT's "COCO 1.0" lay them.
+
+    A part's images lie in `images/<part>/`, `<part>/` or `images/`.
+
+    Returns:
+        The annotations by `train`, `val`, `test`, or `all` for parts of other names; empty where
+        there is no such file.
+
+    Raises:
+        InputError: as `find_annotated`.
+    """
+    place = folder / "annotations"
+    files = _json_files(place) if place.is_dir() else []
+    named = [file for file in files if file.stem.startswith("instances_")]
+    if not named and len(files) == 1:
+        named = files
+    parts: dict[str, list[Annotated]] = {}
+    for file in named:
+        tag = file.stem.removeprefix("instances_")
+        kind = next((part for part in ("train", "val", "test") if tag.startswith(part)), "all")
+        places = (folder / "images" / tag, folder / tag, folder / "images", folder)
+        inside = next(each for each in places if each.is_dir())
+        parts.setdefault(kind, []).append(_annotated(place, inside, [file], suffixes, crowds))
+    return parts
+
+
+def _annotated(
+    folder: Path, inside: Path, files: list[Path], suffixes: frozenset[str], crowds: str
+) -> Annotated:
+    contents = ((file, _read(file)) for file in files)
+    images = _Images(inside, suffixes)
+    first_file, first = next(contents)
+    ids: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    if isinstance(first, dict) and "shapes" in first:
+        kind = "labelme annotations"
+        found = [labelme_annotation(first_file, first, images.find)]
+        found += [labelme_annotation(file, content, images.find) for file, content in contents]
+    elif len(files) == 1:
+        kind, found = "COCO annotations", coco_annotations(first_file, first, images.find, crowds)
+        ids, notes = category_ids(first), _about_crowds(first_file, first, found)
+    else:
+        raise InputError(
+            f"{folder}: holds {len(files)} JSON files that are not labelme's; call the one of "
+            f"COCO {COCO}"
+        )
+    if not found:
+        raise InputError(f"{files[0]}: names no images")
+    left_out = len(images.paths) - len(found)
+    kind = f"{kind}, {left_out} images without" if left_out > 0 else kind
+    return Annotated(tuple(found), kind, ids, folder=inside, notes=notes)
+
+
+def _about_crowds(file: Path, content: Any, found: list[Annotation]) -> tuple[str, ...]:
+    marked = sum(bool(one.get("iscrowd", 0)) for one in content["annotations"])
+    ignored = sum(thing.crowd for each in found for thing in each.things)
+    notes = []
+    if ignored:
+        notes.append(
+            f"{file}: {ignored} annotations are marked as crowds and not learned from; "
+            "--crowds objects takes them as things"
+        )
+    if marked > ignored:
+        notes.append(
+            f"{file}: {marked - ignored} annotations that are marked as crowds (as CVAT marks "
+            "brush masks) are taken as things; --crowds ignore leaves them out"
+        )
+    return tuple(notes)
+
+
+class _Images:
+    """The images below a folder."""
+
+    def __init__(self, folder: Path, suffixes: frozenset[str]) -> None:
+        self.folder = folder
+        self.suffixes = suffixes
+        self.paths = [
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in suffixes and not any(map(is_hidden, _below(path, folder)))
+        ]
+        self.stems = {path.stem: path for path in self.paths}
+
+    def find(self, name: str) -> Path | None:
+        """Find an image by its name or path as another machine wrote it, or by its stem alone."""
+        parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+        for start in range(len(parts)):
+            path = self.folder.joinpath(*parts[start:])
+            if path.suffix.lower() in self.suffixes and path.is_file():
+                return path
+        return self.stems.get(name)
+
+
+def _below(path: Path, folder: Path) -> list[Path]:
+    """Return a path and the folders between it and `folder`."""
+    return [path, *(each for each in path.parents if folder in each.parents)]
+
+
+def _json_files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".json" and not path.name.startswith(".")
+    )
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file}: is no JSON ({error})") from None

@@ -1,0 +1,78 @@
+"""labelme's files: one an image, with shapes."""
+
+import base64
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
+from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.utils.errors import InputError
+
+CORNERS = 128
+"""Of the polygon that stands for a circle: its border is off by 0.03 % of the radius at most."""
+
+
+def labelme_annotation(
+    file: Path, content: Any, find_image: Callable[[str], Path | None]
+) -> Annotation:
+    """Read the content of a labelme file.
+
+    Args:
+        file: where the content comes from.
+        content: parsed JSON; an image that is embedded in it is not read.
+        find_image: from an image's name in the file, or the file's own stem, to its path.
+
+    Raises:
+        InputError: not what labelme writes, or an image that is missing.
+    """
+    try:
+        things = tuple(
+            Thing(str(shape["label"]), f"{file}: shape {number}", partial(_outline, shape))
+            for number, shape in enumerate(content["shapes"], 1)
+        )
+        name = str(content.get("imagePath") or file.stem)
+        width, height = content.get("imageWidth"), content.get("imageHeight")
+        size = (int(width), int(height)) if width and height else None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: no labelme annotations ({error!r})") from None
+    image = find_image(name) or find_image(file.stem)
+    if image is None:
+        raise InputError(f"{file}: its image {name!a} is not there, nor one of its own name")
+    return Annotation(image, file, size, things)
+
+
+def _outline(shape: dict[str, Any]) -> Outline:
+    kind = shape.get("shape_type") or "polygon"
+    points = shape["points"]
+    corners = kind in ("rectangle", "rotation") and len(points) != 2  # newer tools list all four
+    if kind == "polygon" or corners:
+        return Polygons.of([points])
+    if kind in ("line", "linestrip", "point", "points"):
+        raise ValueError(
+            f"is a {kind}, which covers no pixels; draw a polygon, a rectangle or a circle"
+        )
+    if kind not in ("rectangle", "circle", "mask"):
+        raise ValueError(f"is of the unknown type {kind!a}; draw it as a polygon")
+    if len(points) != 2:
+        raise ValueError(f"is a {kind} of {len(points)} points, which needs 2; draw it again")
+    (x, y), (x2, y2) = np.asarray(points, np.float64)
+    if kind == "rectangle":
+        return Polygons.of([[x, y, x2, y, x2, y2, x, y2]])
+    if kind == "circle":  # the centre and a point of the border
+        turns = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+        ring = np.stack([np.cos(turns), np.sin(turns)], 1) * np.hypot(x2 - x, y2 - y)
+        return Polygons.of([ring + np.array((x, y))])
+    try:
+        with Image.open(BytesIO(base64.b64decode(shape["mask"]))) as image:
+            pixels = np.asarray(image) > 0
+    except OSError as error:
+        raise ValueError(f"has a mask that is no image ({error})") from None
+    if pixels.ndim != 2:
+        raise ValueError("has a mask in colour")
+    return Bitmap(pixels, int(y), int(x))

@@ -1,0 +1,137 @@
+"""Outlines of annotated things: polygons, run lengths, bitmaps, painted into class maps.
+
+Coordinates are x, y in pixels, counted from the image's top left corner: pixel (0, 0) spans 0..1. A
+pixel belongs to a polygon if its centre lies inside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from prompttune.data.annotations.run_lengths import decode_counts, decode_runs
+
+OUTSIDE = 0.02
+"""Polygons are cut at the border; points farther outside than this share of the image's longer side
+mean an annotation of another image."""
+
+
+class Outline(Protocol):
+    """What covers some pixels of an image."""
+
+    def area(self) -> float:
+        """Return the covered pixels' number, nearly; raises `ValueError` if it has none."""
+
+    def paint(self, class_map: np.ndarray, value: int) -> None:
+        """Set what is covered of `H x W uint8`; raises `ValueError` if it does not fit there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Polygons:
+    """The union of polygons, each `K x 2 float64`."""
+
+    polygons: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, polygons: Sequence[Sequence]) -> "Polygons":
+        """Make it from pairs x, y, or from flat lists of them as COCO has them.
+
+        Raises:
+            ValueError: no polygon, fewer than 3 points, or what are no finite numbers.
+        """
+        points = tuple(np.asarray(each, np.float64).reshape(-1, 2) for each in polygons)
+        if not points or min(map(len, points)) < 3:
+            raise ValueError("a polygon needs 3 points")
+        if not all(np.isfinite(each).all() for each in points):
+            raise ValueError("its points are no finite numbers")
+        return cls(points)
+
+    def area(self) -> float:
+        """Return the sum of the polygons' areas."""
+        return float(sum(map(_shoelace, self.polygons)))
+
+    def paint(self, class_map: np.ndarray, value: int) -> None:
+        """Set the pixels whose centres lie in a polygon."""
+        height, width = class_map.shape
+        beyond = OUTSIDE * max(height, width)
+        for points in self.polygons:
+            if (points < -beyond).any() or (points > (width + beyond, height + beyond)).any():
+                x, y = points[np.maximum(-points, points - (width, height)).max(1).argmax()]
+                raise ValueError(f"point {x:g}, {y:g} lies outside the {width} x {height} pixels")
+            left, top = np.floor(points.min(0)).clip(0, (width, height)).astype(int)
+            right, bottom = np.ceil(points.max(0)).clip(0, (width, height)).astype(int)
+            inside = fill_polygon(points - (left, top), bottom - top, right - left)
+            class_map[top:bottom, left:right][inside] = value
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """COCO's run lengths, plain or compressed."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    counts: str | Sequence[int]
+
+    def area(self) -> float:
+        """Return the number of covered pixels."""
+        counts = self.counts
+        return float(sum((decode_counts(counts) if isinstance(counts, str) else counts)[1::2]))
+
+    def paint(self, class_map: np.ndarray, value: int) -> None:
+        """Set the pixels of every second run."""
+        if self.size != class_map.shape:
+            sizes = [f"{width} x {height}" for height, width in (self.size, class_map.shape)]
+            raise ValueError(f"its run lengths are of {sizes[0]} pixels, the image has {sizes[1]}")
+        class_map[decode_runs(self.counts, self.size)] = value
+
+
+@dataclass(frozen=True, eq=False)
+class Bitmap:
+    """Pixels `h x w bool` whose first row and column lie at `top` and `left`."""
+
+    pixels: np.ndarray
+    top: int
+    left: int
+
+    def area(self) -> float:
+        """Return the number of covered pixels."""
+        return float(self.pixels.sum())
+
+    def paint(self, class_map: np.ndarray, value: int) -> None:
+        """Set the pixels that are true."""
+        height, width = self.pixels.shape
+        part = class_map[self.top : self.top + height, self.left : self.left + width]
+        if min(self.top, self.left) < 0 or part.shape != self.pixels.shape:
+            raise ValueError("its mask reaches outside the image")
+        part[self.pixels] = value
+
+
+def fill_polygon(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return which pixel centres lie inside a polygon, by the even-odd rule.
+
+    Args:
+        points: `K x 2`, x and y counted from the corner.
+        height: of the mask.
+        width: of the mask.
+
+    Returns:
+        `height x width bool`. A centre on a left or upper edge is inside, on a right or lower one
+        not: polygons that share an edge share no pixel.
+    """
+    x, y = (points - 0.5).T  # centres have whole coordinates now
+    dx, dy = np.roll(x, -1) - x, np.roll(y, -1) - y
+    first = np.ceil(np.minimum(y, y + dy)).clip(0, height).astype(int)
+    rows = np.ceil(np.maximum(y, y + dy)).clip(0, height).astype(int) - first
+    edge = np.repeat(np.arange(len(x)), rows)  # one entry for each crossing of an edge and a row
+    row = np.arange(len(edge)) - np.repeat(rows.cumsum() - rows, rows) + first[edge]
+    crossing = x[edge] + (row - y[edge]) * dx[edge] / dy[edge]
+    column = np.ceil(crossing).clip(0, width).astype(int)
+    crossings = np.zeros((height, width + 1), np.uint8)
+    np.bitwise_xor.at(crossings, (row, column), 1)
+    return np.bitwise_xor.accumulate(crossings, axis=1)[:, :width] > 0
+
+
+def _shoelace(points: np.ndarray) -> float:
+    x, y = points.T
+    return abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2

@@ -1,0 +1,100 @@
+"""YOLO's segmentation files: one text an image, a line a thing, corners as shares of the image."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from prompttune.data.annotations.outlines import Outline, Polygons
+from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.data.decoding import header
+from prompttune.utils.errors import InputError
+
+NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
+"""Files that list the classes' names, beside the labels or above them."""
+
+
+def yolo_annotations(images: Path, labels: Path, suffixes: frozenset[str]) -> list[Annotation]:
+    """Read the text files of a folder; an image without one shows nothing, as YOLO has it.
+
+    Args:
+        images: folder of images.
+        labels: folder of text files with the same names and folders.
+        suffixes: of image files, in lower case.
+
+    Raises:
+        InputError: a file of other lines, or a number that has no name.
+    """
+    names = _names(labels)
+    found = []
+    for image in sorted(images.rglob("*")):
+        if image.suffix.lower() not in suffixes or image.name.startswith("."):
+            continue
+        file = labels / image.relative_to(images).with_suffix(".txt")
+        found.append(_annotation(image, file, names))
+    return found
+
+
+def has_yolo(labels: Path) -> bool:
+    """Say whether a folder holds YOLO's text files."""
+    return labels.is_dir() and any(
+        path.suffix == ".txt" and path.name not in NAMES for path in labels.iterdir()
+    )
+
+
+def _annotation(image: Path, file: Path, names: Sequence[str] | None) -> Annotation:
+    size, _, _ = header(image)
+    if not file.is_file():
+        return Annotation(image, image, size, ())
+    things = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        place = f"{file}: line {number}"
+        try:
+            kind, *shares = (float(word) for word in line.split())
+            name = str(int(kind)) if names is None else names[int(kind)]
+        except (IndexError, ValueError):
+            raise InputError(
+                f"{place}: '{line[:40]}' is no class number with corners, or one without a name in "
+                f"{NAMES[0]}"
+            ) from None
+        outline = partial(_outline, shares, size)
+        things.append(Thing(name, place, outline, box=_box(shares, size)))
+    return Annotation(image, file, size, tuple(things))
+
+
+def _outline(shares: Sequence[float], size: tuple[int, int]) -> Outline:
+    if len(shares) == 4:
+        raise ValueError("is a box alone; export polygons (YOLO segmentation)")
+    if len(shares) % 2:
+        raise ValueError("has an odd number of coordinates")
+    return Polygons.of([(np.array(shares).reshape(-1, 2) * size).ravel().tolist()])
+
+
+def _box(shares: Sequence[float], size: tuple[int, int]) -> Outline | None:
+    if len(shares) != 4:
+        return None
+    x, y, width, height = np.array(shares) * (*size, *size)
+    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
+
+
+def _names(labels: Path) -> list[str] | None:
+    """Return the classes' names from the nearest file that lists them; None without one."""
+    for folder in (labels, *list(labels.resolve().parents)[:3]):
+        for file in (folder / name for name in NAMES):
+            if not file.is_file():
+                continue
+            text = file.read_text(encoding="utf-8")
+            if file.suffix == ".txt":
+                return text.splitlines()
+            try:
+                names = yaml.safe_load(text)["names"]
+                keys = sorted(names) if isinstance(names, dict) else range(len(names))
+                return [str(names[key]) for key in keys]
+            except (KeyError, TypeError, yaml.YAMLError):
+                raise InputError(f"{file}: names no classes under 'names'") from None
+    return None

@@ -1,0 +1,1 @@
+"""Many small problems from public and generated sets, on which a backbone is scored."""

@@ -1,0 +1,209 @@
+"""What a run of the suite leaves behind: its trials as they come, and their summary."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prompttune.evaluation.metrics import defined_mean
+from prompttune.evaluation.suite.trials import Setting, Trial
+from prompttune.utils.errors import InputError
+from prompttune.utils.io import whole_file
+
+TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
+BASELINES = ("all-foreground", "nearest-colour")
+LABELS = {"dice": "Dice", "iou": "J"}
+Summary = dict[str, Any]
+
+
+class Record:
+    """The trials of a run, one line each, written as they come: a run that was killed can go on.
+
+    Args:
+        folder: of the run; made if need be.
+        resume: keep what an earlier run has scored; else it is forgotten.
+
+    Raises:
+        InputError: `folder` is a file, or holds something else, or what `resume` would finish.
+    """
+
+    def __init__(self, folder: Path, resume: bool) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; --output names a folder")
+        path = folder / TRIALS
+        if folder.is_dir() and not path.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: is not empty and holds no earlier run; choose another")
+        finished = (folder / JSON).exists()
+        if path.exists() and path.stat().st_size and not finished and not resume:
+            raise InputError(f"{folder}: holds a run that was stopped; add --resume to go on")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.results: dict[str, dict[str, Any]] = {}
+        if resume and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # the last one may have been cut short
+                    key, result = json.loads(line)
+                    self.results[key] = result
+        write_whole(path, "".join(map(_line, self.results.items())))
+        self._file = path.open("a", encoding="utf-8")
+
+    def add(self, key: str, result: dict[str, Any]) -> None:
+        """Keep the result of a trial."""
+        self.results[key] = result
+        self._file.write(_line((key, result)))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _line(entry: tuple[str, dict[str, Any]]) -> str:
+    return json.dumps(list(entry), allow_nan=False) + "\n"
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that is never half there."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def describe_backbone(
+    setting: Setting, trials: Sequence[Trial], results: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what `scores.json` says of a backbone, from its trials and their results by key."""
+    sets: dict[str, Summary] = {}
+    for name in dict.fromkeys(trial.set for trial in trials):
+        few = [trial for trial in trials if trial.set == name]
+        scored = ((each.row, each.problem, each.choice, results[each.key()]) for each in few)
+        sets[name] = {
+            "metric": few[0].metric,
+            "scale": few[0].scale,
+            "images": sum({each.problem: each.images for each in few}.values()),
+            "rows": summarise(few[0].metric, scored),
+        }
+    return {
+        "name": setting.name,
+        "fingerprint": setting.fingerprint,
+        "sets": sets,
+        "verdicts": verdicts(sets),
+    }
+
+
+def summarise(
+    metric: str, results: Iterable[tuple[str, str, int, dict[str, Any]]]
+) -> dict[str, Summary]:
+    """Return the rows of a set.
+
+    Args:
+        metric: `dice` or `iou`.
+        results: (row, problem, choice, result of the trial) each.
+
+    Returns:
+        Row -> `mean` over the choices of the mean over problems of the mean over images; `sd`, the
+        sample standard deviation over choices (None for one); `choices`, those values; `problems`,
+        each one's mean; `examples` seen by a prediction; `seconds` an image.
+    """
+    rows: dict[str, dict[tuple[str, int], dict[str, Any]]] = {}
+    for row, problem, choice, result in results:
+        rows.setdefault(row, {})[problem, choice] = result
+    return {row: _summarise_row(metric, trials) for row, trials in rows.items()}
+
+
+def _summarise_row(metric: str, trials: dict[tuple[str, int], dict[str, Any]]) -> Summary:
+    values = {
+        place: defined_mean(value for value in result[metric] if value is not None)
+        for place, result in trials.items()
+    }
+    problems, choices = (sorted({place[axis] for place in values}) for axis in (0, 1))
+
+    def mean_where(axis: int, wanted: object) -> float:
+        return defined_mean(value for place, value in values.items() if place[axis] == wanted)
+
+    by_choice = [mean_where(1, choice) for choice in choices]
+    return {
+        "mean": _number(defined_mean(by_choice)),
+        "sd": _number(statistics.stdev(by_choice)) if len(by_choice) > 1 else None,
+        "choices": [_number(value) for value in by_choice],
+        "problems": {problem: _number(mean_where(0, problem)) for problem in problems},
+        "examples": next(iter(trials.values()))["examples"],
+        "seconds": round(statistics.fmean(each["seconds"] for each in trials.values()), 3),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def verdicts(sets: dict[str, Summary]) -> list[str]:
+    """Say in how many sets one example beats both baselines, and eight beat one."""
+    rows = [
+        {row: one["mean"] for row, one in each["rows"].items() if one["mean"] is not None}
+        for each in sets.values()
+    ]
+    beside = [each for each in rows if {"one-shot", *BASELINES} <= each.keys()]
+    both = [each for each in rows if {"one-shot", "feature"} <= each.keys()]
+    said = []
+    if beside:
+        gains = [
+            round(each["one-shot"] / max(*(each[name] for name in BASELINES), 1e-9), 4)
+            for each in beside
+        ]
+        above, far = sum(gain > 1 for gain in gains), sum(gain >= 1.5 for gain in gains)
+        said.append(
+            f"One example is above both all foreground and nearest colour in {above} of "
+            f"{len(beside)} sets, and at 1.5 times the better of them or more in {far}."
+        )
+    if both:
+        above = sum(each["feature"] > each["one-shot"] for each in both)
+        said.append(f"The feature ensemble is above one example in {above} of {len(both)} sets.")
+    return said
+
+
+def format_value(row: Summary | None) -> str:
+    """Return a row's value as `.123 ± .045`, or a dash."""
+    if row is None or row["mean"] is None:
+        return "-"
+    text = _short(row["mean"])
+    return text if row["sd"] is None else f"{text} ± {_short(row['sd'])}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def set_table(sets: dict[str, Summary], rows: Sequence[str]) -> list[list[str]]:
+    """Return the cells of a backbone's table, the head first; one line a set, Dice unless said."""
+    lines = [["set", "scale", *rows]]
+    for name, one in sets.items():
+        scale = "whole" if one["scale"] is None else f"{one['scale']:g}"
+        values = (format_value(one["rows"].get(row)) for row in rows)
+        label = name if one["metric"] == "dice" else f"{name} ({LABELS[one['metric']]})"
+        lines.append([label, scale, *values])
+    return lines
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return cells as a Markdown table."""
+    head, *body = (f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join([head, f"|{'---|' * len(lines[0])}", *body])
+
+
+def render_text(content: dict[str, Any]) -> str:
+    """Return `scores.md` for the content of `scores.json`."""
+    parts = ["# Scores on the suite"]
+    for one in content["backbones"]:
+        parts.append(f"## {one['name']}\n\nFingerprint `{one['fingerprint']}`.")
+        parts.append(markdown(set_table(one["sets"], content["rows"])))
+        parts.append("\n".join(one["verdicts"]))
+    parts += [content["scoring"], f"```sh\n{content['command']}\n```"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write_scores(folder: Path, content: dict[str, Any]) -> None:
+    """Write `scores.json` and `scores.md`."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / JSON, text + "\n")
+    write_whole(folder / TEXT, render_text(content))

@@ -1,0 +1,150 @@
+"""Segment many files: reading, predicting and writing at the same time, in bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from prompttune.data.decoding import page_count
+from prompttune.data.inputs import read_given
+from prompttune.data.reading import ImageOptions, Picture, read_picture, tell_stretch
+from prompttune.inference.segmenter import Segmenter
+from prompttune.inference.selection import NearestExamples
+from prompttune.inference.writing import Asked, ResultWriter, Slice
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.examples import load_image
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.progress import Progress
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+AHEAD = 4
+"""Images that are read before they are needed, and results that wait to be written."""
+
+
+def segment_files(
+    segmenter: Segmenter,
+    prompt: Prompt | Composition | NearestExamples,
+    masks: dict[Path, Path],
+    asked: Asked,
+    output: Path,
+) -> list[str]:
+    """Segment files, write masks and overlays; return a line for each image that is no good.
+
+    A stack becomes a stack, a GeoTIFF a GeoTIFF. Of a stack with a page that is no good nothing is
+    written.
+
+    Args:
+        segmenter: with the prompt's backbone.
+        prompt: for all images.
+        masks: from each image to the mask to be written, see `outputs.name_outputs`.
+        asked: how, and what else.
+        output: folder of what belongs to all of them.
+
+    Raises:
+        InputError: a prompt of another backbone.
+        OSError: a result cannot be written.
+    """
+    bad: dict[Path, str] = {}
+    opened: deque[tuple[Slice, Picture]] = deque()
+    slices = (
+        Slice(path, page, pages)
+        for path in masks
+        for pages in (page_count(path),)
+        for page in range(pages)
+    )
+    with (
+        Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
+        ResultWriter(prompt, asked) as writer,
+        Behind() as behind,
+        closing(read_ahead(slices, read=lambda each: _read(each, asked.images))) as pictures,
+    ):
+
+        def readable() -> Iterator[np.ndarray]:
+            for each, picture in pictures:
+                if isinstance(picture, InputError):
+                    bad.setdefault(each.path, " ".join(str(picture).split()))
+                    progress.advance(1 / each.pages)
+                else:
+                    opened.append((each, picture))
+                    yield picture.pixels
+
+        for result in segmenter.stream(readable(), prompt, asked.overlap, flips=asked.flips):
+            each, picture = opened.popleft()
+            behind.do(writer.write, each, masks[each.path], picture, result)
+            progress.advance(1 / each.pages)
+    writer.write_areas(output)
+    return list(bad.values())
+
+
+def _read(each: Slice, options: ImageOptions) -> Picture:
+    picture = read_given(each.path, lambda path: read_picture(path, options, each.page), "image")
+    tell_stretch(each.path, picture, options)
+    return picture
+
+
+def read_ahead(
+    paths: Iterable[Item],
+    ahead: int = AHEAD,
+    read: Callable[[Item], Read] | None = None,
+) -> Generator[tuple[Item, Read | InputError], None, None]:
+    """Read images in a thread of its own, in order; one that is no good gives its error.
+
+    Args:
+        paths: of the images, or whatever `read` takes.
+        ahead: how many are read before they are asked for.
+        read: reads one; None: `load_image`.
+    """
+    waiting: deque[tuple[Item, Future[Any]]] = deque()
+    reader = ThreadPoolExecutor(1, "read")
+
+    def first() -> tuple[Item, Any]:
+        path, image = waiting.popleft()
+        try:
+            return path, image.result()
+        except InputError as error:
+            return path, error
+
+    try:
+        for path in paths:
+            waiting.append((path, reader.submit(read or load_image, path)))  # type: ignore[arg-type]
+            if len(waiting) > ahead:
+                yield first()
+        while waiting:
+            yield first()
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
+class Behind:
+    """Does work in a thread of its own, in order, at most `behind` pieces late.
+
+    An error of the work is raised by a later `do`, or at the end of the `with` block.
+    """
+
+    def __init__(self, behind: int = AHEAD) -> None:
+        self._behind = behind
+        self._thread = ThreadPoolExecutor(1, "write")
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "Behind":
+        return self
+
+    def do(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Hand over a piece of work; waits while too much is pending."""
+        self._pending.append(self._thread.submit(work, *arguments))
+        while len(self._pending) > self._behind:
+            self._pending.popleft().result()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            while kind is None and self._pending:
+                self._pending.popleft().result()
+        finally:
+            self._thread.shutdown(cancel_futures=True)

@@ -1,0 +1,98 @@
+"""The answer for one image: classes and scores, to save, to look at, or as COCO results."""
+
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from prompttune.prompts.composition import Composition
+
+BY_HAND = "this result was made by hand, without its image and prompt; use one of a Segmenter"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer for one image, at the image's own size."""
+
+    classes: np.ndarray
+    """`H x W uint8`: 0 background, i the prompt's `palette.classes[i - 1]`."""
+    scores: np.ndarray
+    """`C x H x W float32` in [0, 1], one plane a foreground class."""
+    image: np.ndarray | None = field(default=None, repr=False)
+    """What was segmented, `H x W x 3 uint8`."""
+    prompt: "Prompt | Composition | None" = field(default=None, repr=False)
+    """What it was segmented with."""
+
+    def __repr__(self) -> str:
+        height, width = self.classes.shape
+        names = self.prompt.palette.classes if self.prompt else range(1, len(self.scores) + 1)
+        shares = [(self.classes == index).mean() for index, _ in enumerate(names, 1)]
+        listed = (f"{name} {share:.1%}" for name, share in zip(names, shares, strict=True))
+        return f"Result({height} x {width}; {', '.join(listed)})"
+
+    @property
+    def palette(self) -> Palette:
+        """The names and colors of the classes."""
+        if self.prompt is None:
+            raise InputError(BY_HAND)
+        return self.prompt.palette
+
+    @property
+    def scales(self) -> tuple[float | None, ...]:
+        """Canvas pixels an image pixel at which the prompt, or each one of a composition, saw it.
+
+        None: fitted whole to the canvas.
+        """
+        if self.prompt is None:
+            raise InputError(BY_HAND)
+        return tuple(part.known_scale for part in self.prompt.parts)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the class map as an index PNG with the palette's colors, whole or not at all.
+
+        Args:
+            path: of the file, `.png`; missing folders are made.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: another suffix.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise InputError(f"{path}: class maps are saved as PNG; let the name end in .png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(path, index_image(self.classes, self.palette))
+        return path
+
+    def overlay(self) -> Image.Image:
+        """Return the image with the classes' colors over it, half transparent."""
+        if self.image is None:
+            raise InputError(BY_HAND)
+        return overlay(self.image, self.classes, self.palette)
+
+    def to_coco(self, image_id: int | str = 0, min_area: int = 16) -> list[dict[str, Any]]:
+        """Return the connected objects in COCO's result format, masks as compressed run lengths.
+
+        Args:
+            image_id: what COCO shall call the image.
+            min_area: smaller objects, in pixels, are left out.
+
+        Returns:
+            One dict an object, with `image_id`, `category_id` (1 is the first class),
+            `segmentation`, `bbox` and `score`.
+        """
+        from prompttune.outputs.instances import coco_results, find_instances
+
+        one_class = isinstance(self.prompt, Prompt) and self.prompt.instance_of is not None
+        return coco_results(find_instances(self, min_area, one_class), image_id)

@@ -1,0 +1,323 @@
+"""Segmenter: a frozen backbone that segments images as a prompt tells it to."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Self, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+import torch
+
+from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
+from prompttune.backbone.network import EncodedPrompt
+from prompttune.inference.prompt_cache import EncodedPrompts
+from prompttune.inference.result import Result as Result
+from prompttune.inference.scale import choose_scale
+from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, Window, answered
+from prompttune.prompts.composition import Composition, PromptLike
+from prompttune.prompts.examples import ImageLike, load_image
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.paths import DEFAULT_BACKBONE
+
+TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
+"""Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
+
+PromptOrComposition = TypeVar("PromptOrComposition", bound=Prompt | Composition)
+
+
+class Segmenter:
+    """A backbone on a device, ready to segment.
+
+    Args:
+        backbone: name, path of a weights file, or a network that is loaded already.
+        device: "cpu", "cuda" or "auto": CUDA where there is one, but a loaded network stays where
+            it is.
+        precision: "fp32", "bf16" (autocast) or "auto": bf16 on CUDA that computes in it, else fp32.
+
+    Raises:
+        InputError: an unknown backbone, device or precision, or CUDA asked for where there is none.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Path | SegGPT = DEFAULT_BACKBONE,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        if isinstance(backbone, str | Path):
+            self.device = choose_device(device)
+            self.network = load(backbone, device=self.device)
+        else:
+            first = next(backbone.parameters(), torch.empty(0))
+            self.device = first.device if device == "auto" else choose_device(device)
+            self.network = backbone.to(self.device).eval()
+        self._precision = precision
+        self.bf16 = choose_bf16(precision, self.device)
+        self._at: dict[int, SegGPT] = {}
+        self._encoded = EncodedPrompts()
+        self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        canvas, kind = self.network.config.canvas, "bf16" if self.bf16 else "fp32"
+        return f"Segmenter('{self.network.name}'; canvas {canvas}; {self.device}, {kind})"
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move the backbone to a device, and return this segmenter.
+
+        Args:
+            device: "cpu", "cuda" (or one of several, "cuda:1") or "auto".
+
+        Raises:
+            InputError: an unknown device, or CUDA where there is none.
+        """
+        self.device = choose_device(str(device))
+        self.network.to(self.device)
+        self.bf16 = choose_bf16(self._precision, self.device)
+        self._at.clear()
+        self._encoded = EncodedPrompts()  # what was encoded lies on the device it was encoded on
+        return self
+
+    @overload
+    def predict(
+        self,
+        images: ImageLike,
+        prompt: PromptLike | Sequence[PromptLike],
+        overlap: float = ...,
+        batch_size: int | None = ...,
+        flips: bool = ...,
+    ) -> Result: ...
+
+    @overload
+    def predict(
+        self,
+        images: list[Any] | tuple[Any, ...],
+        prompt: PromptLike | Sequence[PromptLike],
+        overlap: float = ...,
+        batch_size: int | None = ...,
+        flips: bool = ...,
+    ) -> list[Result]: ...
+
+    def predict(
+        self,
+        images: ImageLike | list[Any] | tuple[Any, ...],
+        prompt: PromptLike | Sequence[PromptLike],
+        overlap: float = 0.25,
+        batch_size: int | None = None,
+        flips: bool = False,
+    ) -> Result | list[Result]:
+        """Segment one image or a list of them.
+
+        Args:
+            images: a path, the bytes of a file, a PIL image (turned upright by its EXIF tag), an
+                RGB array `H x W x 3` or a tensor `3 x H x W` (`uint8`, `uint16` or float in
+                [0, 1]); or a list of these, whose windows share batches.
+            prompt: a prompt, a composition of prompts for several classes, or a function that
+                chooses one of these for an image; for all images, or a list with one an image.
+                A prompt with a scale sees the image in overlapping windows at that scale; one
+                without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
+                is chosen once, and the result says which.
+            overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
+            batch_size: windows at once; None: by the size of the backbone.
+            flips: answer each window upright and mirrored, 4 times, and take the mean scores.
+
+        Returns:
+            One result, or a list of them in the order of the images.
+
+        Raises:
+            InputError: an image that cannot be read, or a prompt learned on another backbone.
+        """
+        items = list(images) if isinstance(images, list | tuple) else [images]
+        single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
+        prompts: list[Any] = [prompt] * len(items) if single else list(prompt)  # type: ignore[arg-type]
+        for each in prompts:
+            _check_kind(each)
+        if len(prompts) != len(items):
+            raise InputError(
+                f"{len(items)} images and {len(prompts)} prompts; give one for all, or one an image"
+            )
+        pairs = zip(items, prompts, strict=True)
+        results = list(self._stream(pairs, overlap, batch_size, flips))
+        return results if isinstance(images, list | tuple) else results[0]
+
+    def stream(
+        self,
+        images: Iterable[ImageLike],
+        prompt: PromptLike,
+        overlap: float = 0.25,
+        batch_size: int | None = None,
+        flips: bool = False,
+    ) -> Iterator[Result]:
+        """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
+        _check_kind(prompt)
+        if isinstance(prompt, Prompt | Composition):
+            self.check(prompt)
+        return self._stream(((image, prompt) for image in images), overlap, batch_size, flips)
+
+    def check(self, prompt: Prompt | Composition) -> None:
+        """Encode a prompt, which is kept, or say why it cannot be used here.
+
+        Examples whose scale is "auto" are encoded when it has been chosen.
+
+        Raises:
+            InputError: a prompt learned on another backbone.
+        """
+        for part in prompt.parts:
+            self._check_backbone(part)
+        parts = [part for part in prompt.parts if part.scale != "auto"]
+        self._encoded.of_each(parts, self._encode, self.network.parameters())
+
+    def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
+        """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
+
+        `predict` does so by itself. The choice is made once for a prompt and kept with it
+        (`prompttune.inference.scale`); a prompt that has a scale, or sees images whole, is
+        returned itself.
+        """
+        if all(part.scale != "auto" for part in prompt.parts):
+            return prompt
+        if prompt not in self._scaled:
+            if isinstance(prompt, Composition):
+                scaled: Any = Composition(self.scaled(part) for part in prompt.prompts)
+            else:
+                scaled = prompt.at_scale(choose_scale(self, prompt), self.canvas(prompt))
+            self._scaled[prompt] = scaled
+        return self._scaled[prompt]
+
+    def _stream(
+        self,
+        pairs: Iterable[tuple[ImageLike, PromptLike]],
+        overlap: float,
+        batch_size: int | None,
+        flips: bool,
+    ) -> Iterator[Result]:
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch size {batch_size}: must be at least 1")
+        canvas = self.canvas(None)
+
+        def ask(image: ImageLike, prompt: PromptLike) -> Question:
+            pixels = load_image(image)
+            chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
+            chosen = self.scaled(chosen)
+            return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
+
+        questions = (ask(image, prompt) for image, prompt in pairs)
+
+        def size(prompts: int, canvas: int) -> int:
+            return batch_size or self.batch_size(prompts, canvas)
+
+        return answered(questions, self._answer, size)
+
+    def _answer(self, windows: list[Window]) -> None:
+        prompts = [window.part.prompt for window in windows]
+        encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
+        alike = all(prompt is prompts[0] for prompt in prompts)
+        queries = torch.stack([window.pixels() for window in windows])
+        with self.computing():
+            normalised = normalise(queries.to(self.device))
+            network = self.at(windows[0].part.canvas)
+            coloured = network.ensemble(normalised, encoded[0] if alike else encoded)
+            coloured = denormalise(coloured.float())
+            start = 0
+            for prompt, same in groupby(windows, lambda window: window.part.prompt):
+                group = list(same)
+                answers = coloured[start : start + len(group)]
+                start += len(group)
+                for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
+                    window.add(scores)
+
+    def _encode(self, prompt: Prompt) -> EncodedPrompt:
+        self._check_backbone(prompt)
+        network = self.at(self.canvas(prompt))
+        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        with self.computing():
+            return network.encode_prompt(
+                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
+            )
+
+    def _check_backbone(self, prompt: Prompt) -> None:
+        network = self.network
+        if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
+            raise InputError(
+                f"prompt {prompt.name}: learned on the backbone with fingerprint "
+                f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
+                "use the backbone that its card names"
+            )
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients, in the precision asked for; explain a lack of memory."""
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
+            explain_out_of_memory(),
+        ):
+            yield
+
+    def canvas(self, prompt: Prompt | None) -> int:
+        """Return the side of the canvas on which a prompt answers; None: the backbone's own."""
+        own = self.network.config.canvas
+        return own if prompt is None or prompt.canvas is None else prompt.canvas
+
+    def at(self, canvas: int) -> SegGPT:
+        """Return the backbone at a canvas (`at_canvas`), made once."""
+        if canvas == self.network.config.canvas:
+            return self.network
+        if canvas not in self._at:
+            self._at[canvas] = at_canvas(self.network, canvas)
+        return self._at[canvas]
+
+    def batch_size(self, prompts: int, canvas: int | None = None) -> int:
+        """Return how many windows fill the device beside a prompt of this many images."""
+        side = (canvas or self.network.config.canvas) // self.network.config.patch
+        tokens = 2 * side**2
+        return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
+
+
+def _check_kind(prompt: Any) -> None:
+    if not isinstance(prompt, Prompt | Composition) and not callable(prompt):
+        raise InputError("prompt: give a Prompt, from load_prompt or Prompt.from_examples")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for "auto", "cpu", "cuda" or, of several, "cuda:1".
+
+    Raises:
+        InputError: another name, or CUDA where there is none.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError(f"device '{name}': choose auto, cpu or cuda")
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if has_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not has_cuda:
+        raise InputError(f"device '{name}': there is no CUDA device here; choose auto or cpu")
+    if device.index is not None and device.index >= (count := torch.cuda.device_count()):
+        raise InputError(f"device '{name}': there are {count} here, cuda:0 to cuda:{count - 1}")
+    return device
+
+
+def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> bool:
+    """Say whether to compute in bfloat16: asked for, or "auto" on CUDA that has it.
+
+    With `on_cpu` "auto" takes it on processors too that report bfloat16 products: tuning does,
+    prediction does not, so that masks are the same on all machines.
+
+    Raises:
+        InputError: an unknown precision.
+    """
+    if precision not in ("auto", "fp32", "bf16"):
+        raise InputError(f"precision '{precision}': choose auto, fp32 or bf16")
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch 2.11 cannot be asked yet; fp32 is right everywhere.
+    reports: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return on_cpu and bool(reports.get("avx512_bf16") or reports.get("amx_bf16"))

@@ -1,0 +1,140 @@
+"""From images to results: windows of several images and several prompts share batches."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prompttune.inference.result import Result as Result
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.normalize import to_tensor
+from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
+
+Flip = tuple[int, ...]
+"""Dimensions of `C x H x W` that are mirrored."""
+UNFLIPPED: tuple[Flip, ...] = ((),)
+ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
+MOST_OPEN_PIXELS = 2**27
+"""Of images that wait for their batch: it runs early rather than hold more of them."""
+
+
+class Part:
+    """An image at the scale of one prompt, and what is known of that prompt's answer so far."""
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        prompt: Prompt,
+        canvas: int,
+        overlap: float,
+        flips: Sequence[Flip] = UNFLIPPED,
+    ) -> None:
+        self.prompt = prompt
+        own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
+        canvas = prompt.canvas or canvas
+        self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
+        self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
+        self.canvas = canvas
+        self.flips = flips
+        height, width = self.pixels.shape[1:]
+        self.blend = Blend(height, width, canvas, overlap, times=len(flips))
+
+    def scores(self, size: tuple[int, int]) -> Tensor:
+        """Return the scores at the image's own size, once all windows are answered."""
+        (top, left), (height, width) = self.start, self.size
+        return resize_scores(self.blend.result()[:, top : top + height, left : left + width], size)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A window of a part, to be answered by the part's prompt."""
+
+    part: Part
+    place: Place
+    flip: Flip
+
+    def pixels(self) -> Tensor:
+        """Cut it out, `3 x S x S` in pixel space."""
+        (top, left), side = self.place, self.part.canvas
+        return self.part.pixels[:, top : top + side, left : left + side].flip(self.flip)
+
+    def add(self, scores: Tensor) -> None:
+        """Take the answer, `C x S x S`."""
+        self.part.blend.add(self.place, scores.flip(self.flip))
+
+
+class Question:
+    """An image, and the prompt or the composition that it is put to."""
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        prompt: Prompt | Composition,
+        canvas: int,
+        overlap: float,
+        flips: Sequence[Flip] = UNFLIPPED,
+    ) -> None:
+        self.image, self.prompt = image, prompt
+        self.size = image.shape[0], image.shape[1]
+        self.parts = [Part(image, part, canvas, overlap, flips) for part in prompt.parts]
+
+    def windows(self) -> Iterator[Window]:
+        """List all windows of all parts."""
+        for part in self.parts:
+            for place in part.blend.places:
+                for flip in part.flips:
+                    yield Window(part, place, flip)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether no window is missing."""
+        return not any(part.blend.missing for part in self.parts)
+
+    def result(self) -> Result:
+        """Decide, once all windows are answered."""
+        each = [part.scores(self.size) for part in self.parts]
+        scores = each[0] if len(each) == 1 else torch.cat(each)
+        classes = self.prompt.decide(scores).numpy()
+        return Result(classes, scores.numpy(), self.image, self.prompt)
+
+
+def answered(
+    questions: Iterable[Question],
+    run: Callable[[list[Window]], None],
+    batch_size: Callable[[int, int], int],
+) -> Iterator[Result]:
+    """Answer questions in their order; no more are open than batches need.
+
+    Args:
+        questions: taken one by one.
+        run: answers a batch of windows of one canvas, whose prompts have equally many images.
+        batch_size: from the number of images of a prompt and the canvas to the windows of a batch.
+    """
+    waiting: dict[tuple[int, int], list[Window]] = {}
+    unanswered: deque[Question] = deque()
+
+    def run_all() -> None:
+        for batch in waiting.values():
+            run(batch)
+        waiting.clear()
+
+    for question in questions:
+        unanswered.append(question)
+        canvas = question.parts[0].canvas
+        for window in question.windows():
+            kind = len(window.part.prompt.images), window.part.canvas
+            batch = waiting.setdefault(kind, [])
+            batch.append(window)
+            if len(batch) == batch_size(*kind):
+                run(waiting.pop(kind))
+        pixels = sum(height * width for height, width in (each.size for each in unanswered))
+        if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):
+            run_all()
+        while unanswered and unanswered[0].is_answered:
+            yield unanswered.popleft().result()
+    run_all()
+    yield from (question.result() for question in unanswered)

@@ -1,0 +1,160 @@
+"""Write what was answered for an image: mask, overlay, objects; pages of a stack into one file."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from prompttune.data.reading import AS_STORED, ImageOptions, Picture
+from prompttune.inference.selection import NearestExamples
+from prompttune.inference.sliding_window import Result
+from prompttune.outputs.coco_ids import CocoIds
+from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.formats import Answer, AreaTable, write_formats
+from prompttune.outputs.georeference import Georeference, copy_world_file, read_georeference
+from prompttune.outputs.instances import coco_results, find_instances, write_json
+from prompttune.outputs.paths import instances_path, overlay_path
+from prompttune.outputs.rasters import PageWriter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A page of an image file; most have one."""
+
+    path: Path
+    page: int = 0
+    pages: int = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How images are segmented, and what is wanted beside masks and overlays."""
+
+    overlap: float = 0.25
+    """As in `Segmenter.predict`."""
+    flips: bool = False
+    """As in `Segmenter.predict`."""
+    least_area: int | None = None
+    """Also write the objects of at least this many pixels as COCO results; None: not."""
+    images: ImageOptions = AS_STORED
+    """Bands and stretch."""
+    ids: CocoIds = field(default_factory=CocoIds)
+    """Of COCO results."""
+    formats: tuple[str, ...] = ()
+    """Further ones, of `outputs.FORMATS`."""
+    shape_area: int = 16
+    """Least pixels of a thing in these."""
+
+
+@dataclass(eq=False)
+class _Open:
+    """The files of an image whose pages are not all written."""
+
+    files: tuple[PageWriter, ...]
+    done: int = 0
+    objects: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ResultWriter:
+    """Writes results page by page; a file appears when all its pages are there.
+
+    Args:
+        prompt: that answered.
+        asked: what is wanted.
+    """
+
+    def __init__(self, prompt: Prompt | Composition | NearestExamples, asked: Asked) -> None:
+        self._prompt, self._asked = prompt, asked
+        self._areas = AreaTable()
+        self._open: dict[Path, _Open] = {}
+
+    def __enter__(self) -> "ResultWriter":
+        return self
+
+    def write(self, each: Slice, mask: Path, picture: Picture, result: Result) -> None:
+        """Write the results of one page.
+
+        Args:
+            each: the page.
+            mask: file of the class map, `.png`, or `.tif` for what needs pages or a place on earth.
+            picture: that was segmented.
+            result: for it.
+        """
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        if self._asked.formats:
+            self._write_formats(each, mask, result.classes)
+        drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
+        if mask.suffix == ".png":
+            objects = self._objects(each, result)
+            self._write_objects(mask, objects)
+            write_png(overlay_path(mask), drawn)
+            write_png(mask, index_image(result.classes, self._prompt.palette))
+            copy_world_file(each.path, mask)
+            return
+        place = read_georeference(each.path) or Georeference(())
+        tags, nodata = place.for_classes(len(self._prompt.palette.classes))
+        if mask not in self._open:
+            files = (
+                PageWriter(overlay_path(mask), None, place.tags),
+                PageWriter(mask, self._prompt.palette, tags),
+            )
+            self._open[mask] = _Open(files)
+        begun = self._open[mask]
+        class_map = result.classes
+        if nodata is not None and picture.empty is not None:
+            class_map = np.where(picture.empty, np.uint8(nodata), class_map)
+        for file, page in zip(begun.files, (np.asarray(drawn), class_map), strict=True):
+            file.add(page)
+        begun.objects += self._objects(each, result)
+        begun.done += 1
+        if begun.done == each.pages:
+            self._write_objects(mask, begun.objects)
+            for file in self._open.pop(mask).files:
+                file.finish()
+
+    def _write_formats(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+        answer = Answer(
+            each.path,
+            each.page + 1 if each.pages > 1 else None,
+            class_map,
+            self._prompt.palette,
+            read_georeference(each.path),
+            self._asked.shape_area,
+        )
+        write_formats(self._asked.formats, answer, mask)
+        if "csv" in self._asked.formats:
+            self._areas.add(answer)
+
+    def write_areas(self, folder: Path) -> None:
+        """Write the table of areas, where it was asked for."""
+        self._areas.write(folder)
+
+    def _objects(self, each: Slice, result: Result) -> list[dict[str, Any]]:
+        prompt, ids = self._prompt, self._asked.ids
+        if self._asked.least_area is None:
+            return []
+        name = prompt.instance_of if isinstance(prompt, Prompt) else None
+        found = find_instances(result, self._asked.least_area, name is not None)
+        image = ids.image(each.path)
+        called = image if each.pages == 1 else f"{image}#{each.page + 1}"
+        classes = prompt.palette.classes if name is None else (name,)
+        numbered = (replace(one, category=ids.category(one.category, classes)) for one in found)
+        return coco_results(numbered, called)
+
+    def _write_objects(self, mask: Path, objects: list[dict[str, Any]]) -> None:
+        if self._asked.least_area is not None:
+            write_json(instances_path(mask), objects)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for begun in self._open.values():  # a page was no good
+            for file in begun.files:
+                file.discard()

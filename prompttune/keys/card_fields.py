@@ -1,0 +1,122 @@
+"""What a key's card is made of: its parts, each checked by itself."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from prompttune.keys.files import NAME
+
+
+def _printable(text: str) -> str:
+    # Cards travel: a control code in one must not reach a terminal.
+    if not text.isprintable() or not text.strip():
+        raise ValueError("must be one printable line")
+    return text
+
+
+def _in_utc(date: datetime) -> datetime:
+    return date.astimezone(UTC).replace(microsecond=0)
+
+
+Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Utc = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class Part(BaseModel):
+    """What all parts share."""
+
+    # Fields of later versions are kept, so that rewriting a card loses nothing.
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class CardClass(Part):
+    """A foreground class: its name and its RGB palette colour, 0..255."""
+
+    name: Line
+    colour: tuple[Byte, Byte, Byte]
+
+
+class Backbone(Part):
+    """The network a key was tuned on."""
+
+    name: Line
+    fingerprint: Line
+
+
+class Normalisation(Part):
+    """What the network applies to pixel space: per channel mean and standard deviation."""
+
+    mean: tuple[Number, Number, Number]
+    std: tuple[Number, Number, Number]
+
+
+class Initialisation(Part):
+    """What tuning started from; a key that started from a real image still contains it."""
+
+    kind: Literal["noise", "generated", "example"]
+    contains_real_image: bool
+
+
+class Data(Part):
+    """What a key was tuned on: the numbers of images, and the hash that the format specifies."""
+
+    layout: Line
+    train: Annotated[int, Field(ge=0)]
+    val: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    generated: bool
+
+
+class Group(Part):
+    """One of several prompts of a key: it has the next so many classes, and so many images."""
+
+    classes: Annotated[int, Field(ge=1)]
+    prompts: Annotated[int, Field(ge=1)]
+
+
+class Tuning(Part):
+    """How tuning was computed: in which precision, and the seconds that it took."""
+
+    precision: Literal["fp32", "bf16"]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class ScoreRow(Part):
+    """One row of a comparison; any other measure may stand beside these."""
+
+    mode: Line
+    prompts: int | None = None
+    dice: Share | None
+    dice_sd: Share | None = None
+    iou: Share | None
+    auc: Share | None = None
+    cldice: Share | None = None
+    seconds_per_image: Number | None = None
+
+
+class Scores(Part):
+    """What one command measured on one split of one data set."""
+
+    data: Line
+    split: Line
+    command: Line
+    rows: tuple[ScoreRow, ...]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return head and rows of a table for people, without the columns that no row fills."""
+        rows = [row.model_dump(include=set(ScoreRow.model_fields)) for row in self.rows]
+        head = [
+            field for field in ScoreRow.model_fields if any(row[field] is not None for row in rows)
+        ]
+        return head, [[_cell(row[field]) for field in head] for row in rows]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

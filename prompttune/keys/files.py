@@ -1,0 +1,98 @@
+"""The files of a key: its name, its folder, and writing it so that nobody sees it half-written."""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prompttune.utils.errors import InputError
+from prompttune.utils.paths import user_folder
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+KEY_FILE = "prompt.safetensors"
+DERIVED = ("README.md", "preview.png", "images.png", "colours.png")
+
+
+def is_name(text: str) -> bool:
+    """Return whether this can be the name of a key (so also that it names no folder elsewhere)."""
+    return re.fullmatch(NAME, text) is not None
+
+
+def check_name(text: str) -> None:
+    """Raise `InputError` where this cannot be the name of a key."""
+    if not is_name(text):
+        raise InputError(
+            f"{text!a} cannot be the name of a key: use at most 64 of a-z, 0-9, '.', '_' and '-', "
+            "and begin with a letter or digit."
+        )
+
+
+def key_file(path: str | Path) -> Path:
+    """Return the absolute path of the key file, given it or its folder.
+
+    Raises:
+        InputError: nothing is there, or it is no key.
+    """
+    given = Path(path)
+    file = given / KEY_FILE if given.is_dir() else given
+    if not file.is_file():
+        lacks = f": no {KEY_FILE} in this folder" if given.is_dir() else ": there is no such file"
+        raise InputError(f"{given} is not a key{lacks}.")
+    return file.absolute()
+
+
+def save_folder(prompts_zoo: str | Path | None = None) -> Path:
+    """Return the zoo for new keys: the one given, or the user's own. It need not exist yet."""
+    return Path(prompts_zoo).expanduser() if prompts_zoo else user_folder() / "prompts_zoo"
+
+
+@contextmanager
+def staging(zoo: Path, name: str) -> Iterator[Path]:
+    """Give a new hidden folder in the zoo that is gone afterwards, whatever happens.
+
+    Raises:
+        InputError: the disk is full, or the zoo cannot be written (inside the block too).
+    """
+    folder = zoo / f".{name}.{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise InputError(
+            f"cannot write key '{name}' in {zoo}: {error.strerror or error}. "
+            "Free space, or name another folder with --prompts_zoo."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(staged: Path, folder: Path) -> None:
+    """Move what was staged to its place: a new folder at once, else file by file, the key first."""
+    if folder.exists():
+        for file in sorted(staged.iterdir(), key=lambda file: file.name != KEY_FILE):
+            os.replace(file, folder / file.name)
+        _sync_folder(folder)
+    else:
+        _sync_folder(staged)
+        os.replace(staged, folder)
+    _sync_folder(folder.parent)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,68 @@
+"""What of a prompt a key keeps: all that this room needs to know of prompts."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor
+
+
+class LearnedPalette(Protocol):
+    """The names and colors of the classes."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the foreground classes."""
+
+    @property
+    def colours(self) -> Sequence[tuple[int, int, int]]:
+        """Their RGB colors, 0..255."""
+
+
+class LearnedPart(Protocol):
+    """One prompt of a key (`prompttune.Prompt`)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """The key's."""
+
+    @property
+    def images(self) -> tuple[Tensor, ...]:
+        """`3 x S x S` each, in pixel space."""
+
+    @property
+    def colours(self) -> tuple[Tensor, ...]:
+        """`3 x S x S` each, in pixel space."""
+
+    @property
+    def palette(self) -> LearnedPalette:
+        """The classes, and the colors they are painted in."""
+
+    @property
+    def scale(self) -> Any:
+        """Canvas pixels an image pixel; None: images are fitted whole."""
+
+    @property
+    def seg_type(self) -> int:
+        """Type token: 0 semantic, 1 instance."""
+
+    @property
+    def type_shift(self) -> Tensor | None:
+        """What was learned of the type token."""
+
+    @property
+    def threshold(self) -> float:
+        """Of the sum of the classes' scores."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the backbone it was tuned on."""
+
+
+class Learned(Protocol):
+    """A prompt or a composition of several, one for each group of classes."""
+
+    @property
+    def parts(self) -> Sequence[LearnedPart]:
+        """The prompts that answer one after the other."""

@@ -1,0 +1,115 @@
+"""Pictures and a README for people, derived from a key and never read back."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from prompttune.keys.card import Card, Scores
+from prompttune.keys.files import write_synced
+from prompttune.utils.normalize import to_uint8
+
+SHOWN = 256  # pixels; smaller prompts are enlarged by a whole factor to at least this
+_GAP = 8
+
+
+def write_previews(folder: Path, images: Tensor, colours: Tensor, card: Card) -> None:
+    """Write `images.png`, `colours.png`, `preview.png` (both side by side) and `README.md`.
+
+    Args:
+        folder: of the key.
+        images: `N x 3 x S x S` in pixel space; values outside [0, 1] are shown clipped.
+        colours: of the images, likewise.
+        card: of the key.
+    """
+    shown, painted = ([_enlarged(plane) for plane in planes] for planes in (images, colours))
+    pairs = [list(pair) for pair in zip(shown, painted, strict=True)]
+    for name, rows in (("images", [shown]), ("colours", [painted]), ("preview", pairs)):
+        buffer = BytesIO()
+        Image.fromarray(_sheet(rows)).save(buffer, "PNG")
+        write_synced(folder / f"{name}.png", buffer.getvalue())
+    write_synced(folder / "README.md", readme(card).encode())
+
+
+def readme(card: Card) -> str:
+    """Return the Markdown page of a key; it is a function of the card alone."""
+    scale = "queries are fitted whole"
+    if card.scale is not None:
+        scale = f"at {card.scale:g} canvas pixels an image pixel"
+    kept = (
+        "**a real image, which this key contains**"
+        if card.initialisation.contains_real_image
+        else ""
+    )
+    generated = " (generated)" if card.data.generated else ""
+    facts = {
+        "task": card.task,
+        "backbone": f"{card.backbone.name}, fingerprint `{card.backbone.fingerprint}`",
+        "prompts": f"{card.prompts} of {card.canvas} x {card.canvas} pixels, {scale}",
+        **_groups(card),
+        "started from": kept or f"{card.initialisation.kind}; it contains no real image",
+        "tuned on": f"{card.data.layout}{generated}: {card.data.train} images, "
+        f"chosen on {card.data.val} others",
+        **_tuning(card),
+        "licence": card.licence,
+        "made": f"{card.date:%Y-%m-%d}, prompttune {card.library_version}",
+    }
+    classes = [[entry.name, "#{:02x}{:02x}{:02x}".format(*entry.colour)] for entry in card.classes]
+    parts = [
+        f"# {card.name}",
+        "A learned prompt for SegGPT. This page and the pictures are made from "
+        "`prompt.safetensors`: nothing reads them, and changes to them are lost.",
+        "![prompt images beside their colours](preview.png)",
+        f"```\npython -m prompttune.predict --prompt {card.name} IMAGES... --output DIR\n```",
+        _table(["", ""], [[key, value] for key, value in facts.items()]),
+        _table(["class", "palette colour"], classes),
+        *(_scores(scores) for scores in card.scores),
+        *([card.notes] if card.notes else []),
+        f"Recipe:\n\n```json\n{json.dumps(card.recipe, indent=2, sort_keys=True)}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _groups(card: Card) -> dict[str, str]:
+    if card.groups is None:
+        return {}
+    counts = " + ".join(str(group.classes) for group in card.groups)
+    return {"groups": f"{counts} classes, each group with prompts of its own"}
+
+
+def _tuning(card: Card) -> dict[str, str]:
+    if card.tuning is None:
+        return {}
+    return {"took": f"{card.tuning.seconds:.0f} s in {card.tuning.precision}"}
+
+
+def _scores(scores: Scores) -> str:
+    table = _table(*scores.table())
+    return f"Scores on {scores.data}, {scores.split}:\n\n{table}\n\n```\n{scores.command}\n```"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _enlarged(plane: Tensor) -> np.ndarray:
+    """Turn 3 x S x S in pixel space into S' x S' x 3 uint8, each pixel a square of k x k."""
+    pixels = to_uint8(plane)
+    factor = -(-SHOWN // pixels.shape[0])
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Lay equal S x S x 3 pictures out in rows, with white between them."""
+    step = rows[0][0].shape[0] + _GAP
+    sheet = np.full((len(rows) * step - _GAP, len(rows[0]) * step - _GAP, 3), 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            sheet[i * step :, j * step :][: step - _GAP, : step - _GAP] = picture
+    return sheet

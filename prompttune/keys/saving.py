@@ -1,0 +1,75 @@
+"""Keep a prompt that was learned as a key, under a name or in a folder."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from prompttune.keys.card import Card
+from prompttune.keys.files import is_name, save_folder
+from prompttune.keys.key import save_key
+from prompttune.keys.learned import LearnedPart
+from prompttune.utils.errors import InputError
+
+
+class CardedPart(LearnedPart, Protocol):
+    """One prompt that may have been learned."""
+
+    @property
+    def card(self) -> Card | None:
+        """What is known of it; None: it was not learned."""
+
+
+class Savable(Protocol):
+    """A prompt or a composition (`prompttune.Prompt`, `prompttune.Composition`)."""
+
+    @property
+    def parts(self) -> Sequence[CardedPart]:
+        """The prompts that answer one after the other."""
+
+
+@dataclass(frozen=True)
+class _Named:
+    parts: Sequence[LearnedPart]
+
+
+def save_prompt(
+    prompt: Savable, name_or_folder: str | PathLike[str], overwrite: bool = False
+) -> Path:
+    """Keep a learned prompt as a key; arguments, result and errors are those of `Prompt.save`."""
+    text = os.fspath(name_or_folder)
+    folder = save_folder() / text if is_name(text) else Path(text).expanduser().absolute()
+    return save_learned(prompt, folder, overwrite)
+
+
+def save_learned(prompt: Savable, folder: Path, overwrite: bool = False) -> Path:
+    """Write a learned prompt, with the card that it bears, as the key `folder`; return that folder.
+
+    Raises:
+        InputError: as `save_key`, or a prompt that was not learned, or not as one.
+    """
+    parts, card = prompt.parts, prompt.parts[0].card
+    if card is None:
+        raise InputError(
+            f"prompt {_names(parts)}: was not learned; a key is what `tune` returns, examples are "
+            "kept as the files that they are"
+        )
+    if any(part.card is not card for part in parts):
+        raise InputError(f"prompts {_names(parts)}: are keys of their own; save each by itself")
+    changes: dict[str, Any] = {"name": folder.name}
+    if parts[0].threshold != card.threshold:  # what was scored was decided with another
+        changes |= {"threshold": parts[0].threshold, "scores": ()}
+    kept = _Named([replace(part, name=folder.name) for part in parts])
+    planes = [plane for part in parts for plane in (*part.images, *part.colours)]
+    exact = all(torch.equal(plane.half().float(), plane) for plane in planes)
+    dtype = torch.float16 if exact else torch.float32  # half the size where nothing is lost
+    card = card.model_copy(update=changes)
+    return save_key(kept, card, folder.parent, overwrite=overwrite, dtype=dtype)
+
+
+def _names(parts: Sequence[LearnedPart]) -> str:
+    return ", ".join(dict.fromkeys(part.name for part in parts))

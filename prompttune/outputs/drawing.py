@@ -1,0 +1,54 @@
+"""Class maps as pictures, and PNG files that are written whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from prompttune.prompts.palette import Colour, Palette
+from prompttune.utils.io import whole_file
+
+OPACITY = 0.45
+WHITE_SHOWN_AS = (0, 229, 255)
+"""A single class is white, which vanishes on bright photos: overlays show it in this cyan."""
+
+
+def index_image(class_map: np.ndarray, palette: Palette) -> Image.Image:
+    """Turn a class map into a PIL image of mode P: its indices, with the palette's colours."""
+    image = Image.fromarray(class_map)
+    image.putpalette([0, 0, 0, *(value for colour in palette.colours for value in colour)])
+    return image
+
+
+def shown_colours(palette: Palette) -> tuple[Colour, ...]:
+    """Return the classes' colours in overlays."""
+    white_alone = palette.colours == ((255, 255, 255),)
+    return (WHITE_SHOWN_AS,) if white_alone else palette.colours
+
+
+def overlay(image: np.ndarray, class_map: np.ndarray, palette: Palette) -> Image.Image:
+    """Lay the classes' colours over an image: half transparent, full along thin outlines."""
+    table = np.array([(0, 0, 0), *shown_colours(palette)], np.float32)
+    foreground = class_map > 0
+    colours = table[class_map[foreground]]
+    opacity = np.where(_outlines(class_map)[foreground], np.float32(1), np.float32(OPACITY))
+    blended = image.copy()
+    under = image[foreground].astype(np.float32)
+    blended[foreground] = (under + (colours - under) * opacity[:, None]).round().astype(np.uint8)
+    return Image.fromarray(blended)
+
+
+def _outlines(class_map: np.ndarray) -> np.ndarray:
+    """Find foreground pixels that touch another class on one of four sides, `H x W bool`."""
+    edge = np.zeros(class_map.shape, bool)
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        differs = class_map[one] != class_map[other]
+        edge[one] |= differs
+        edge[other] |= differs
+    return edge & (class_map > 0)
+
+
+def write_png(path: Path, image: Image.Image) -> None:
+    """Write a PNG whole or not at all; photos are packed for speed, index images for size."""
+    with whole_file(path) as file:
+        image.save(file, format="png", compress_level=6 if image.mode == "P" else 1)

@@ -1,0 +1,176 @@
+"""Answers in the formats of other tools: labelme, YOLO, GeoJSON, and a table of areas."""
+
+import base64
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from prompttune.outputs.georeference import Georeference
+from prompttune.outputs.outlines import Shape, find_shapes
+from prompttune.outputs.paths import ENDINGS
+from prompttune.prompts.palette import Palette
+from prompttune.utils.io import whole_file
+
+AREAS = "areas.csv"
+_COLUMNS = ("image", "page", "class", "things", "pixels", "share", "area", "unit")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A class map and what it belongs to."""
+
+    image: Path
+    page: int | None
+    """Of a stack, from 1."""
+    class_map: np.ndarray
+    palette: Palette
+    place: Georeference | None
+    least_area: int
+
+
+def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
+    """Write the files that belong to one page of an image, each whole or not at all.
+
+    Args:
+        formats: of `outputs.ENDINGS`.
+        answer: to be written.
+        mask: its file, beside which the others lie.
+    """
+    wanted = [name for name in formats if name in ENDINGS]
+    shapes = list(find_shapes(answer.class_map, answer.least_area)) if wanted else []
+    makers = {"labelme": _labelme, "yolo": _yolo, "geojson": _geojson}
+    for name in wanted:
+        page = "" if answer.page is None else f"#{answer.page}"
+        path = mask.with_name(f"{mask.stem}{page}{ENDINGS[name]}")
+        with whole_file(path) as file:
+            file.write(makers[name](answer, shapes, path).encode())
+
+
+def _labelme(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
+    height, width = answer.class_map.shape
+    content = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": [_labelme_shape(shape, answer.palette) for shape in shapes],
+        "imagePath": Path(os.path.relpath(answer.image, path.parent)).as_posix(),
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    return json.dumps(content, indent=1)
+
+
+def _labelme_shape(shape: Shape, palette: Palette) -> dict[str, Any]:
+    """Return a polygon, or a bitmap of what has holes, which polygons cannot have."""
+    common: dict[str, Any] = {
+        "label": palette.classes[shape.number - 1],
+        "group_id": None,
+        "flags": {},
+    }
+    if len(shape.rings) == 1:
+        return common | {"shape_type": "polygon", "points": shape.rings[0].tolist()}
+    bits = io.BytesIO()
+    Image.fromarray(shape.mask).save(bits, "PNG")
+    left, top, width, height = shape.box
+    return common | {
+        "shape_type": "mask",
+        "points": [[left, top], [left + width - 1, top + height - 1]],
+        "mask": base64.b64encode(bits.getvalue()).decode(),
+    }
+
+
+def _yolo(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
+    """Return a line for each thing, its class from 0 on; holes are filled, since YOLO has none."""
+    height, width = answer.class_map.shape
+    lines = []
+    for shape in shapes:
+        shares = (shape.rings[0] / (width, height)).ravel()
+        lines.append(f"{shape.number - 1} " + " ".join(f"{share:.6f}" for share in shares))
+    return "\n".join(lines) + "\n" * bool(lines)
+
+
+def _geojson(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
+    """Return polygons in map coordinates, or in pixels (y down) where there are none."""
+    place = answer.place
+    features = [
+        {
+            "type": "Feature",
+            "properties": {
+                "class": answer.palette.classes[shape.number - 1],
+                "pixels": shape.area,
+            },
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [
+                    _closed(ring if place is None else place.at(ring)) for ring in shape.rings
+                ],
+            },
+        }
+        for shape in shapes
+    ]
+    content: dict[str, Any] = {"type": "FeatureCollection", "features": features}
+    if place is not None and place.epsg is not None:
+        name = f"urn:ogc:def:crs:EPSG::{place.epsg}"
+        content["crs"] = {"type": "name", "properties": {"name": name}}
+    return json.dumps(content)
+
+
+def _closed(ring: np.ndarray) -> list[list[float]]:
+    return [*ring.tolist(), ring[0].tolist()]
+
+
+class AreaTable:
+    """Collects the areas of all images, and writes them as one CSV."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, answer: Answer) -> None:
+        """Add a line for each class of an answer."""
+        shapes = list(find_shapes(answer.class_map, answer.least_area))
+        pixel = None if answer.place is None else answer.place.pixel_area
+        for number, name in enumerate(answer.palette.classes, 1):
+            own = [shape for shape in shapes if shape.number == number]
+            pixels = sum(shape.area for shape in own)
+            self._rows.append(
+                {
+                    "image": answer.image.as_posix(),
+                    "page": answer.page,
+                    "class": name,
+                    "things": len(own),
+                    "pixels": pixels,
+                    "share": round(pixels / answer.class_map.size, 6),
+                    "area": pixels if pixel is None else pixels * pixel,
+                    "unit": "pixels" if pixel is None else "map units squared",
+                }
+            )
+
+    def write(self, folder: Path) -> None:
+        """Write the table into a folder; lines of other images that it had stay."""
+        if not self._rows:
+            return
+        new = {row["image"] for row in self._rows}
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, _COLUMNS)
+        table.writeheader()
+        table.writerows(row for row in _earlier(folder / AREAS) if row["image"] not in new)
+        table.writerows(self._rows)
+        with whole_file(folder / AREAS) as file:
+            file.write(text.getvalue().encode())
+
+
+def _earlier(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of an earlier table; none where there is none, or one of other columns."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        return list(table) if tuple(table.fieldnames or ()) == _COLUMNS else []

@@ -1,0 +1,110 @@
+"""Which files a prediction reads, and which it writes."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import images_below
+
+
+def find_images(
+    paths: Iterable[Path], without: Path | None = None, passed: list[Path] | None = None
+) -> list[Path]:
+    """Replace folders by the image files in them and below; a file named twice counts once.
+
+    Names are in natural order, `frame_2` before `frame_10`. Hidden files are left out, and so are
+    folders of masks beside `images/`.
+
+    Args:
+        paths: files and folders.
+        without: a folder that is not looked into, such as that of the results.
+        passed: gets the folders of masks that were passed over.
+
+    Raises:
+        InputError: a folder without images.
+    """
+    found: list[Path] = []
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = list(images_below(path, without, passed))
+            if not files:
+                raise InputError(f"{path}: no images in this folder")
+        found += files
+    return list({os.path.abspath(path): path for path in found}.values())
+
+
+def name_outputs(
+    images: Iterable[Path],
+    output: Path,
+    kept: Iterable[Path] = (),
+    roots: Iterable[Path] = (),
+    ending: Callable[[Path], str] = lambda _: ".png",
+) -> dict[Path, Path]:
+    """Say for each image where its mask goes; the other results lie beside it.
+
+    Args:
+        images: of the command.
+        output: folder of the results.
+        kept: further files that must not be written over.
+        roots: folders; what lies in folders below them is written into folders of the same names.
+        ending: of an image's mask.
+
+    Raises:
+        InputError: two images would be written to one file, or a result over an image.
+    """
+    folders = list(roots)
+    masks = {
+        image: output / _below(image, folders) / f"{image.stem}{ending(image)}" for image in images
+    }
+    owner: dict[Path, Path] = {}
+    for image, mask in masks.items():
+        for path in (mask, overlay_path(mask), instances_path(mask)):
+            if path in owner:
+                raise InputError(
+                    f"{owner[path]} and {image} would both be written to {path}; rename one"
+                )
+            owner[path] = image
+    inputs = {path.resolve() for path in (*masks, *kept)}
+    for path in owner:
+        if path.resolve() in inputs:
+            raise InputError(
+                f"{path}: the result would be written over an input; choose another --output"
+            )
+    return masks
+
+
+def _below(image: Path, roots: Iterable[Path]) -> Path:
+    """Return the folders between the first root that holds an image and the image."""
+    for root in roots:
+        if image.is_relative_to(root):
+            return image.relative_to(root).parent
+    return Path()
+
+
+def overlay_path(mask: Path) -> Path:
+    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`, and for TIFF likewise."""
+    return mask.with_name(f"{mask.stem}_overlay{mask.suffix}")
+
+
+def instances_path(mask: Path) -> Path:
+    """Return `DIR/<stem>_instances.json` for `DIR/<stem>.png` or `.tif`."""
+    return mask.with_name(f"{mask.stem}_instances.json")
+
+
+ENDINGS = {"labelme": ".json", "yolo": ".txt", "geojson": ".geojson"}
+"""Of the files that some formats have for each image."""
+FORMATS = (*ENDINGS, "csv")
+
+
+def is_done(mask: Path, instances: bool, formats: Iterable[str] = ()) -> bool:
+    """Say whether all results of an image are there (each is written whole)."""
+    results = [mask, overlay_path(mask), *([instances_path(mask)] if instances else [])]
+    if not all(path.is_file() for path in results):
+        return False
+    endings = [ENDINGS[name] for name in formats if name in ENDINGS]
+    return all(
+        mask.with_suffix(each).is_file() or mask.with_name(f"{mask.stem}#1{each}").is_file()
+        for each in endings
+    )

@@ -1,0 +1,61 @@
+"""Class maps and overlays as TIFF: georeferenced, or the pages of a stack; whole or not at all."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from prompttune.outputs.georeference import Tag
+from prompttune.prompts.palette import Palette
+
+
+class PageWriter:
+    """Writes pages one by one; the file appears under its name with `finish`.
+
+    Args:
+        path: of the file; its folder exists.
+        palette: of class maps; None for pages in colours.
+        tags: further tags of the first page.
+    """
+
+    def __init__(self, path: Path, palette: Palette | None, tags: tuple[Tag, ...] = ()) -> None:
+        self.path, self._tags = path, tags
+        self._colours = None if palette is None else _colormap(palette)
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._file = tifffile.TiffWriter(self._temporary)
+
+    def add(self, page: np.ndarray) -> None:
+        """Add a class map `H x W uint8`, or a picture `H x W x 3 uint8`."""
+        mapped = self._colours is not None
+        self._file.write(
+            page,
+            photometric="palette" if mapped else "rgb",
+            colormap=self._colours,
+            compression="zlib",
+            metadata=None,
+            extratags=self._tags,
+        )
+
+    def finish(self) -> None:
+        """Give the file its name, now that all pages are in it."""
+        try:
+            self._file.close()
+            with self._temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Leave no file behind."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _colormap(palette: Palette) -> np.ndarray:
+    """Return TIFF's table of colours, `3 x 256 uint16`; indices beyond the classes are black."""
+    table = np.zeros((3, 256), np.uint16)
+    colours = np.array(palette.colours, np.uint16).T * np.uint16(257)
+    table[:, 1 : 1 + colours.shape[1]] = colours
+    return table

@@ -1,1 +1,0 @@
-"""Generated scenes, one at a time, on the CPU."""

@@ -1,0 +1,1 @@
+"""Prompts: colored examples and learned keys, alone, joined, and composed."""

@@ -1,0 +1,100 @@
+"""Several prompts for several classes in one result."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prompttune.keys.saving import save_prompt
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """Prompts that answer the same image one by one, each for its own classes at its own scale.
+
+    Their class lists follow each other in one result. (Prompts of the *same* classes that answer
+    together are `Prompt.join`.)
+
+    Raises:
+        InputError: no prompts, a class that two of them name, more classes than a palette has,
+            keys of different backbones, or a prompt that tells instances apart.
+    """
+
+    prompts: tuple[Prompt, ...]
+
+    def __init__(self, prompts: Iterable[Prompt]) -> None:
+        object.__setattr__(self, "prompts", tuple(prompts))
+        if not self.prompts:
+            raise InputError("composition: no prompts; give at least one")
+        owner: dict[str, Prompt] = {}
+        for prompt in self.prompts:
+            if prompt.instance_of is not None:
+                raise InputError(f"prompt {prompt.name}: tells instances apart; use it alone")
+            for name in prompt.palette.classes:
+                if name in owner:
+                    raise InputError(
+                        f"prompts {owner[name].name} and {prompt.name} both have a class '{name}'; "
+                        "compose prompts of different classes"
+                    )
+                owner[name] = prompt
+        bound = {each.fingerprint: each for each in self.prompts if each.fingerprint is not None}
+        if len(bound) > 1:
+            one, other = [f"{each.name} ({own[:12]})" for own, each in bound.items()][:2]
+            raise InputError(f"prompts {one} and {other} were learned on different backbones")
+        _ = self.palette  # raises where there are too many classes
+
+    def __repr__(self) -> str:
+        return f"Composition({', '.join(map(repr, self.prompts))})"
+
+    @cached_property
+    def palette(self) -> Palette:
+        """The classes of all prompts in their order; the colours are chosen anew."""
+        return Palette.of(name for each in self.prompts for name in each.palette.classes)
+
+    @property
+    def name(self) -> str:
+        """The prompts' names, for messages; groups of one key share theirs."""
+        return ", ".join(dict.fromkeys(each.name for each in self.prompts))
+
+    @property
+    def parts(self) -> tuple[Prompt, ...]:
+        """The prompts that answer one after the other."""
+        return self.prompts
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep prompts that were learned together as one key (see `Prompt.save`).
+
+        Raises:
+            InputError: as `Prompt.save`, or prompts of different keys.
+        """
+        return save_prompt(self, name_or_folder, overwrite)
+
+    def decide(self, scores: Tensor) -> Tensor:
+        """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.
+
+        A prompt speaks where its own classes' scores sum to over its own threshold; of those that
+        speak the class with the best score wins.
+        """
+        decided = torch.zeros(scores.shape[1:], dtype=torch.uint8, device=scores.device)
+        best = scores.new_full(scores.shape[1:], -1)
+        first = 0
+        for prompt in self.prompts:
+            own = scores[first : first + len(prompt.palette.classes)]
+            highest, index = own.max(0)
+            wins = (own.sum(0) > prompt.threshold) & (highest > best)
+            best = torch.where(wins, highest, best)
+            decided = torch.where(wins, (index + first + 1).to(torch.uint8), decided)
+            first += len(own)
+        return decided
+
+
+PromptLike = Prompt | Composition | Callable[[np.ndarray], Prompt | Composition]
+"""A prompt, a composition, or what chooses one for an `H x W x 3 uint8` image."""

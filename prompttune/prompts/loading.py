@@ -1,0 +1,56 @@
+"""A key as the prompt, or the composition of prompts, that it keeps."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from prompttune.keys.card import TYPE_SHIFTS, Card
+from prompttune.keys.key import read_key
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+
+
+def load_key(
+    path: str | Path, fingerprint: str | None = None, backbone: str = "the one in use"
+) -> tuple[Prompt | Composition, Card]:
+    """Read a key, given as its folder or file, with every check of the format, as float32.
+
+    A key of groups is a composition of their prompts, any other one prompt.
+
+    `fingerprint` is that of the network it will be used with, `backbone` its name for the error.
+
+    Raises:
+        InputError: any break of the format, or another fingerprint.
+    """
+    tensors, card = read_key(path, fingerprint, backbone)
+    parts = _split(tensors, card)
+    return (parts[0] if card.groups is None else Composition(parts)), card
+
+
+def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
+    """Give each group its own classes and images."""
+    sizes = [prompts for _, prompts in card.grouped()]
+    halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
+    shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
+    return [
+        Prompt(
+            images=tuple(images),
+            colours=tuple(colours),
+            palette=Palette(
+                classes=tuple(entry.name for entry in classes),
+                colours=tuple(entry.colour for entry in classes),
+            ),
+            scale=card.scale,
+            canvas=card.canvas,
+            seg_type=card.seg_type,
+            type_shift=shift,
+            threshold=card.threshold,
+            fingerprint=card.backbone.fingerprint,
+            name=card.name,
+            card=card,
+        )
+        for (classes, _), (images, colours), shift in zip(
+            card.grouped(), halves, shifts, strict=True
+        )
+    ]

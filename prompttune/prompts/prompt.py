@@ -1,0 +1,366 @@
+"""What stands above the query: images, their colours and the palette that decodes the answer."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prompttune.keys.saving import save_prompt
+from prompttune.prompts.examples import (
+    ImageLike,
+    MaskLike,
+    crop_most_foreground,
+    load_examples,
+    load_instances,
+)
+from prompttune.prompts.examples import load_image as load_image
+from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.utils.errors import InputError
+from prompttune.utils.tiling import resize, resize_nearest, tiled
+
+if TYPE_CHECKING:
+    from prompttune.keys.card import Card
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """One example, several (a feature ensemble) or a learned key: all are this.
+
+    Raises:
+        InputError: no image, colours of another size than their image, or a bad scale.
+    """
+
+    images: tuple[Tensor, ...]
+    """N of `3 x H x W float32`, pixel space (learned pixels may leave [0, 1])."""
+    colours: tuple[Tensor, ...]
+    """The colours of the images' pixels, same sizes, pixel space."""
+    palette: Palette
+    """Decodes the answer."""
+    scale: float | Literal["auto"] | None = None
+    """Canvas pixels an image pixel at which queries are tiled; None fits them to the canvas;
+    "auto": images are whole examples, for which a `Segmenter` chooses (`Segmenter.scaled`)."""
+    canvas: int | None = None
+    """Side of the canvas on which it answers, pixels; None: the backbone's own."""
+    seg_type: int = 0
+    """Type token: 0 semantic, 1 instance."""
+    type_shift: Tensor | None = None
+    """Added to the type token, `dim float32`: a learned prompt may have a token of its own."""
+    threshold: float = 0.5
+    """See `Palette.decide`."""
+    fingerprint: str | None = None
+    """Of the backbone that it was learned on; None fits any."""
+    name: str = "examples"
+    """For messages."""
+    instance_of: str | None = None
+    """The class whose instances the palette's colours tell apart; None: colours are classes."""
+    grid: bool = False
+    """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
+    card: "Card | None" = None
+    """How it was learned, which a key says of itself; None where it was not learned."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", tuple(self.images))
+        object.__setattr__(self, "colours", tuple(self.colours))
+        if not self.images or len(self.images) != len(self.colours):
+            counts = f"{len(self.images)} images and {len(self.colours)} colourings"
+            raise InputError(f"prompt {self.name}: {counts}; give as many, at least one")
+        for image, colours in zip(self.images, self.colours, strict=True):
+            if image.dim() != 3 or len(image) != 3 or image.shape != colours.shape:
+                shapes = f"{tuple(image.shape)} and {tuple(colours.shape)}"
+                raise InputError(
+                    f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
+                )
+        object.__setattr__(self, "scale", _checked_scale(self.scale))
+
+    @property
+    def known_scale(self) -> float | None:
+        """The scale, which must not be "auto" any more."""
+        if isinstance(self.scale, str):
+            raise RuntimeError(f"prompt {self.name}: its scale has not been chosen yet")
+        return self.scale
+
+    def __repr__(self) -> str:
+        count, (_, height, width) = len(self.images), self.images[0].shape
+        kind = "example" if self.fingerprint is None else "learned image"
+        said = [
+            f"'{self.name}'",
+            f"{count} {kind}{'s' if count > 1 else ''} of {height} x {width}",
+            f"classes {', '.join(self.palette.classes)}",
+            "whole images" if self.scale is None else f"scale {self.scale}",
+            *([f"backbone {self.fingerprint[:12]}"] if self.fingerprint else []),
+        ]
+        return f"Prompt({'; '.join(said)})"
+
+    def at(self, canvas: int) -> tuple[Tensor, Tensor]:
+        """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
+
+        What has another size is resized: images bicubic with antialiasing, colours to the nearest.
+        """
+        size = (canvas, canvas)
+        images = torch.stack([resize(image, size) for image in self.images])
+        return images, torch.stack([resize_nearest(colours, size) for colours in self.colours])
+
+    def at_scale(self, scale: float | None, canvas: int | None) -> "Prompt":
+        """Return examples whose scale is "auto" as they are made at a scale; others as they are.
+
+        Args:
+            scale: canvas pixels an image pixel, or None: whole images.
+            canvas: side of the windows that are cut; needed with a scale.
+        """
+        if self.scale != "auto":
+            return self
+        made = replace(self, scale=_checked_scale(scale, canvas), canvas=canvas, grid=False)
+        if scale is not None and canvas is not None:
+            pairs = zip(self.images, self.colours, strict=True)
+            crops = [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
+            images, colours = zip(*crops, strict=True)
+            made = replace(made, images=images, colours=colours)
+            made = made if self.instance_of is None else _renumbered_instances(made)
+        return _in_a_grid(made) if self.grid else made
+
+    def decide(self, scores: Tensor) -> Tensor:
+        """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
+        return self.palette.decide(scores, self.threshold)
+
+    def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
+        """Keep a learned prompt as a key, which `load_prompt` reads.
+
+        Args:
+            name_or_folder: a name (`cracks`: a key of that name in your own zoo) or the folder to
+                write (`./cracks`), whose last part is the name.
+            overwrite: replace a key that is there.
+
+        Returns:
+            The key's folder.
+
+        Raises:
+            InputError: a prompt that was not learned, a name that is not allowed or taken, or a
+                folder that cannot be written.
+        """
+        return save_prompt(self, name_or_folder, overwrite)
+
+    @property
+    def parts(self) -> tuple["Prompt", ...]:
+        """The prompts that answer one after the other: this one (see `Composition`)."""
+        return (self,)
+
+    @classmethod
+    def from_examples(
+        cls,
+        examples: Iterable[tuple[ImageLike, MaskLike]],
+        classes: Sequence[str] | None = None,
+        scale: AnyScale = "auto",
+        canvas: int | None = None,
+    ) -> "Prompt":
+        """Make a prompt of one or more examples.
+
+        Args:
+            examples: pairs of an image, of any kind that `Segmenter.predict` takes, and its mask
+                (a file, its bytes, a PIL image, or `H x W` class indices: 0 background, 255
+                ignored).
+            classes: names of the foreground classes. None: a two-valued mask is one class
+                "foreground", any other has classes "1", "2", ... up to the largest index.
+            scale: "auto" leaves it to the `Segmenter` that first sees the prompt, which tries some
+                on the examples (`prompttune.inference.scale`). "whole" or None takes whole images,
+                and fits queries whole to the canvas, as SegGPT does. Else examples and queries are
+                taken at
+                this many canvas pixels an image pixel, and of each example the `canvas x canvas`
+                window with most foreground is kept.
+            canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
+                `scale` is a number.
+
+        Raises:
+            InputError: an image that cannot be read, a mask of another size or with values that the
+                classes do not name, masks that are all background.
+        """
+        known = _checked_scale(scale, canvas)
+        names, pairs = load_examples(list(examples), classes)
+        palette = Palette.of(names)
+        whole = cls(
+            images=tuple(image for image, _ in pairs),
+            colours=tuple(palette.paint(class_map) for _, class_map in pairs),
+            palette=palette,
+            scale="auto",
+            canvas=canvas,
+        )
+        return whole if known == "auto" else whole.at_scale(known, canvas)
+
+    @classmethod
+    def spatial(
+        cls,
+        examples: Iterable[tuple[ImageLike, MaskLike]],
+        classes: Sequence[str] | None = None,
+        scale: AnyScale = "auto",
+        canvas: int | None = None,
+    ) -> "Prompt":
+        """Make one prompt image of several examples: the spatial ensemble (SegGPT, section 3.3).
+
+        The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
+        subsampled to the size of one (by `at`). Where they are no square number, n is the next
+        larger one and the first examples stand there again. Arguments and errors are those of
+        `from_examples`; without a scale all are first resized to the size of the first. While the
+        scale is "auto" the examples are kept one by one.
+        """
+        known = _checked_scale(scale, canvas)
+        whole = replace(cls.from_examples(examples, classes, "auto", canvas), grid=True)
+        return whole if known == "auto" else whole.at_scale(known, canvas)
+
+    @classmethod
+    def from_instances(
+        cls,
+        examples: Iterable[tuple[ImageLike, MaskLike]],
+        name: str = "object",
+        scale: AnyScale = "auto",
+        canvas: int | None = None,
+    ) -> "Prompt":
+        """Make a prompt whose instances bear different colours (SegGPT, section 3.1).
+
+        Type token 1. The "classes" of its answers are colours, `<name> 1`, `<name> 2`, ...;
+        `prompttune.outputs.instances` reads objects from them.
+
+        Args:
+            examples: as in `from_examples`, with masks that number the instances of an image from
+                1 to 254; 0 is background, 255 ignored.
+            name: of the one class.
+            scale: as in `from_examples`, `canvas` likewise. Only the instances that a window shows
+                have colours.
+
+        Raises:
+            InputError: as `from_examples`.
+        """
+        known = _checked_scale(scale, canvas)
+        pairs = load_instances(list(examples))
+        palette, colours = _coloured_instances([ids.numpy() for _, ids in pairs], name)
+        whole = cls(
+            images=tuple(image for image, _ in pairs),
+            colours=colours,
+            palette=palette,
+            scale="auto",
+            canvas=canvas,
+            seg_type=1,
+            instance_of=name,
+        )
+        return whole if known == "auto" else whole.at_scale(known, canvas)
+
+    @classmethod
+    def join(cls, prompts: Iterable["Prompt"]) -> "Prompt":
+        """Put prompts side by side in one feature ensemble: keys, examples, or both.
+
+        All speak of the same classes. The first key (else the first prompt) gives colours,
+        threshold, canvas, type token and order of the classes; examples in other colours are
+        painted anew in its, and examples whose scale is "auto" take the others' scale.
+
+        Raises:
+            InputError: no prompts, or prompts of different classes, scales, type tokens or
+                backbones, or keys whose colours differ.
+        """
+        joined = list(prompts)
+        if not joined:
+            raise InputError("prompt: nothing to join; give at least one prompt")
+        scaled = next((each for each in joined if each.scale != "auto"), None)
+        if scaled is not None and not isinstance(scaled.scale, str):
+            canvas = scaled.canvas or scaled.images[0].shape[-1]
+            joined = [each.at_scale(scaled.scale, canvas) for each in joined]
+        lead = next((each for each in joined if each.fingerprint is not None), joined[0])
+        for each in joined:
+            _check_joins(each, lead)
+        return replace(
+            lead,
+            images=tuple(image for each in joined for image in each.images),
+            colours=tuple(
+                colours if each.palette == lead.palette
+                else lead.palette.repaint(colours, each.palette)
+                for each in joined for colours in each.colours
+            ),
+            name=" + ".join(dict.fromkeys(each.name for each in joined)),
+            card=None,
+        )  # fmt: skip
+
+
+def _check_joins(prompt: Prompt, lead: Prompt) -> None:
+    """Refuse what cannot stand in one ensemble with `lead`."""
+
+    def clash(what: str, own: object, other: object, remedy: str) -> InputError:
+        names = f"{prompt.name} and {lead.name}"
+        return InputError(f"prompts {names}: {what} {own} and {other}; {remedy}")
+
+    own, other = prompt.palette, lead.palette
+    if set(own.classes) != set(other.classes):
+        listed = ", ".join(own.classes), ", ".join(other.classes)
+        raise clash("classes", listed[0], listed[1], "joined prompts share their classes")
+    if prompt.fingerprint is not None and lead.fingerprint is not None:
+        marks = prompt.fingerprint[:12], lead.fingerprint[:12]
+        if prompt.fingerprint != lead.fingerprint:
+            raise clash("backbones", marks[0], marks[1], "joined keys share their backbone")
+        if own != other:
+            raise clash("colours", own.colours, other.colours, "joined keys share their palette")
+    if prompt.canvas is not None and lead.canvas is not None and prompt.canvas != lead.canvas:
+        raise clash("canvases", prompt.canvas, lead.canvas, "joined keys share their canvas")
+    if prompt.grid != lead.grid:
+        raise clash("grids", prompt.grid, lead.grid, "give both a scale")
+    if prompt.scale != lead.scale:
+        raise clash("scales", prompt.scale, lead.scale, "give the examples the key's scale")
+    if (prompt.seg_type, prompt.instance_of) != (lead.seg_type, lead.instance_of):
+        raise clash("type tokens", prompt.seg_type, lead.seg_type, "join prompts of one kind")
+
+
+def _in_a_grid(prompt: Prompt) -> Prompt:
+    """Lay the examples out in one image, each resized to the size of the first."""
+    side = math.isqrt(len(prompt.images) - 1) + 1
+    order = [place % len(prompt.images) for place in range(side**2)]
+    size = (prompt.images[0].shape[1], prompt.images[0].shape[2])
+    images = tiled([resize(prompt.images[index], size) for index in order], side)
+    colours = tiled([resize_nearest(prompt.colours[index], size) for index in order], side)
+    return replace(prompt, images=(images,), colours=(colours,))
+
+
+def _coloured_instances(
+    numbered: Sequence[np.ndarray], name: str
+) -> tuple[Palette, tuple[Tensor, ...]]:
+    """Colour the instances of some images; there are no more colours than one of them needs."""
+    compact = [_renumbered(ids) for ids in numbered]
+    count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in compact))
+    palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
+    return palette, tuple(palette.paint(ids) for ids in compact)
+
+
+def _renumbered_instances(prompt: Prompt) -> Prompt:
+    """Colour anew the instances that windows show: fewer colours lie farther apart."""
+    palette, name = prompt.palette, prompt.instance_of or ""
+    numbered = [palette.decide(palette.scores(colours)).numpy() for colours in prompt.colours]
+    palette, colours = _coloured_instances(numbered, name)
+    return replace(prompt, palette=palette, colours=colours)
+
+
+def _renumbered(ids: np.ndarray) -> np.ndarray:
+    """Number the instances that an image shows from 1 on, without gaps."""
+    table = np.zeros(IGNORE + 1, np.uint8)
+    shown = [value for value in np.unique(ids) if value not in (0, IGNORE)]
+    table[shown] = np.arange(1, len(shown) + 1)
+    table[IGNORE] = IGNORE
+    return table[ids]
+
+
+def _checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none."""
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str) or not 0 < scale < float("inf"):
+        raise InputError(
+            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
+            "whole"
+        )
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale

@@ -1,1 +1,0 @@
-"""What a user would pick instead of a prompt tuned here, trained on the same images."""

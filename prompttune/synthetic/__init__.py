@@ -1,0 +1,1 @@
+"""Images that nobody took, with exact masks: fundus photographs, and scenes of many families."""

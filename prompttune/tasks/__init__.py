@@ -1,0 +1,1 @@
+"""What a task is: its recipe, and its images."""

@@ -1,0 +1,172 @@
+"""The images of a task: read from a folder, or generated where none is given."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+from prompttune.data.folders import Finding
+from prompttune.data.hashing import hash_data
+from prompttune.data.layouts import (
+    LoadedSample,
+    Sample,
+    find_split,
+    load_sample,
+)
+from prompttune.data.masks import MaskOptions
+from prompttune.data.reading import ImageOptions
+from prompttune.data.survey import Survey, survey
+from prompttune.synthetic.fundus import generate_fundus
+from prompttune.tasks.legend import read_legend
+from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError
+
+GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
+GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
+FIRST_TEST_SEED = 1_000_000
+"""Generated test images come from seeds that no training image has."""
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The three parts of a task's images; `val` chooses, `test` is only ever scored."""
+
+    train: Sequence[LoadedSample]
+    val: Sequence[LoadedSample]
+    test: Sequence[LoadedSample]
+    name: str
+    """The folder's own name, or what was generated."""
+    layout: str
+    """How the folder was read."""
+    generated: bool
+    recipe: Recipe | None = None
+    """That of the task with what the folder told; None: as it was."""
+    survey: Survey | None = None
+    """What was understood of a folder."""
+
+    def sha256(self) -> str:
+        """Return the hash of what tuning may see, `train` and `val` (docs/key-format.md)."""
+        entries: dict[str, Path | bytes] = {}
+        for part in (self.train, self.val):
+            entries |= part.files() if isinstance(part, SampleFolder) else _arrays(part)
+        return hash_data(entries)
+
+
+class SampleFolder(Sequence[LoadedSample]):
+    """Samples that are read when they are asked for: a split need not fit into memory."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        recipe: Recipe,
+        folder: Path,
+        masks: MaskOptions | None = None,
+        images: ImageOptions | None = None,
+    ) -> None:
+        self.samples = samples
+        self.recipe = recipe
+        self.folder = folder
+        self.masks = masks or recipe.mask_options()
+        self.images = images or recipe.image_options()
+
+    def files(self) -> dict[str, Path]:
+        """Return all files, by their path relative to the data's folder."""
+        paths = [
+            path
+            for sample in self.samples
+            for path in (
+                sample.image,
+                sample.mask,
+                sample.field_of_view,
+                *(layer for layer, _ in sample.layers or ()),
+            )
+            if path is not None
+        ]
+        return {Path(os.path.relpath(path, self.folder)).as_posix(): path for path in paths}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @overload
+    def __getitem__(self, index: int) -> LoadedSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "SampleFolder": ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            part = self.samples[index]
+            return SampleFolder(part, self.recipe, self.folder, self.masks, self.images)
+        classes = len(self.recipe.classes)
+        return load_sample(self.samples[index], classes, None, self.masks, self.images)
+
+
+def task_data(
+    recipe: Recipe,
+    folder: Path | None,
+    images: int | None = None,
+    images_dir: Path | None = None,
+    masks_dir: Path | None = None,
+) -> TaskData:
+    """Find a task's images; the split depends on the recipe's seed, not on who asks.
+
+    Args:
+        recipe: of the task.
+        folder: of the images; None: they are generated.
+        images: how many may be learned from, validation included; None: all that are not for test.
+        images_dir: where the images lie, if it is not in one of the known layouts.
+        masks_dir: where the masks lie.
+
+    Raises:
+        InputError: As `find_split`, no folder for a task without a generator, or fewer images
+            than asked for.
+    """
+    if folder is None:
+        if images is not None:
+            raise InputError("--images goes with --data; generated images are always as many")
+        return _generated(recipe)
+    recipe = read_legend(recipe, folder)
+    finding = Finding(images_dir, masks_dir, recipe.mask_pattern, recipe.group_by, recipe.crowds)
+    masks = recipe.mask_options()
+    split = find_split(
+        folder, recipe.seed, recipe.val_fraction, images, recipe.classes, finding, masks
+    )
+    recipe = replace(recipe, classes=split.classes or recipe.classes)
+    learned = (*split.train, *split.val)
+    found = survey(
+        list(dict.fromkeys((*learned, *split.test))), learned, recipe.classes,
+        masks, recipe.image_options(), split.notes,
+    )  # fmt: skip
+    recipe = replace(
+        recipe,
+        stretch=found.images.stretch,
+        image_size=found.image_size,
+        category_ids={n: i for n, i in split.category_ids.items() if n in recipe.classes} or None,
+    )
+    train, val, test = (
+        SampleFolder(part, recipe, folder, found.masks, found.images)
+        for part in (split.train, split.val, split.test)
+    )
+    name = folder.resolve().name
+    return TaskData(train, val, test, name, split.layout, False, recipe, found)
+
+
+def _generated(recipe: Recipe) -> TaskData:
+    if recipe.generator is None:
+        raise InputError(f"task '{recipe.task}' has no generated images; give --data DIR")
+    generate = GENERATORS[recipe.generator]
+    train = range(recipe.seed, recipe.seed + GENERATED_TRAIN)
+    val = range(train.stop, train.stop + GENERATED_VAL)
+    test = range(FIRST_TEST_SEED, FIRST_TEST_SEED + GENERATED_TEST)
+    images = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
+    name = f"generated {recipe.generator} images"
+    return TaskData(images[0], images[1], images[2], name, "generated", generated=True)
+
+
+def _arrays(samples: Sequence[LoadedSample]) -> dict[str, bytes]:
+    """Return the raw bytes of generated samples, by `<sample>/<array>`."""
+    return {
+        f"{sample.name}/{name}": getattr(sample, name).tobytes()
+        for sample in samples
+        for name in ("image", "class_map", "field_of_view")
+        if getattr(sample, name) is not None
+    }

@@ -1,0 +1,219 @@
+"""Recipes: one YAML a task in `recipes/`, every value of which a command line can override."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from prompttune.data.class_names import UNNAMED, class_names
+from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from prompttune.data.masks import MaskOptions
+    from prompttune.data.reading import ImageOptions
+
+READING = (
+    "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch",
+    "image_size", "category_ids",
+)  # fmt: skip
+"""Fields that tell how files are read; a key keeps them where they are not the default."""
+FOUND = ("image_size", "category_ids")
+"""Those of them that the data tells."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What tuning does for one task. Lengths are canvas pixels; colours and rates, pixel space."""
+
+    task: str
+    """Name of the task."""
+    classes: tuple[str, ...] = UNNAMED
+    """Foreground classes; class map value i is the i-th."""
+    mask_values: dict[int, int] | None = None
+    """From a mask file's value to its class index, where the files' own rule does not fit."""
+    mask_kind: Literal["auto", "index", "grey", "instances", "alpha", "colors"] = "auto"
+    """What the masks' values are, where it cannot be seen."""
+    colors: str | None = None
+    """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
+    mask_pattern: str | None = None
+    """A mask's file name with {stem} for its image's: {stem}_mask.png."""
+    crowds: Literal["auto", "objects", "ignore"] = "auto"
+    """COCO's crowds: things like others, or not counted (auto: by who wrote the file)."""
+    group_by: str | None = None
+    """A regular expression; images in whose names it matches one text stay in one part."""
+    bands: str | None = None
+    """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
+    stretch: str | None = None
+    """What of deep images becomes black to white: LOW,HIGH, full or image (each its own)."""
+    image_size: tuple[int, int] | None = None
+    """Width and height of the usual training image, pixels; found when tuning."""
+    category_ids: dict[str, int] | None = None
+    """The annotations' own numbers of their categories, by name; found when tuning."""
+    scale: float = 1.0
+    """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
+    min_canvas: int = 0
+    """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
+    generator: Literal["fundus"] | None = None
+    """What makes images where no data is given, and the starting prompt with `init: generated`."""
+    init: Literal[
+        "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
+    ] = "noise"
+    """Where the prompt starts. The last three keep (a mixture of) training images in the key."""
+    prompts: int = 1
+    """Number of learned prompts in the key (a feature ensemble if more than one)."""
+    group: int = 6
+    """Classes that one prompt carries at most: more are shared by several; 0: no limit."""
+    learn: Literal["both", "image", "colours"] = "both"
+    """Which half of the prompt is learned."""
+    bounded: bool = True
+    """Keep learned pixels in [0, 1], so that the key is a picture."""
+    seg_type: Literal[0, 1] = 0
+    """Type token: 0 semantic, 1 instance."""
+    type_lr: float = 0.0
+    """Peak learning rate of a shift of the type token, which the key keeps; 0: not learned."""
+    jitter: float = 0.0
+    """Standard deviation of noise on the prompt at every step."""
+    dropout: float = 0.0
+    """Share of the prompt's values that are dropped at every step."""
+    max_steps: int = 400
+    """Optimiser steps."""
+    batch: int = 8
+    """Query crops a step."""
+    augment: bool = True
+    """Flip, turn, rescale and recolour the query crops."""
+    lr: float = 0.02
+    """Peak learning rate, pixel space."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay; it pulls pixels to black."""
+    ema: float = 0.0
+    """Decay of the averaged prompt that is validated and kept; 0: the prompt itself."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
+    dice_weight: float = 1.0
+    """Weight of the Dice term on the decoded soft mask."""
+    colour_weight: float = 0.2
+    """Weight of the paper's smooth-L1 on the colours."""
+    foreground_weight: float = 1.0
+    """Weight of coloured pixels in that smooth-L1; the background's is 1."""
+    beta: float = 1.0
+    """Of that smooth-L1, in ImageNet-normalised units (the paper's is 0.01)."""
+    val_every: int = 50
+    """Steps between validations."""
+    patience: int = 0
+    """Validations without a better Dice after which tuning ends early; 0: never."""
+    val_crops: int = 48
+    """Crops of the validation images that choose the best prompt."""
+    val_fraction: float = 0.2
+    """Share of the training images that is held out for validation."""
+    overlap: float = 0.25
+    """Of neighbouring tiles at prediction."""
+    seed: int = 0
+    """Of the split, the crops and the starting prompt."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", class_names(self.classes))
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        for name in ("scale", "lr"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"recipe: {name} must be above 0, not {getattr(self, name)}")
+        for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
+            if getattr(self, name) < 1:
+                raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
+        for name in ("overlap", "warmup", "dropout", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
+        least_zero = (
+            "min_canvas", "type_lr", "jitter", "weight_decay", "foreground_weight", "patience",
+            "group",
+        )  # fmt: skip
+        for name in least_zero:
+            if getattr(self, name) < 0:
+                raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
+        if not 0 < self.val_fraction < 1:
+            raise InputError(f"recipe: val_fraction must be in 0..1, not {self.val_fraction}")
+        if self.seed < 0:
+            raise InputError(f"recipe: seed must not be negative, is {self.seed}")
+        if self.init == "generated" and self.generator is None:
+            raise InputError(
+                "recipe: init 'generated' needs a generator; use init 'noise' or 'example'"
+            )
+        weights = self.dice_weight, self.colour_weight
+        if min(weights) < 0 or sum(weights) == 0:
+            raise InputError(f"recipe: dice_weight, colour_weight = {weights}; one must be above 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-able values; of `READING` those that are not the default."""
+        usual = {one.name: one.default for one in fields(self)}
+        values = asdict(self) | {"classes": list(self.classes)}
+        if self.image_size is not None:
+            values["image_size"] = list(self.image_size)
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in READING or value != usual[name]
+        }
+
+    def mask_options(self) -> "MaskOptions":
+        """Return how masks are understood.
+
+        Raises:
+            InputError: colors that are none, or of names that are no classes.
+        """
+        from prompttune.data.masks import MaskOptions, parse_colors
+
+        colors = None if self.colors is None else parse_colors(self.colors, self.classes)
+        return MaskOptions(self.mask_kind, self.mask_values, colors)
+
+    def image_options(self) -> "ImageOptions":
+        """Return how the numbers of images become colours.
+
+        Raises:
+            InputError: bands or a stretch that are none.
+        """
+        from prompttune.data.reading import ImageOptions
+
+        return ImageOptions.of(self.bands, self.stretch)
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the tasks that have a recipe."""
+    return tuple(
+        sorted(p.stem for p in _folder().glob("*.yaml") if not p.stem.startswith("pretrain"))
+    )
+
+
+def recipe_values(task: str) -> dict[str, Any]:
+    """Read a task's YAML.
+
+    Raises:
+        InputError: Unknown task, or a file that is no mapping of recipe fields.
+    """
+    if task not in task_names():
+        raise InputError(f"unknown task '{task}'.{suggest(task, task_names())}")
+    path = _folder() / f"{task}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({error})") from error
+    known = {one.name for one in fields(Recipe)}
+    if not isinstance(values, dict) or (unknown := sorted(set(values) - known)):
+        what = f"unknown fields {unknown}" if isinstance(values, dict) else "not a mapping"
+        raise InputError(f"{path}: {what}; a recipe has {', '.join(sorted(known))}")
+    return {"task": task} | values
+
+
+def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return a task's recipe, with some fields replaced.
+
+    Raises:
+        InputError: As `recipe_values`, or a value that makes no sense.
+    """
+    return Recipe(**(recipe_values(task) | dict(overrides or {})))
+
+
+def _folder() -> Path:
+    return shipped_folder("recipes")

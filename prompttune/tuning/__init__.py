@@ -1,0 +1,1 @@
+"""Learning a prompt while the network stays frozen."""

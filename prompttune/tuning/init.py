@@ -1,0 +1,154 @@
+"""Where a learned prompt starts."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prompttune.data.layouts import LoadedSample
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import GENERATORS
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.generated import generated_examples
+from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.utils.errors import InputError
+from prompttune.utils.normalize import denormalise
+
+FIRST_START_SEED = 2_000_000
+"""Generated starting images come from seeds that no training or test image has."""
+
+EXAMPLES = 8
+"""How many examples `best-example` and `mean` look at, at most."""
+SCENES = 32
+"""How many generated scenes `best-generated` tries."""
+Judge = Callable[[Sequence[Prompt]], Sequence[float]]
+"""From prompts to how good each is, higher is better."""
+
+
+def starting_prompt(
+    recipe: Recipe,
+    canvas: int,
+    train: Sequence[LoadedSample],
+    judge: Judge = lambda prompts: [0.0] * len(prompts),
+) -> Prompt | Composition:
+    """Return the prompt that tuning begins with, by `recipe.init`.
+
+    More classes than `recipe.group` begin with a composition of one prompt a group.
+    `noise`, `kaiming`, `generated` and `best-generated`, the generated scenes that `judge` likes
+    best, hold nobody's image; `example` holds crops of training images, `best-example` those that
+    `judge` likes best, `mean` the average of several.
+
+    Raises:
+        InputError: examples are asked for, and too few training images show a class.
+    """
+    groups = class_groups(recipe.classes, recipe.group)
+    if len(groups) == 1:
+        return _one_prompt(recipe, canvas, train, judge)
+    return Composition(
+        _one_prompt(
+            replace(recipe, classes=own, seed=recipe.seed + index),
+            canvas,
+            Relabelled(train, relabelling(recipe.classes, own)),
+            judge,
+        )
+        for index, own in enumerate(groups)
+    )
+
+
+def _one_prompt(
+    recipe: Recipe,
+    canvas: int,
+    train: Sequence[LoadedSample],
+    judge: Judge,
+) -> Prompt:
+    if recipe.init in ("noise", "kaiming"):
+        return _noise(recipe, canvas)
+    if recipe.init == "generated":
+        assert recipe.generator is not None  # checked by the recipe
+        first = FIRST_START_SEED + recipe.seed
+        seeds = range(first, first + recipe.prompts)
+        chosen = [GENERATORS[recipe.generator](seed) for seed in seeds]
+        return _from_samples(recipe, canvas, chosen)
+    if recipe.init == "best-generated":
+        seed = FIRST_START_SEED + recipe.seed
+        drawn = generated_examples(recipe.classes, recipe.scale, canvas, seed)
+        typed = (replace(scene, seg_type=recipe.seg_type) for scene in drawn)
+        return _best(list(islice(typed, max(SCENES, recipe.prompts))), recipe.prompts, judge)
+    if recipe.init == "example":
+        return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
+    chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
+    examples = [_from_samples(recipe, canvas, [sample]) for sample in chosen]
+    if recipe.init == "best-example":
+        return _best(examples, recipe.prompts, judge)
+    groups = [examples[first :: recipe.prompts] for first in range(recipe.prompts)]
+    means = [
+        [torch.stack([getattr(each, half)[0] for each in group]).mean(0) for group in groups]
+        for half in ("images", "colours")
+    ]
+    return _joined(examples, *means)
+
+
+def _from_samples(recipe: Recipe, canvas: int, samples: Sequence[LoadedSample]) -> Prompt:
+    pairs = [(sample.image, scored_map(sample)) for sample in samples]
+    prompt = Prompt.from_examples(pairs, recipe.classes, scale=recipe.scale, canvas=canvas)
+    return replace(prompt, seg_type=recipe.seg_type)
+
+
+def _best(prompts: Sequence[Prompt], count: int, judge: Judge) -> Prompt:
+    """Join the best of several prompts; of equals the first."""
+    values = judge(prompts)
+    order = sorted(range(len(prompts)), key=lambda index: values[index], reverse=True)
+    best = [prompts[index] for index in order[:count]]
+    return _joined(best, [each.images[0] for each in best], [each.colours[0] for each in best])
+
+
+def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:
+    return replace(like[0], images=tuple(images), colours=tuple(colours))
+
+
+def scored_map(sample: LoadedSample) -> np.ndarray:
+    """Return the class map with 255 (ignore) outside the field of view."""
+    if sample.field_of_view is None:
+        return sample.class_map
+    return np.where(sample.field_of_view, sample.class_map, np.uint8(IGNORE))
+
+
+def _noise(recipe: Recipe, canvas: int) -> Prompt:
+    """Return grey noise, or for `kaiming` normal noise in the network's space, fan-in 3 S^2."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    size = (2, recipe.prompts, 3, canvas, canvas)
+    noise = torch.randn(size, generator=generator)
+    if recipe.init == "kaiming":
+        images, colours = denormalise(noise * math.sqrt(2 / 3) / canvas)
+    else:
+        images, colours = (0.5 + 0.1 * noise).clamp(0, 1)
+    palette = Palette.of(recipe.classes)
+    return Prompt(
+        tuple(images), tuple(colours), palette,
+        scale=recipe.scale, canvas=canvas, seg_type=recipe.seg_type,
+    )  # fmt: skip
+
+
+def _draw_examples(
+    recipe: Recipe, train: Sequence[LoadedSample], least: int, most: int | None = None
+) -> list[LoadedSample]:
+    """Draw training images that show a class: `most` of them where there are so many."""
+    chosen: list[LoadedSample] = []
+    for index in np.random.default_rng(recipe.seed).permutation(len(train)):
+        sample = train[index]
+        if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
+            chosen.append(sample)
+        if len(chosen) == (most or least):
+            break
+    if len(chosen) < least:
+        raise InputError(
+            f"init '{recipe.init}' needs {least} training images that show a class; "
+            f"{len(chosen)} do"
+        )
+    return chosen

@@ -1,0 +1,1 @@
+"""What the command line and Python both call: from images to a prompt that is kept."""

@@ -1,0 +1,173 @@
+"""From a learned prompt to a key: threshold, scores, pictures, card."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from prompttune.evaluation.comparison import Bench, compare, count_predictions
+from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
+from prompttune.evaluation.rows import ROWS
+from prompttune.inference.segmenter import Segmenter
+from prompttune.keys.card import Card, Data, Initialisation, Scores, Tuning
+from prompttune.keys.key import save_key
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.groups import changed
+from prompttune.tuning.run import Tuned
+from prompttune.utils.progress import Progress
+
+KEY_DTYPE = torch.float16  # half the size
+INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
+    "noise": "noise", "kaiming": "noise",
+    "generated": "generated", "best-generated": "generated",
+    "example": "example", "best-example": "example", "mean": "example",
+}  # fmt: skip
+"""What a card calls a start."""
+EXAMPLES = 3
+"""One-shot examples of the short table."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a finished run leaves behind."""
+
+    key: Path
+    report: Path
+    comparison: Comparison
+    """One example beside the key, on a few images."""
+
+
+def finish(
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    name: str,
+    zoo: Path,
+    output: Path,
+    command: str,
+    overwrite: bool,
+    images: int,
+) -> Finished:
+    """Choose the threshold, score the prompt beside single examples, and write the key.
+
+    Thresholds are chosen on validation images; the test images are only scored.
+
+    Args:
+        images: At most so many are scored, and half as many choose the thresholds: a minute on a
+            laptop, not an hour.
+    """
+    prompt = _as_kept(changed(tuned.prompt, name=name))
+    bench = _bench(prompt, recipe, segmenter, data, images)
+    rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
+    with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
+        bench.on_image = progress.advance
+        scored = compare(bench, rows)
+    (own,) = scored[1].trials
+    prompt = changed(prompt, threshold=own.validated.threshold)
+    comparison = Comparison(
+        task=recipe.task, backbone=segmenter.network.name, data=data.name,
+        split="test" if data.test else "val", palette=prompt.palette, rows=scored,
+        samples=bench.test, notices=_notices(data), details={"command": command},
+    )  # fmt: skip
+    card = _card(prompt, tuned, recipe, segmenter, data, (as_scores(comparison),))
+    report = output / "report"
+    with staged(report) as stage:
+        write_report(stage, comparison)
+    key = save_key(prompt, card, zoo, overwrite=overwrite, dtype=KEY_DTYPE)
+    return Finished(key, report, comparison)
+
+
+def ready(
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    name: str,
+    images: int = 6,
+    progress: bool = True,
+) -> Prompt | Composition:
+    """Return a learned prompt as a key would keep it, with threshold and card but without scores.
+
+    Args:
+        images: Half as many validation images choose the threshold, as in `finish`.
+        progress: Show how far it is.
+    """
+    prompt = _as_kept(changed(tuned.prompt, name=name))
+    bench = _bench(prompt, recipe, segmenter, data, images)
+    count = len(bench.validation)
+    with Progress("Choosing the threshold", count, "images", shown=progress) as shown:
+        bench.on_image = shown.advance
+        threshold = bench.validate(bench.prompted("tuned", prompt)).threshold
+    prompt = changed(prompt, threshold=threshold)
+    return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
+
+
+def _bench(
+    prompt: Prompt | Composition,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    images: int,
+) -> Bench:
+    return Bench(
+        segmenter=segmenter,
+        key=prompt,
+        canvas=segmenter.canvas(prompt.parts[0]),
+        train=data.train,
+        validation=data.val[: max(1, images // 2)],
+        test=(data.test or data.val)[:images],
+        examples=EXAMPLES,
+        overlap=recipe.overlap,
+        seed=recipe.seed,
+    )
+
+
+def _as_kept(prompt: Prompt | Composition) -> Prompt | Composition:
+    """Round as the key does: what is scored is what is kept."""
+    parts = [
+        replace(
+            part,
+            images=tuple(map(_rounded, part.images)),
+            colours=tuple(map(_rounded, part.colours)),
+            type_shift=None if part.type_shift is None else _rounded(part.type_shift),
+        )
+        for part in prompt.parts
+    ]
+    return parts[0] if isinstance(prompt, Prompt) else Composition(parts)
+
+
+def _rounded(values: torch.Tensor) -> torch.Tensor:
+    return values.to(KEY_DTYPE).float()
+
+
+def _notices(data: TaskData) -> tuple[str, ...]:
+    return (f"These are {data.name}, not real ones.",) if data.generated else ()
+
+
+def _card(
+    prompt: Prompt | Composition,
+    tuned: Tuned,
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    scores: tuple[Scores, ...],
+) -> Card:
+    kind = INIT_KINDS[recipe.init]
+    shows_real = kind == "example" and not data.generated
+    return Card.of(
+        prompt,
+        task=recipe.task,
+        backbone=segmenter.network.name,
+        patch=segmenter.network.config.patch,
+        initialisation=Initialisation(kind=kind, contains_real_image=shows_real),
+        recipe=recipe.to_dict(),
+        data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
+                  sha256=data.sha256(), generated=data.generated),
+        scores=scores,
+        tuning=Tuning(precision=tuned.precision, seconds=round(tuned.seconds, 1)),
+    )  # fmt: skip

@@ -1,0 +1,510 @@
+"""The predict command, on a small random SegGPT in a file."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from predicting import backbone as backbone
+from predicting import fails
+
+from prompttune.cli import predict
+from prompttune.inference.segmenter import Segmenter
+from prompttune.outputs.instances import coco_results, find_instances
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with an example and `images/`: a.png, b.jpg, c.tif and a text file."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for name, size in (("a.png", (20, 24)), ("b.jpg", (16, 16)), ("c.tif", (30, 17))):
+        pixels = generator.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / name)
+    (tmp_path / "images" / "notes.txt").write_text("not an image")
+    Image.fromarray(generator.integers(0, 256, (20, 20, 3), np.uint8)).save(tmp_path / "eye.png")
+    Image.fromarray(np.tile(np.array([0, 1, 2, 2], np.uint8), (20, 5))).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def arguments(folder: Path, backbone: Path, *more: object, images: object = "images") -> list[str]:
+    example = ("--example", folder / "eye.png", folder / "mask.png")
+    common = (folder / str(images), *example, "--output", folder / "out", "--backbone", backbone)
+    return [str(each) for each in (*common, *more)]
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "out").iterdir())
+
+
+def test_a_folder_is_segmented(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict.main(arguments(folder, backbone, "--classes", "artery, vein")) == 0
+    both = [f"{stem}{end}.png" for stem in "abc" for end in ("", "_overlay")]
+    assert written(folder) == both
+    assert (
+        f"3 of 3 images segmented, masks and overlays in {folder / 'out'}"
+        in capsys.readouterr().out
+    )
+    prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")], ["artery", "vein"])
+    paths = [folder / "images" / name for name in ("a.png", "b.jpg", "c.tif")]
+    for path, result in zip(paths, Segmenter(backbone).predict(paths, prompt), strict=True):
+        with Image.open(folder / "out" / f"{path.stem}.png") as mask:
+            assert mask.mode == "P"
+            assert np.array_equal(np.asarray(mask), result.classes)
+            painted = prompt.palette.paint(result.classes).permute(1, 2, 0) * 255
+            assert np.array_equal(np.asarray(mask.convert("RGB")), painted.numpy())
+        with Image.open(folder / "out" / f"{path.stem}_overlay.png") as overlay:
+            assert overlay.mode == "RGB"
+            assert overlay.size == result.classes.shape[::-1]
+
+
+def test_a_scale_reaches_the_prompt(folder: Path, backbone: Path) -> None:
+    line = arguments(folder, backbone, "--scale", 1.5, "--overlap", 0.5, images="images/c.tif")
+    assert predict.main(line) == 0
+    example = (folder / "eye.png", folder / "mask.png")
+    prompt = Prompt.from_examples([example], scale=1.5, canvas=16)
+    expected = Segmenter(backbone).predict(folder / "images" / "c.tif", prompt, overlap=0.5)
+    with Image.open(folder / "out" / "c.png") as mask:
+        assert np.array_equal(np.asarray(mask), expected.classes)
+
+
+@pytest.mark.parametrize(
+    ("options", "scale", "line"),
+    [
+        ((), "chosen", "chosen from the examples; --scale sets it"),
+        (("--scale", "auto", "--ensemble", "spatial"), "chosen", "(chosen from the examples;"),
+        (("--scale", "whole"), None, ""),
+        (("--scale", 1.25), 1.25, ""),
+    ],
+)
+def test_a_chosen_scale_is_said(
+    folder: Path,
+    backbone: Path,
+    spied: list,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple,
+    scale: object,
+    line: str,
+) -> None:
+    assert predict.main(arguments(folder, backbone, *options, images="images/a.png")) == 0
+    said = capsys.readouterr().err
+    assert said.count("chosen") == (scale == "chosen")
+    assert line in said
+    if scale == "chosen":
+        kept = spied[0].known_scale
+        assert said.startswith("images whole" if kept is None else f"scale {kept:g} ")
+    else:
+        assert spied[0].scale == scale
+
+
+def test_a_scale_that_is_none_is_refused(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = fails(arguments(folder, backbone, "--scale", "fine"), capsys)
+    assert "'fine' is neither a number, auto nor whole" in said
+    assert "scale 0.0" in fails(arguments(folder, backbone, "--scale", 0), capsys)
+
+
+@pytest.fixture
+def spied(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Return the prompts that reach `Segmenter.stream`."""
+    seen: list = []
+    stream = Segmenter.stream
+
+    def spy(self: Segmenter, images: object, prompt: object, *more: object, **named: object):
+        seen.append(prompt)
+        return stream(self, images, prompt, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Segmenter, "stream", spy)
+    return seen
+
+
+@pytest.fixture
+def keys(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Prompt]:
+    """Put keys into the place of the zoo."""
+    fingerprint = Segmenter(backbone).network.fingerprint
+
+    def key(name: str, seed: int, *classes: str, **fields: object) -> Prompt:
+        pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed)).unbind()
+        options = {"name": name, "fingerprint": fingerprint, "threshold": 0.2} | fields
+        return Prompt(pixels[:1], pixels[1:], Palette.of(classes), **options)  # type: ignore[arg-type]
+
+    found = {
+        "vein": key("vein", 1, "vein", scale=1.5),
+        "disc": key("disc", 2, "disc", "cup"),
+        "cup": key("cup", 3, "cup"),
+        "foreign": key("foreign", 4, "vein", fingerprint="0" * 64),
+    }
+    monkeypatch.setattr("prompttune.zoo.store.load_prompt", lambda name, _: found[name])
+    return found
+
+
+def line_of(folder: Path, backbone: Path, *more: object) -> list[str]:
+    common = (folder / "images", "--output", folder / "out", "--backbone", backbone)
+    return [str(each) for each in (*common, *more)]
+
+
+def shown(folder: Path, stem: str) -> np.ndarray:
+    with Image.open(folder / "out" / f"{stem}.png") as mask:
+        return np.asarray(mask)
+
+
+def test_several_examples_make_an_ensemble(folder: Path, backbone: Path, spied: list) -> None:
+    more = ("--example", folder / "eye.png", folder / "mask.png")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
+    assert len(spied[0].images) == 2
+    more = (*more, "--ensemble", "spatial", "--scale", "whole")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
+    assert [image.shape for image in spied[1].images] == [(3, 40, 40)]
+
+
+def test_a_key_and_an_example_answer_together(
+    folder: Path, backbone: Path, keys: dict[str, Prompt], spied: list
+) -> None:
+    Image.fromarray(np.eye(20, dtype=np.uint8)).save(folder / "mask.png")
+    example = ("--example", folder / "eye.png", folder / "mask.png")
+    assert predict.main(line_of(folder, backbone, "--prompt", "vein", *example)) == 0
+    (joined,) = spied
+    pair = (folder / "eye.png", folder / "mask.png")
+    other = Prompt.from_examples([pair], ["vein"], scale=1.5, canvas=16)
+    assert joined.images[0].equal(keys["vein"].images[0])
+    assert joined.images[1].equal(other.images[0])
+    assert (joined.threshold, joined.scale) == (0.2, 1.5)
+
+
+def test_keys_of_several_classes_share_one_result(
+    folder: Path, backbone: Path, keys: dict[str, Prompt]
+) -> None:
+    line = line_of(folder, backbone, "--prompt", "vein", "--prompt", "disc")
+    assert predict.main(line) == 0
+    both = Composition([keys["vein"], keys["disc"]])
+    result = Segmenter(backbone).predict(folder / "images" / "c.tif", both)
+    assert np.array_equal(shown(folder, "c"), result.classes)
+    with Image.open(folder / "out" / "c.png") as mask:
+        colours = [value for colour in both.palette.colours for value in colour]
+        assert mask.getpalette()[3:12] == colours
+    assert result.classes.any()
+
+
+def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
+    assert predict.main(arguments(folder, backbone, "--flips", images="images/c.tif")) == 0
+    prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")])
+    image = folder / "images" / "c.tif"
+    expected = Segmenter(backbone).predict(image, prompt, flips=True)
+    assert np.array_equal(shown(folder, "c"), expected.classes)
+
+
+def test_what_is_done_is_skipped_on_request(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    for name in ("a.png", "a_overlay.png", "b.png"):  # b has no overlay
+        (folder / "out" / name).write_text("kept")
+    assert predict.main(arguments(folder, backbone, "--skip_done")) == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 images segmented" in said
+    assert "(1 more were there already)" in said
+    assert (folder / "out" / "a.png").read_text() == "kept"
+    assert shown(folder, "b").shape == (16, 16)
+    assert predict.main(arguments(folder, backbone, "--skip_done")) == 0
+    assert "all 3 images are done already" in capsys.readouterr().out
+    assert predict.main(arguments(folder, backbone)) == 0
+    assert shown(folder, "a").shape == (20, 24)
+
+
+def test_instances_are_written_as_coco_results(folder: Path, backbone: Path) -> None:
+    (folder / "images" / "b.jpg").rename(folder / "images" / "0042.jpg")
+    assert predict.main(arguments(folder, backbone, "--instances", "--least_area", 3)) == 0
+    content = json.loads((folder / "out" / "0042_instances.json").read_text())
+    prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")])
+    result = Segmenter(backbone).predict(folder / "images" / "0042.jpg", prompt)
+    assert content == coco_results(find_instances(result, 3), 42)
+    assert {each["category_id"] for each in content} <= {1, 2}
+    assert {each["image_id"] for each in content} == {42}
+    assert json.loads((folder / "out" / "a_instances.json").read_text())[0]["image_id"] == "a"
+
+
+def test_coloured_instances_are_objects_of_one_class(
+    folder: Path, backbone: Path, spied: list
+) -> None:
+    more = ("--instances", "--instance_masks", "--least_area", 1, "--classes", "cell")
+    assert predict.main(arguments(folder, backbone, *more)) == 0
+    assert (spied[0].instance_of, spied[0].seg_type) == ("cell", 1)
+    content = json.loads((folder / "out" / "a_instances.json").read_text())
+    assert {each["category_id"] for each in content} == {1}
+    result = Segmenter(backbone).predict(folder / "images" / "a.png", spied[0])
+    assert content == coco_results(find_instances(result, 1, one_class=True), "a")
+
+
+@pytest.fixture
+def pool(folder: Path) -> Path:
+    """Return a pool of four: copies of the images, one of which shows nothing."""
+    for part in ("images", "masks"):
+        (folder / "pool" / part).mkdir(parents=True)
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif", "c.tif")):
+        image = Image.open(folder / "images" / name)
+        image.save(folder / "pool" / "images" / f"{number}.png")
+        mask = np.zeros(image.size[::-1], np.uint8)
+        mask[: 5 * (number < 3)] = 255
+        Image.fromarray(mask).save(folder / "pool" / "masks" / f"{number}.png")
+    return folder / "pool"
+
+
+def test_the_nearest_examples_of_a_pool_are_chosen(
+    folder: Path, backbone: Path, pool: Path
+) -> None:
+    line = line_of(folder, backbone, "--pool", pool, "--shots", 1, "--scale", "whole")
+    assert predict.main(line) == 0
+    for number, name in enumerate(("a.png", "b.jpg", "c.tif")):
+        itself = (pool / "images" / f"{number}.png", pool / "masks" / f"{number}.png")
+        prompt = Prompt.from_examples([itself], ["foreground"], scale="whole")
+        expected = Segmenter(backbone).predict(folder / "images" / name, prompt)
+        assert (shown(folder, name[0]) != expected.classes).mean() < 0.01
+
+
+def test_a_pool_has_one_scale_for_all_images(
+    folder: Path, backbone: Path, pool: Path, spied: list, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict.main(line_of(folder, backbone, "--pool", pool)) == 0
+    assert capsys.readouterr().err.count("chosen from the examples") == 1
+    one, other = (spied[0](np.zeros((9, side, 3), np.uint8)) for side in (9, 30))
+    assert one.scale == other.scale != "auto"
+
+
+@pytest.mark.parametrize("select", ["diverse", "random", "nearest"])
+def test_a_pool_joins_a_key(
+    folder: Path, backbone: Path, pool: Path, keys: dict[str, Prompt], spied: list, select: str
+) -> None:
+    more = ("--pool", pool, "--select", select, "--shots", 2, "--ensemble", "spatial")
+    assert predict.main(line_of(folder, backbone, "--prompt", "vein", *more)) == 0
+    prompt = spied[0]
+    if select == "nearest":
+        prompt = prompt(np.zeros((9, 9, 3), np.uint8))
+    assert len(prompt.images) == 2
+    assert prompt.palette == spied[0].palette == keys["vein"].palette
+
+
+def test_a_video_goes_to_its_own_module(
+    folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple] = []
+    monkeypatch.setattr(
+        "prompttune.video.run.segment_video", lambda *given: asked.append(given) or 7
+    )
+    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory", 3)
+    line.remove(str(folder / "images"))
+    assert predict.main(line) == 0
+    ((segmenter, prompt, source, output, memory, kept),) = asked
+    assert isinstance(segmenter, Segmenter)
+    assert len(prompt.images) == 1
+    assert (source, output, memory) == (folder / "clip.mp4", folder / "out", 3)
+    assert len(kept) == 2  # the example, which no result may replace
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--prompt", "disc", "--prompt", "cup"), "disc and cup both have a class 'cup'"),
+        (("--prompt", "foreign"), "prompt foreign: learned on the backbone"),
+        (("--prompt", "vein", "--prompt", "foreign"), "prompt foreign: learned on the backbone"),
+        (("--prompt", "vein", "--example", "eye.png", "mask.png"), "mask holds values 0, 1, 2"),
+        (("--prompt", "vein", "--prompt", "cup", "--example", "eye.png", "mask.png"),
+         "give one --prompt beside them"),
+        (("--prompt", "vein", "--ensemble", "spatial"), "goes with --example"),
+        (("--pool", "pool", "--shots", "4"), "pool has 3 images that show a class"),
+        (("--pool", "pool", "--shots", "0"), "--shots 0"),
+        (("--pool", "gone"), "gone: no such folder"),
+        (("--pool", "pool", "--example", "eye.png", "mask.png"), "exclude each other"),
+        (("--example", "eye.png", "gone.png"), "gone.png: no such file"),
+        (("--example", "eye.png", "mask.png", "--instance_masks"), "and --instances"),
+        (("--prompt", "vein", "--video", "a.mp4"), "give IMAGES or --video FILE"),
+        (("--prompt", "vein", "--least_area", "0"), "--least_area: must be"),
+    ],
+)  # fmt: skip
+def test_prompts_that_do_not_fit_end_in_one_line(
+    folder: Path,
+    backbone: Path,
+    pool: Path,
+    keys: dict[str, Prompt],
+    more: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    said = fails(line_of(folder, backbone, *more), capsys)
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--prompt", "a", "--prompt", "b"), "takes one key"),
+        (("--prompt", "a", "--flips"), "go with IMAGES"),
+        (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
+        (("--prompt", "a", "--memory", "-1"), "--memory: must be at least 0"),
+        ((), "one of the arguments --prompt --example"),
+    ],
+)
+def test_what_a_video_cannot_have_is_refused(more: tuple[str, ...], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        predict.main(["--video", "a.mp4", "--output", "o", *more])
+
+
+def test_a_key_is_loaded_from_the_zoo(
+    folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Prompt((torch.rand(3, 16, 16),), (torch.rand(3, 16, 16),), Palette.of(["vessel"]))
+    asked: list[tuple] = []
+    monkeypatch.setattr(
+        "prompttune.zoo.store.load_prompt", lambda *given: asked.append(given) or key
+    )
+    line = [str(folder / "images"), "--prompt", "retina", "--output", str(folder / "out")]
+    line += ["--backbone", str(backbone), "--prompts_zoo", "zoo"]
+    assert predict.main(line) == 0
+    assert asked == [("retina", Path("zoo"))]
+    assert len(written(folder)) == 6
+
+
+def test_bad_files_among_good_ones_are_named_and_the_others_done(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = folder / "images"
+    (images / "a.png").write_bytes(b"")
+    (images / "b.jpg").write_bytes((images / "b.jpg").read_bytes()[:60])
+    said = fails(arguments(folder, backbone, images / "gone.png"), capsys, code=1)
+    for name, line in zip(("a.png", "b.jpg", "gone.png"), said.splitlines(), strict=True):
+        assert str(images / name) in line
+    assert written(folder) == ["c.png", "c_overlay.png"]
+
+
+def test_nothing_but_bad_files_is_an_error(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = arguments(folder, backbone, images="gone.png")
+    said = fails(line, capsys, code=2)
+    assert said.count("\n") == 1
+    assert "gone.png: no such file" in said
+
+
+def test_an_image_that_is_a_url_is_told_so(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["https://example.org/eye.png", *arguments(folder, backbone)[1:]]
+    said = fails(line, capsys, code=2)
+    assert "is a URL; download the file first" in said
+
+
+def test_two_images_of_one_stem_are_refused_before_anything_is_written(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "other").mkdir()
+    Image.new("RGB", (16, 16)).save(folder / "other" / "a.bmp")
+    said = fails(arguments(folder, backbone, folder / "other"), capsys)
+    assert "a.png and" in said
+    assert "a.bmp would both be written" in said
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--scale", "-1"), "scale -1.0"),
+        (("--overlap", "1"), "overlap 1.0"),
+        (("--overlap", "much"), "argument --overlap: invalid float value: 'much'"),
+        (("--classes", "a"), "mask holds values 0, 1, 2"),
+        (("--classes", "a,a"), "names used twice: a"),
+        (("--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
+        (("--backbone", "seggpt-smal"), "seggpt-smal"),
+    ],
+)
+def test_bad_options_end_in_one_line(
+    folder: Path,
+    backbone: Path,
+    more: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = fails(arguments(folder, backbone, *more), capsys)
+    assert line in said
+    assert said.count("\n") == 1
+    assert not list(folder.glob("out/*"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["a.png", "--output", "o"], "one of the arguments --prompt --example --pool is required"),
+        (["a.png", "--prompt", "retina"], "the following arguments are required: --output"),
+        (["--prompt", "retina", "--output", "o"], "give IMAGES or --video FILE"),
+        (["a.png", "--prompt", "retina", "--output", "o", "--scale", "1"], "go with --example"),
+    ],
+)
+def test_incomplete_lines_are_refused(line: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        predict.main(line)
+
+
+def test_an_example_of_two_sizes_names_both_files(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (9, 9), 1).save(folder / "mask.png")
+    said = fails(arguments(folder, backbone), capsys)
+    assert "eye.png is 20 x 20" in said
+    assert "mask.png is 9 x 9" in said
+
+
+def test_an_output_that_cannot_be_a_folder_ends_in_one_line(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").write_text("a file")
+    said = fails(arguments(folder, backbone), capsys)
+    assert "File exists" in said
+    assert (folder / "out").read_text() == "a file"
+
+
+def test_a_full_disk_leaves_no_half_written_file(
+    folder: Path,
+    backbone: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in fails(arguments(folder, backbone), capsys)
+    assert written(folder) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, prompttune.predict as p\n"
+        "try: p.main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print({'torch', 'numpy', 'PIL', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--example IMG MASK" in done.stdout
+    assert done.stdout.endswith("set()\n")
+
+
+def test_the_module_runs_as_a_command() -> None:
+    line = [sys.executable, "-m", "prompttune.predict", "a.png", "--output", "o"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("prompttune.predict: error: one of the arguments")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,121 @@
+"""Images and masks of every kind that a notebook has give the same prompt and the same answer."""
+
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from prompttune.prompts.examples import load_examples, load_image
+from prompttune.utils.errors import InputError, forget_warnings
+
+RNG = np.random.default_rng(0)
+PHOTO = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+MASK = (PHOTO[..., 0] > 100).astype(np.uint8)
+
+
+def png(array: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(array).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PHOTO,
+        np.dstack([PHOTO, MASK]),
+        PHOTO.astype(np.uint16) * 257,
+        PHOTO / 255,
+        (PHOTO / 255).astype(np.float32),
+        Image.fromarray(PHOTO),
+        png(PHOTO),
+        torch.from_numpy(PHOTO).movedim(-1, 0),
+        torch.from_numpy(PHOTO).movedim(-1, 0) / 255,
+        torch.from_numpy(np.dstack([PHOTO, MASK])).movedim(-1, 0),
+        (torch.from_numpy(PHOTO).movedim(-1, 0) / 255).requires_grad_(),
+    ],
+    ids=lambda given: f"{type(given).__name__}-{getattr(given, 'dtype', '')}",
+)
+def test_kinds_of_an_image_are_one_image(given: object) -> None:
+    assert np.array_equal(load_image(given), PHOTO)  # type: ignore[arg-type]
+
+
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png(PHOTO))
+    assert np.array_equal(load_image(path), PHOTO)
+    assert np.array_equal(load_image(str(path)), PHOTO)
+
+
+@pytest.mark.parametrize(
+    "given", [PHOTO[..., 0], PHOTO[..., :1], torch.from_numpy(PHOTO[..., 0])[None]]
+)
+def test_grey_becomes_three_channels(given: object) -> None:
+    grey = load_image(given)  # type: ignore[arg-type]
+    assert np.array_equal(grey, PHOTO[..., :1].repeat(3, axis=2))
+
+
+def test_a_warning_names_bytes_by_what_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    forget_warnings()
+    _, narrow = cv2.imencode(".png", RNG.integers(100, 900, (4, 4), dtype=np.uint16))
+    load_image(narrow.tobytes(), "example 1, image")
+    (told,) = caplog.messages
+    assert told.startswith("example 1, image: 16-bit grey numbers of a narrow range")
+
+
+def test_bytes_of_16_bits_are_read_as_the_file_is(tmp_path: Path) -> None:
+    deep = RNG.integers(0, 65536, (4, 4, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    from_file = load_image(tmp_path / "deep.png")
+    assert np.array_equal(load_image((tmp_path / "deep.png").read_bytes()), from_file)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        MASK,
+        MASK.astype(bool),
+        MASK[..., None],
+        MASK.astype(np.int64),
+        Image.fromarray(MASK * 255),
+        png(MASK * 255),
+        torch.from_numpy(MASK),
+        torch.from_numpy(MASK)[None].bool(),
+    ],
+    ids=lambda mask: type(mask).__name__,
+)
+def test_kinds_of_a_mask_are_one_mask(mask: object) -> None:
+    _, ((_, class_map),) = load_examples([(PHOTO, mask)], ["thing"])  # type: ignore[list-item]
+    assert np.array_equal(class_map.numpy(), MASK)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("https://example.org/eye.png", "is a URL; download the file first"),
+        (Path("https://example.org/eye.png"), "is a URL"),
+        ("s3://bucket/eye.png", "is a URL"),
+        ("no-such.png", "no-such.png: no such file"),
+        (b"", "image: is empty"),
+        (b"GIF89a", "image: is not an image"),
+        (PHOTO / 2, "float64 pixels from"),
+        (PHOTO / 255 - 0.5, r"scale them to \[0, 1\]"),
+        (np.full((4, 4), np.nan), "float64 pixels from nan"),
+        (PHOTO.astype(np.int64), "pixels are int64"),
+        (PHOTO.transpose(2, 0, 1).repeat(3, axis=2), "the colours come last"),
+        (torch.from_numpy(PHOTO), "tensor of 6 x 5 x 3; the channels come first"),
+        (torch.zeros(2, 3, 4, 4), r"give one image at a time, or list\(batch\)"),
+        (torch.zeros(()), "array of no size"),
+        (["eye.png"], "image: list given; give a path, bytes, a PIL image, a tensor"),
+        (None, "NoneType given"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_used_is_refused_in_a_line(given: object, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as caught:
+        load_image(given)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,147 @@
+import json
+
+import pytest
+
+from prompttune.evaluation.plot import draw_lines
+from prompttune.evaluation.suite.curve import CSV, PNG, write_curve
+from prompttune.evaluation.suite.report import (
+    TRIALS,
+    Record,
+    format_value,
+    render_text,
+    set_table,
+    summarise,
+    verdicts,
+    write_scores,
+)
+from prompttune.utils.errors import InputError
+
+
+def result(*dice: float | None) -> dict:
+    return {"dice": list(dice), "iou": [0.5] * len(dice), "examples": 1, "seconds": 0.25}
+
+
+def rows(**means: float | None) -> dict:
+    named = {name.replace("_", "-"): {"mean": mean, "sd": 0.01} for name, mean in means.items()}
+    return {"metric": "dice", "scale": 0.5, "rows": named}
+
+
+def test_means_are_over_images_then_classes_then_choices():
+    found = summarise(
+        "dice",
+        [
+            ("one-shot", "hood", 0, result(0.2, 0.4, None)),
+            ("one-shot", "wheel", 0, result(0.5)),
+            ("one-shot", "hood", 1, result(0.6)),
+            ("one-shot", "wheel", 1, result(0.8)),
+            ("all-foreground", "hood", 0, result(None)),
+        ],
+    )
+    one = found["one-shot"]
+    assert one["choices"] == [0.4, 0.7]  # (.3 + .5) / 2 and (.6 + .8) / 2
+    assert one["mean"] == 0.55
+    assert one["sd"] == pytest.approx(0.2121, abs=1e-4)  # .3 / sqrt 2
+    assert one["problems"] == {"hood": 0.45, "wheel": 0.65}
+    assert (found["all-foreground"]["mean"], found["all-foreground"]["sd"]) == (None, None)
+
+
+def test_verdicts_count_sets():
+    sets = {
+        "a": rows(one_shot=0.6, feature=0.7, all_foreground=0.2, nearest_colour=0.4),
+        "b": rows(one_shot=0.5, feature=0.5, all_foreground=0.1, nearest_colour=0.4),
+        "c": rows(one_shot=0.3, all_foreground=0.4, nearest_colour=0.1),
+        "d": rows(one_shot=0.3, feature=None),
+    }
+    bar, ensemble = verdicts(sets)
+    assert "in 2 of 3 sets" in bar
+    assert "more in 1." in bar  # .6 is 1.5 times .4
+    assert "in 1 of 2 sets" in ensemble
+    assert verdicts({"d": rows(one_shot=0.3)}) == []
+
+
+def test_values_are_short():
+    assert format_value({"mean": 0.1234, "sd": 0.0456}) == ".123 ± .046"
+    assert format_value({"mean": 1.0, "sd": None}) == "1.000"
+    assert format_value({"mean": None, "sd": None}) == format_value(None) == "-"
+    video = rows(one_shot=0.5) | {"metric": "iou", "scale": None}
+    assert set_table({"v": video}, ["one-shot"])[1] == ["v (J)", "whole", ".500 ± .010"]
+    assert set_table({"a": rows(one_shot=0.5)}, ["one-shot", "feature"]) == [
+        ["set", "scale", "one-shot", "feature"],
+        ["a", "0.5", ".500 ± .010", "-"],
+    ]
+
+
+def test_a_record_keeps_what_was_scored_and_drops_a_line_that_was_cut(tmp_path):
+    record = Record(tmp_path / "run", resume=False)
+    record.add("one", result(0.25))
+    record.add("two", result(None))
+    record.close()
+    path = tmp_path / "run" / TRIALS
+    path.write_text(path.read_text() + '["three", {"dice": [0.1]')
+
+    resumed = Record(tmp_path / "run", resume=True)
+    assert resumed.results == {"one": result(0.25), "two": result(None)}
+    resumed.add("four", result(0.5))
+    resumed.close()
+    assert [json.loads(line)[0] for line in path.read_text().splitlines()] == ["one", "two", "four"]
+    with pytest.raises(InputError, match="add --resume"):
+        Record(tmp_path / "run", resume=False)
+    (tmp_path / "run" / "scores.json").write_text("{}")  # it was finished
+    Record(tmp_path / "run", resume=False).close()
+    assert path.read_text() == ""
+
+
+def test_a_record_takes_no_folder_of_others(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    for path, said in ((tmp_path, "not empty"), (tmp_path / "thesis.tex", "is a file")):
+        with pytest.raises(InputError, match=said):
+            Record(path, resume=False)
+
+
+@pytest.fixture
+def content() -> dict:
+    backbones = [
+        {
+            "name": name,
+            "fingerprint": "f" * 64,
+            "samples": samples,
+            "sets": {"cracks": rows(one_shot=dice, feature=0.75)},
+            "verdicts": ["Well done."],
+        }
+        for name, samples, dice in (("late", 100_000, 0.5), ("early", 1_000, 0.1))
+    ]
+    return {
+        "backbones": backbones,
+        "rows": ["one-shot", "feature"],
+        "scoring": "Rules.",
+        "command": "python -m prompttune.evaluate",
+    }
+
+
+def test_what_is_written_can_be_read(content, tmp_path):
+    write_scores(tmp_path, content)
+    assert json.loads((tmp_path / "scores.json").read_text()) == content
+    text = (tmp_path / "scores.md").read_text()
+    assert text == render_text(content)
+    assert "| cracks | 0.5 | .500 ± .010 | .750 ± .010 |" in text
+    assert "```sh\npython -m prompttune.evaluate\n```" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "scores.md"]
+
+
+def test_a_curve_is_ordered_by_samples(content, tmp_path):
+    write_curve(tmp_path, content)
+    lines = (tmp_path / CSV).read_text().splitlines()
+    assert lines[1] == "1000,early,cracks,one-shot,0.1,0.01"
+    assert lines[3] == "100000,late,cracks,one-shot,0.5,0.01"
+    assert (tmp_path / PNG).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_drawn_where_its_points_are():
+    colour = (86, 180, 233)
+    drawn = draw_lines({"cracks": [(10, 0.0), (100, 0.5), (1000, 1.0)]}, "samples")
+    # the plot spans 48..610 by 372..24; on a logarithmic axis the middle point is in the middle
+    for place in ((48, 372), (329, 198), (610, 24)):
+        assert drawn.getpixel(place) == colour
+    assert drawn.getpixel((48, 100)) != colour
+    assert draw_lines({"cracks": [(10, 0.5)]}, "samples").getpixel((329, 198)) == colour
+    assert draw_lines({}, "samples").size == drawn.size

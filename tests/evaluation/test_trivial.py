@@ -1,0 +1,98 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from prompttune.evaluation.trivial import BINS, AllForeground, NearestColour
+
+
+def test_all_foreground_is_all_ones():
+    scores = AllForeground([np.ones((2, 2), np.uint8)], 1).scores(np.zeros((3, 4, 3), np.uint8))
+    assert scores.shape == (1, 3, 4)
+    assert (scores == 1).all()
+
+
+def test_all_foreground_takes_the_most_common_class():
+    maps = [np.array([[0, 0, 0, 1, 2]], np.uint8), np.array([[2, 3, 255, 255]], np.uint8)]
+    scores = AllForeground(maps, 3).scores(np.zeros((2, 2, 3), np.uint8))
+    assert scores.sum(axis=(1, 2)).tolist() == [0, 4, 0]
+
+
+def test_far_colours_are_told_apart():
+    red, blue = (200, 30, 30), (30, 30, 200)
+    class_map = np.zeros((40, 40), np.uint8)
+    class_map[12:24] = 1
+    image = np.where(class_map[..., None] == 1, red, blue).astype(np.uint8)
+
+    query = np.array([[red, blue, (203, 28, 33)]], np.uint8)
+    scores = NearestColour(image, class_map, None, 1).scores(query)
+
+    assert scores.shape == (1, 1, 3)
+    assert scores.dtype == np.float32
+    assert scores[0, 0, 0] > 0.85
+    assert scores[0, 0, 1] < 0.05
+    assert scores[0, 0, 2] > 0.5
+
+
+def test_a_colour_that_the_example_lacks_is_judged_by_the_nearest():
+    class_map = np.zeros((200, 200), np.uint8)
+    class_map[60:120] = 1
+    image = np.where(class_map[..., None] == 1, (200, 30, 30), (30, 30, 200)).astype(np.uint8)
+    query = np.array([[(160, 50, 50), (50, 50, 160)]], np.uint8)
+    scores = NearestColour(image, class_map, None, 1).scores(query)
+    assert scores[0, 0, 0] > 0.7
+    assert scores[0, 0, 1] < 0.1
+
+
+def test_pixels_that_do_not_count_teach_nothing():
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (20, 20, 3), np.uint8)
+    class_map = random.integers(0, 2, (20, 20), np.uint8)
+    view = random.random((20, 20)) < 0.7
+    class_map[:3] = 255
+    elsewhere, other = class_map.copy(), image.copy()
+    elsewhere[~view] = 1
+    other[~view] = 77
+    other[:3] = 99
+
+    before = NearestColour(image, class_map, view, 1).scores(image)
+    assert (NearestColour(other, elsewhere, view, 1).scores(image) == before).all()
+
+
+def test_posterior_agrees_with_a_slow_oracle():
+    random = np.random.default_rng(1)
+    image = random.integers(60, 200, (12, 12, 3), np.uint8)
+    class_map = random.integers(0, 3, (12, 12), np.uint8)
+    query = np.concatenate([image[:1, :3], random.integers(0, 256, (1, 3, 3), np.uint8)])
+
+    def weight(one: int, other: int, width: int) -> float:
+        def bell(place: int) -> float:
+            return math.exp(-((place - other * BINS // 256) ** 2) / (2 * width**2))
+
+        return bell(one * BINS // 256) / sum(bell(place) for place in range(BINS))
+
+    def posterior(colour: list[int]) -> list[float]:
+        answer = [float((class_map == label).mean()) for label in range(3)]
+        for width in (8, 4, 2, 1):
+            near = [0.0, 0.0, 0.0]
+            for pixel, label in zip(image.reshape(-1, 3).tolist(), class_map.flat, strict=True):
+                near[label] += math.prod(
+                    weight(*pair, width) for pair in zip(colour, pixel, strict=True)
+                )
+            answer = [(n + a) / (sum(near) + 1) for n, a in zip(near, answer, strict=True)]
+        return answer
+
+    scores = NearestColour(image, class_map, None, 2).scores(query)
+
+    for row, column in itertools.product(range(2), range(3)):
+        expected = posterior(query[row, column].tolist())[1:]
+        assert scores[:, row, column] == pytest.approx(expected, rel=1e-5)
+
+
+def test_scores_are_probabilities():
+    random = np.random.default_rng(2)
+    image = random.integers(0, 256, (40, 40, 3), np.uint8)
+    scores = NearestColour(image, random.integers(0, 4, (40, 40), np.uint8), None, 3).scores(image)
+    assert scores.min() >= 0
+    assert scores.sum(axis=0).max() <= 1 + 1e-6

@@ -1,0 +1,146 @@
+"""Training samples: deterministic, one colour map for both images, rightly masked and weighted."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from prompttune.pretraining.dataset import Mix, PairDataset
+from prompttune.pretraining.sources.pool import SetConfig, read_pool
+from prompttune.utils.errors import InputError
+
+CANVAS, PATCH = 32, 8
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three images in which red is class 1, green class 2 and blue 11, to be ignored."""
+    folder = tmp_path_factory.mktemp("pool")
+    for part in ("images", "masks"):
+        (folder / "set" / part).mkdir(parents=True)
+    for number in range(3):
+        classes = np.zeros((60, 80), np.uint8)
+        classes[5 + number : 40, 5:40] = 1
+        classes[30:55, 45 + number : 70] = 2
+        classes[:5] = 11
+        colours = np.zeros((12, 3), np.uint8)
+        colours[[1, 2, 11]] = np.eye(3) * 250
+        cv2.imwrite(str(folder / "set" / "images" / f"{number}.png"), colours[classes][..., ::-1])
+        cv2.imwrite(str(folder / "set" / "masks" / f"{number}.png"), classes)
+    return folder
+
+
+def real(pool: Path, **mix: float) -> PairDataset:
+    sets = read_pool(pool, [SetConfig("set", ignore=(11,))])
+    return PairDataset(sets, CANVAS, PATCH, Mix(generated=0.0, **mix), seed=0)
+
+
+def generated(**mix: float) -> PairDataset:
+    return PairDataset((), CANVAS, PATCH, Mix(**mix), seed=0)
+
+
+def test_sample_depends_on_seed_and_index_alone(pool: Path) -> None:
+    first, again = real(pool), real(pool)
+    _ = again[3]
+    for name, value in first[7].items():
+        assert torch.equal(value, again[7][name])
+    other = PairDataset(first.sets, CANVAS, PATCH, Mix(generated=0.0), seed=1)
+    assert not torch.equal(first[7]["image"], other[7]["image"])
+
+
+def test_shapes_and_ranges() -> None:
+    for item in map(generated().__getitem__, range(20)):
+        assert item["image"].shape == item["target"].shape == (3, 2 * CANVAS, CANVAS)
+        assert item["weight"].shape == (1, 2 * CANVAS, CANVAS)
+        assert item["masked"].shape == (2 * (CANVAS // PATCH) ** 2,)
+        assert 0 <= item["image"].min() <= item["image"].max() <= 1
+        assert item["image"].dtype == item["target"].dtype == torch.float32
+
+
+def test_one_colour_map_serves_both_images(pool: Path) -> None:
+    """On images whose colour is their class, prompt and query colour each class alike."""
+    samples = real(pool, unlabelled=0.0)
+    samples_seen = 0
+    for index in range(30):
+        item = samples[index]
+        prompt, query = (
+            set(map(tuple, half.flatten(1).T.tolist())) for half in item["target"].chunk(2, 1)
+        )
+        assert prompt - {(0.0, 0.0, 0.0)} == query - {(0.0, 0.0, 0.0)}
+        samples_seen += len(query) > 1
+    assert samples_seen > 15
+
+
+def test_masks_are_whole_query_or_random_patches() -> None:
+    half = torch.arange(2 * (CANVAS // PATCH) ** 2) >= (CANVAS // PATCH) ** 2
+    assert all(torch.equal(generated(half_masked=1.0)[i]["masked"], half) for i in range(5))
+    patches = [generated(half_masked=0.0, patch_ratio=0.75)[i]["masked"] for i in range(5)]
+    assert all(int(each.sum()) == int(0.75 * len(half)) for each in patches)
+    assert not torch.equal(patches[0], patches[1])
+
+
+def test_weight_counts_hidden_valid_pixels_and_lifts_the_foreground(pool: Path) -> None:
+    samples = real(pool, foreground=0.3)
+    for index in range(30):
+        item = samples[index]
+        side = CANVAS // PATCH
+        hidden = (
+            item["masked"]
+            .view(2 * side, side)
+            .repeat_interleave(PATCH, 0)
+            .repeat_interleave(PATCH, 1)
+        )
+        weight = item["weight"][0]
+        assert not weight[~hidden].any()
+        coloured = (item["target"].amax(0) > 0) & hidden
+        boost = weight[coloured & (weight > 0)]
+        if len(boost):
+            share = weight[coloured].sum() / weight.sum()
+            assert share >= 0.299 or boost.max() == pytest.approx(10)
+
+
+def test_ignored_pixels_have_no_weight(pool: Path) -> None:
+    samples = real(pool, unlabelled=0.0, half_masked=1.0)
+    ignored = 0
+    for index in range(40):
+        item = samples[index]
+        ignored += int((item["weight"][0, CANVAS:] == 0).sum())
+    assert ignored > 0
+
+
+def test_one_value_of_the_mix_decides_each_ablation(pool: Path) -> None:
+    """Instances, mixing, colours, masks, sources: what was asked for is what comes."""
+    assert {int(generated(instances=1.0)[i]["seg_type"]) for i in range(5)} == {1}
+    assert {int(generated(instances=0.0)[i]["seg_type"]) for i in range(5)} == {0}
+    regions = real(pool, unlabelled=1.0, instances=1.0)
+    assert {int(regions[i]["seg_type"]) for i in range(5)} == {1}
+    fixed = real(pool, unlabelled=0.0, colours="fixed", contours=0.0, instances=0.0)
+    colours = {
+        colour for i in range(20) for colour in map(tuple, fixed[i]["target"].flatten(1).T.tolist())
+    }
+    assert len(colours) == 3  # black and those of the two classes
+    mixed = real(pool, mix_context=1.0, unlabelled=0.0, instances=0.0)[0]
+    assert mixed["image"].shape == (3, 2 * CANVAS, CANVAS)
+
+
+def test_instances_have_colours_of_their_own() -> None:
+    """In samples of single things more colours are seen than any task has classes."""
+    samples = generated(instances=1.0, max_classes=12)
+    counts = [len(set(map(tuple, samples[i]["target"].flatten(1).T.tolist()))) for i in range(40)]
+    assert max(counts) > 6
+
+
+def test_a_sample_seldom_asks_for_nothing(pool: Path) -> None:
+    empty = [not item["target"].any() for item in map(generated().__getitem__, range(60))]
+    assert np.mean(empty) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [({"generated": 1.5}, "mix.generated"), ({"max_classes": 0}, "max_classes")],
+)
+def test_a_wrong_mix_is_one_clear_error(value: dict[str, float], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        Mix(**value)

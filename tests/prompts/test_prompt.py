@@ -1,0 +1,258 @@
+"""Prompts from examples: what is accepted, what is refused, and where crops are cut."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt, crop_most_foreground, load_image
+from prompttune.utils.errors import InputError
+
+WHITE = Palette.of(["foreground"])
+
+
+def photo(height: int = 12, width: int = 10, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def regions(*values: int, height: int = 12, width: int = 10) -> np.ndarray:
+    """Return a map whose rows take the values in turn."""
+    return np.resize(np.array(values, np.uint8), height)[:, None].repeat(width, 1)
+
+
+def decided(prompt: Prompt, number: int = 0) -> np.ndarray:
+    """Return the class map that an example's colours stand for."""
+    return prompt.palette.decide(prompt.palette.scores(prompt.colours[number])).numpy()
+
+
+def test_an_example_is_kept_as_it_is() -> None:
+    image, mask = photo(), regions(0, 1, 2, 255)
+    prompt = Prompt.from_examples([(image, mask)], ["a", "b"])
+    assert prompt.palette == Palette.of(["a", "b"])
+    assert (prompt.scale, prompt.fingerprint, prompt.threshold, prompt.seg_type) == (
+        "auto",
+        None,
+        0.5,
+        0,
+    )
+    assert torch.equal(prompt.images[0], torch.from_numpy(image).permute(2, 0, 1) / 255)
+    assert np.array_equal(decided(prompt), np.where(mask == 255, 0, mask))
+
+
+def test_a_prompt_is_told_in_a_line() -> None:
+    prompt = Prompt.from_examples([(photo(), regions(0, 1))], ["vessel"])
+    assert "1 example of 12 x 10; classes vessel; scale auto" in repr(prompt)
+    assert "whole images" in repr(prompt.at_scale(None, None))
+    with pytest.raises(RuntimeError, match="not been chosen"):
+        _ = prompt.known_scale
+
+
+@pytest.mark.parametrize("kind", ["array", "pil", "path", "text"])
+def test_every_kind_of_example_gives_the_same_prompt(tmp_path: Path, kind: str) -> None:
+    image, mask = photo(), regions(0, 1, 2)
+    Image.fromarray(image).save(tmp_path / "image.png")
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    paths = tmp_path / "image.png", tmp_path / "mask.png"
+    example = {
+        "array": lambda: (image, mask.astype(np.int64)),
+        "pil": lambda: (Image.open(paths[0]), Image.open(paths[1])),
+        "path": lambda: paths,
+        "text": lambda: (str(paths[0]), str(paths[1])),
+    }[kind]()
+    prompt = Prompt.from_examples([example])
+    expected = Prompt.from_examples([(image, mask)])
+    assert prompt.palette.classes == ("1", "2")
+    assert prompt.images[0].equal(expected.images[0])
+    assert prompt.colours[0].equal(expected.colours[0])
+
+
+@pytest.mark.parametrize(
+    ("mask", "classes", "expected"),
+    [
+        (regions(0, 1), ("foreground",), (0, 1)),
+        (regions(0, 255), ("foreground",), (0, 1)),
+        (regions(0, 7), ("foreground",), (0, 1)),
+        (regions(0, 1).astype(bool), ("foreground",), (0, 1)),
+        (regions(0, 1, 255), ("1",), (0, 1, 0)),
+        (regions(0, 3, 1), ("1", "2", "3"), (0, 3, 1)),
+        (regions(0, 40, 130, 210, 255), ("foreground",), (0, 0, 1, 1, 1)),
+    ],
+    ids=["0 1", "0 255", "0 7", "bool", "ignored", "indices", "anti-aliased"],
+)
+def test_classes_are_guessed(
+    mask: np.ndarray, classes: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    prompt = Prompt.from_examples([(photo(), mask)])
+    assert prompt.palette.classes == classes
+    assert np.array_equal(decided(prompt), regions(*expected))
+
+
+def test_classes_are_guessed_over_all_examples() -> None:
+    prompt = Prompt.from_examples([(photo(), regions(0, 2)), (photo(), regions(0, 1))])
+    assert prompt.palette.classes == ("1", "2")
+    assert np.array_equal(decided(prompt, 0), regions(0, 2))
+    assert np.array_equal(decided(prompt, 1), regions(0, 1))
+
+
+def test_ignored_pixels_of_one_named_class_are_black() -> None:
+    prompt = Prompt.from_examples([(photo(), regions(0, 1, 255))], ["vessel"])
+    assert np.array_equal(decided(prompt), regions(0, 1, 0))
+
+
+@pytest.mark.parametrize("values", [(0, 255), (0, 1)])
+def test_a_named_class_takes_either_kind_of_two_valued_mask(values: tuple[int, int]) -> None:
+    prompt = Prompt.from_examples([(photo(), regions(*values))], ["vessel"])
+    assert prompt.palette.classes == ("vessel",)
+    assert np.array_equal(decided(prompt), regions(0, 1))
+
+
+def test_examples_may_differ_in_size() -> None:
+    small, large = (photo(8, 8), regions(0, 1, height=8, width=8)), (photo(), regions(0, 1))
+    images, colours = Prompt.from_examples([small, large]).at(16)
+    assert images.shape == colours.shape == (2, 3, 16, 16)
+
+
+def test_at_resizes_images_smoothly_and_colours_to_the_nearest() -> None:
+    image, mask = photo(40, 30) // 4 + 96, regions(0, 1, 2, 2, 0, height=40, width=30)
+    images, colours = Prompt.from_examples([(image, mask)]).at(16)
+    smooth = Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)
+    nearest = Image.fromarray(mask).resize((16, 16), Image.Resampling.NEAREST)
+    assert np.abs(images[0].permute(1, 2, 0).numpy() * 255 - np.array(smooth)).max() < 1.01
+    assert torch.equal(colours[0], Palette.of(["1", "2"]).paint(np.array(nearest)))
+
+
+def test_at_its_own_size_learned_pixels_stay_untouched() -> None:
+    learned = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    images, colours = Prompt((learned,), (-learned,), WHITE).at(8)
+    assert images[0].equal(learned)
+    assert colours[0].equal(-learned)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scale", [1.0, 0.5, 2.0])
+def test_a_crop_holds_most_foreground(seed: int, scale: float) -> None:
+    generator = np.random.default_rng(seed)
+    mask = (generator.random((30, 26)) < 0.2).astype(np.uint8)
+    mask[generator.random((30, 26)) < 0.1] = 255
+    image = torch.from_numpy(np.stack([mask] * 3)) / 255
+    canvas = 11
+    size = tuple(round(side * scale) for side in mask.shape)
+    whole = np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
+    most = max(
+        (whole[top : top + canvas, left : left + canvas] == 1).sum()
+        for top in range(size[0] - canvas + 1)
+        for left in range(size[1] - canvas + 1)
+    )
+    cut_image, cut_mask = crop_most_foreground(image, torch.from_numpy(mask), scale, canvas)
+    assert cut_image.shape == (3, canvas, canvas)
+    assert (cut_mask == 1).sum() == most
+    again = crop_most_foreground(image, torch.from_numpy(mask), scale, canvas)
+    assert cut_image.equal(again[0])
+    if scale == 1:  # image and mask are cut at the same place
+        assert torch.equal((cut_image[0] * 255).round().byte(), cut_mask)
+
+
+def test_a_small_object_is_cut_in_the_middle() -> None:
+    mask = np.zeros((40, 40), np.uint8)
+    mask[20:22, 12:14] = 1
+    _, cut = crop_most_foreground(torch.zeros(3, 40, 40), torch.from_numpy(mask), 1.0, 12)
+    assert cut.nonzero().tolist() == [[5, 5], [5, 6], [6, 5], [6, 6]]
+
+
+def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
+    example = (photo(), regions(0, 1))
+    prompt = Prompt.from_examples([example], scale=2.0, canvas=32)
+    assert prompt.scale == 2
+    assert prompt.images[0].shape == prompt.colours[0].shape == (3, 32, 32)
+    whole = np.pad(regions(0, 1).repeat(2, 0).repeat(2, 1), ((4, 4), (6, 6)), mode="reflect")
+    assert np.array_equal(decided(prompt), whole)
+
+
+@pytest.mark.parametrize(
+    ("examples", "options", "line"),
+    [
+        ([], {}, "no examples"),
+        ((photo(), regions(0, 1)), {}, "list of pairs"),
+        ([(photo(12, 11), regions(0, 1))], {}, "1, image is 11 x 12 but .* mask is 10 x 12"),
+        ([(photo(), regions(0, 1, 5))], {"classes": ["a", "b"]}, "mask holds values 0, 1, 5"),
+        ([(photo(), regions(0, 3))], {"classes": ["a"]}, "example 1, mask.*0, 3"),
+        ([(photo(), regions(0, 1))], {"classes": ["a", "a"]}, "used twice"),
+        ([(photo(), regions(0, 1))], {"classes": "road"}, "list of names"),
+        ([(photo(), regions(0))], {}, "example 1, mask: all background"),
+        ([(photo(), regions(0, 255))], {"classes": ["a", "b"]}, "all background"),
+        ([(photo(), regions(0, 1) / 2)], {}, "float64"),
+        ([(photo().astype(np.float32), regions(0, 1))], {}, "example 1, image.*float32"),
+        ([(photo().transpose(2, 0, 1), regions(0, 1))], {}, "the colours come last"),
+        ([(photo()[:0], regions(0, 1))], {}, "array of 0 x 10 x 3"),
+        ([(7, regions(0, 1))], {}, "int given"),
+        ([(photo(), photo())], {}, "coloured"),
+        ([(photo(), regions(0, 1))], {"scale": 0.5}, "need the backbone's canvas"),
+        ([(photo(), regions(0, 1))], {"scale": 0.0, "canvas": 8}, "scale 0.0"),
+        ([(photo(), regions(0, 1))], {"scale": "fine", "canvas": 8}, "scale fine: must be"),
+        ([(photo(), regions(0, 1))], {"scale": float("nan"), "canvas": 8}, "scale nan"),
+    ],
+)  # fmt: skip
+def test_bad_examples_are_refused(examples: list, options: dict, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        Prompt.from_examples(examples, **options)
+
+
+def test_files_are_named_in_errors(tmp_path: Path) -> None:
+    Image.fromarray(photo()).save(tmp_path / "eye.png")
+    for name, mask in (
+        ("small", regions(0, 1, height=5)),
+        ("empty", regions(0)),
+        ("unknown", regions(0, 9)),
+    ):
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    (tmp_path / "torn.png").write_bytes((tmp_path / "eye.png").read_bytes()[:100])
+
+    def fails(image: str, mask: str) -> str:
+        with pytest.raises(InputError) as caught:
+            Prompt.from_examples([(tmp_path / image, tmp_path / mask)], ["vessel"])
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    line = fails("eye.png", "small.png")
+    assert "eye.png is 10 x 12" in line
+    assert "small.png is 10 x 5" in line
+    assert "empty.png: all background" in fails("eye.png", "empty.png")
+    assert "unknown.png" in fails("eye.png", "unknown.png")
+    assert "torn.png" in fails("torn.png", "small.png")
+    assert "gone.png: no such file" in fails("gone.png", "small.png")
+
+
+def test_pil_images_are_turned_upright(tmp_path: Path) -> None:
+    image = photo()
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(np.rot90(image)).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(load_image(Image.open(tmp_path / "turned.png")), image)
+    assert np.array_equal(load_image(tmp_path / "turned.png"), image)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "LA", "CMYK"])
+def test_pil_images_of_any_mode_become_rgb(mode: str) -> None:
+    image = Image.fromarray(photo()).convert(mode)
+    loaded = load_image(image)
+    assert loaded.flags.writeable
+    assert np.array_equal(loaded, np.array(image.convert("RGB")))
+
+
+@pytest.mark.parametrize(
+    ("images", "colours", "line"),
+    [
+        ((), (), "0 images and 0 colourings"),
+        ((torch.zeros(3, 4, 4),), (), "1 images and 0 colourings"),
+        ((torch.zeros(3, 4, 4),), (torch.zeros(3, 4, 5),), r"\(3, 4, 4\) and \(3, 4, 5\)"),
+        ((torch.zeros(4, 4, 4),), (torch.zeros(4, 4, 4),), "must be 3 x H x W"),
+    ],
+)
+def test_bad_prompts_are_refused(images: tuple, colours: tuple, line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        Prompt(images, colours, WHITE)
+    with pytest.raises(InputError, match="scale -1"):
+        Prompt((torch.zeros(3, 4, 4),), (torch.zeros(3, 4, 4),), WHITE, scale=-1)

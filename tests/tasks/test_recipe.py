@@ -1,0 +1,56 @@
+"""Every shipped recipe is understood; wrong ones are one clear error."""
+
+from pathlib import Path
+
+import pytest
+
+from prompttune.tasks import recipe as recipes
+from prompttune.tasks.recipe import Recipe, load_recipe, recipe_values, task_names
+from prompttune.utils.errors import InputError
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_every_shipped_recipe_is_understood(task: str) -> None:
+    recipe = load_recipe(task)
+    assert recipe.task == task
+    assert set(recipe_values(task)) - {"task"} <= set(recipe.to_dict())
+
+
+def test_overrides_win() -> None:
+    assert load_recipe("retina", {"lr": 0.5}).lr == 0.5
+
+
+def test_unknown_task_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match="Did you mean 'retina'"):
+        load_recipe("retinna")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("colour: 1", "unknown fields"), ("- a", "not a mapping"), ("a: [", "not valid YAML")],
+)
+def test_a_broken_recipe_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    monkeypatch.setattr(recipes, "shipped_folder", lambda _: tmp_path)
+    with pytest.raises(InputError, match=rf"odd\.yaml: {complaint}"):
+        load_recipe("odd")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scale": 0.0},
+        {"lr": -1.0},
+        {"max_steps": 0},
+        {"overlap": 1.0},
+        {"val_fraction": 0.0},
+        {"seed": -1},
+        {"init": "generated"},
+        {"dice_weight": 0.0, "colour_weight": 0.0},
+    ],
+)
+def test_values_that_make_no_sense_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError, match=f"recipe: .*{next(iter(wrong))}"):
+        Recipe("task", **wrong)

@@ -1,0 +1,69 @@
+"""Where prompts start, and whose images they hold."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from prompttune.data.layouts import LoadedSample
+from prompttune.prompts.prompt import Prompt
+from prompttune.tuning.init import SCENES, scored_map, starting_prompt
+from prompttune.utils.errors import InputError
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("init", ["noise", "example", "generated", "best-generated"])
+def test_gives_as_many_prompts_as_asked_at_the_scale(recipe, data, init: str, count: int) -> None:
+    recipe = replace(recipe, init=init, prompts=count, scale=0.5, generator="fundus")
+    prompt = starting_prompt(recipe, 16, data.train)
+    images, colours = prompt.at(16)
+    assert images.shape == colours.shape == (count, 3, 16, 16)
+    assert 0 <= images.min() <= images.max() <= 1
+    assert prompt.scale == 0.5
+    assert prompt.palette.classes == recipe.classes
+
+
+@pytest.mark.parametrize("init", ["noise", "generated", "best-generated"])
+def test_noise_and_generated_starts_read_no_image(recipe, init: str) -> None:
+    recipe = replace(recipe, init=init, generator="fundus")
+    first, again = (starting_prompt(recipe, 16, train=()) for _ in range(2))
+    assert torch.equal(first.images[0], again.images[0])
+
+
+def test_best_generated_is_the_best_of_all_scenes(recipe) -> None:
+    recipe = replace(recipe, init="best-generated", seg_type=1)
+    tried: list[Prompt] = []
+
+    def judge(prompts: Sequence[Prompt]) -> list[float]:
+        tried.extend(prompts)
+        return [float(index == 20) for index in range(len(prompts))]
+
+    chosen = starting_prompt(recipe, 16, (), judge)
+    assert len(tried) == SCENES
+    assert torch.equal(chosen.images[0], tried[20].images[0])
+    assert torch.equal(chosen.colours[0], tried[20].colours[0])
+    assert chosen.seg_type == 1
+
+
+def test_example_is_a_crop_of_a_training_image(recipe, data) -> None:
+    prompt = starting_prompt(replace(recipe, init="example"), 16, data.train)
+    crop = (prompt.images[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    windows = [
+        np.lib.stride_tricks.sliding_window_view(each.image, (16, 16, 3)).reshape(-1, 16, 16, 3)
+        for each in data.train
+    ]
+    assert any((crop == each).all((1, 2, 3)).any() for each in windows)
+
+
+def test_example_without_foreground_is_refused(recipe, data) -> None:
+    empty = [replace(each, class_map=np.zeros_like(each.class_map)) for each in data.train]
+    with pytest.raises(InputError, match="show a class"):
+        starting_prompt(replace(recipe, init="example"), 16, empty)
+
+
+def test_outside_of_the_field_of_view_is_ignored() -> None:
+    view = np.array([[True, False]])
+    sample = LoadedSample("a", np.zeros((1, 2, 3), np.uint8), np.ones((1, 2), np.uint8), view)
+    assert scored_map(sample).tolist() == [[1, 255]]
