@@ -99,7 +99,7 @@ def test_bad_arguments_are_one_line() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from prompttune.pretrain import parse\n"
+        "import sys; from prompttune.cli.pretrain import parse\n"
         "try: parse(['--help'])\n"
         "except SystemExit: print({'torch', 'numpy', 'lightning', 'yaml'} & set(sys.modules))"
     )

@@ -34,7 +34,7 @@ importlib.util.find_spec = lambda name, *rest: (
 )
 sys.meta_path.insert(0, Absent())
 from prompttune.commandline import run
-from prompttune.pretrain import main
+from prompttune.cli.pretrain import main
 run(main, "lean")
 """
 
