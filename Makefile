@@ -59,6 +59,7 @@ $(VENV)/.run-ready: pyproject.toml constraints.txt
 
 $(VENV)/.test-ready: $(VENV)/.run-ready
 	$(VENV)/bin/pip install --quiet --progress-bar on -e .[test,wandb,hub]
+	-npm ci --silent --prefix examples/onnx
 	touch $@
 
 $(VENV)/.docs-ready: $(VENV)/.run-ready

@@ -25,8 +25,9 @@ ROOMS = {
     "baselines": "backbone data evaluation inference prompts tasks tuning utils",
     "zoo": "data evaluation inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
+    "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts tasks tuning utils",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts"
+    "cli": "backbone baselines data evaluation export inference keys outputs pretraining prompts"
     " tasks tuning utils video workflows zoo",
 }
 

@@ -1,4 +1,4 @@
-"""Segment an image: python segment.py cracks.onnx road.png mask.png (onnxruntime, Pillow, NumPy)."""
+"""Segments an image without PyTorch: python segment.py cracks.onnx road.png mask.png."""
 
 import json
 import sys
@@ -29,9 +29,7 @@ for at in ((slice(y, y + window), slice(x, x + window)) for y in rows for x in c
     scores = session.run(None, {"image": seen[at][None]})[0][0]
     total[:, *at] += np.concatenate([scores, np.ones_like(scores[:1])]) * weight
 scores = (total[:-1] / total[-1])[:, top : top + size[1], left : left + size[0]]
-scores = np.stack(
-    [Image.fromarray(s).resize(image.size, Image.Resampling.BILINEAR) for s in scores]
-)
+scores = np.stack([Image.fromarray(s).resize(image.size, Image.BILINEAR) for s in scores])
 mask, best, first = np.zeros(scores.shape[1:], np.uint8), 0.0, 0
 for group in key["groups"]:  # a key of many classes has several
     own = scores[first : first + group["classes"]]

@@ -1,11 +1,13 @@
 """The command `prompttune export`: a key and its backbone as a file for other programs."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from prompttune.cli.commandline import Parser, run
+from prompttune.cli.commandline import Parser
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import whole_file
 
 PROG = "prompttune export"
 OPSET = 23
@@ -34,7 +36,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     add("--backbone", help="name or weights file (default: the one on the key's card)")
     add("--prompts_zoo", metavar="DIR", type=Path, help="folder of keys")
+    add("--json", action="store_true", help="also write what FILE says of itself as FILE.json")
     add("--overwrite", action="store_true", help="replace FILE")
+    parser.set_defaults(key_input=False)
     return parser.parse_args(argv)
 
 
@@ -56,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"{path}: is there already; choose another --output, or add --overwrite")
     segmenter = Segmenter(options.backbone or card.backbone.name, "cpu", "fp32")
     prompt, _ = load_key(folder, segmenter.network.fingerprint, segmenter.network.name)
-    export_onnx(prompt, segmenter, path, how)
+    about = export_onnx(prompt, segmenter, path, how)
+    if options.json:  # onnxruntime-web cannot read it from the file
+        with whole_file(path.with_suffix(".json")) as file:
+            file.write(json.dumps(about, indent=1).encode())
     from prompttune.export.check import CLOSE, check_onnx
 
     found = check_onnx(path, prompt, segmenter)
@@ -80,5 +87,3 @@ def _check_installed() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError(f"export needs {error.name}: pip install 'prompttune[onnx]'") from error
-
-

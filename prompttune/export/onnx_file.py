@@ -66,7 +66,7 @@ class OnnxOptions:
 
 def export_onnx(
     prompt: Prompt | Composition, segmenter: Segmenter, path: Path, options: OnnxOptions
-) -> "ModelProto":
+) -> dict[str, Any]:
     """Write `path`: windows of `B x S x S x 3 uint8` in, scores `B x C x S x S float32` out.
 
     With `key_input` the key's pixels, its palette, its shift of the type token and its type are
@@ -79,7 +79,8 @@ def export_onnx(
         options: how.
 
     Returns:
-        What was written.
+        What the file says of itself in its metadata: window, scale, classes, colors, groups, and
+        the backbone.
 
     Raises:
         InputError: a key of another backbone, a network that cannot be written so, a file that
@@ -104,7 +105,7 @@ def export_onnx(
         if program is None:
             raise RuntimeError("torch.onnx.export returned nothing")
         made = in_precision(program.model_proto, options.precision)
-    _describe(made, prompt, segmenter, options)
+    about = _describe(made, prompt, segmenter, options)
     if made.ByteSize() > MAX_BYTES:
         raise InputError(
             f"{path}: would have {made.ByteSize() / 2**30:.1f} GiB, and an ONNX file at most 2; "
@@ -113,7 +114,7 @@ def export_onnx(
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         file.write(made.SerializeToString())
-    return made
+    return about
 
 
 def _model(
@@ -154,8 +155,8 @@ def _encoded(network: SegGPT, prompt: Prompt) -> CachedPrompt | EncodedPrompt:
 
 def _describe(
     model: "ModelProto", prompt: Prompt | Composition, segmenter: Segmenter, options: OnnxOptions
-) -> None:
-    """Write into the file what a caller must know of the key and the backbone."""
+) -> dict[str, Any]:
+    """Write into the file, and return, what a caller must know of the key and the backbone."""
     import onnx
 
     from prompttune import __version__
@@ -183,6 +184,7 @@ def _describe(
     onnx.helper.set_model_props(model, {METADATA: json.dumps(known)})
     model.producer_name, model.producer_version = "prompttune", __version__
     model.doc_string = ""
+    return known
 
 
 @contextmanager
