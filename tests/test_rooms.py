@@ -14,21 +14,22 @@ ROOMS = {
     "backbone": "utils",
     "data": "utils",
     "keys": "utils",
+    "hub": "keys utils",
     "synthetic": "data",
     "tasks": "data synthetic utils",
-    "prompts": "data keys utils",
+    "prompts": "data hub keys utils",
     "outputs": "prompts utils",
     "inference": "backbone data outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
     "baselines": "backbone data evaluation inference prompts tasks tuning utils",
-    "zoo": "data evaluation inference keys prompts tasks utils",
+    "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
     "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts tasks tuning utils",
-    "cli": "backbone baselines data evaluation export inference keys outputs pretraining prompts"
-    " tasks tuning utils video workflows zoo",
+    "cli": "backbone baselines data evaluation export hub inference keys outputs pretraining"
+    " prompts tasks tuning utils video workflows zoo",
 }
 
 
