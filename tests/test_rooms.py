@@ -20,6 +20,7 @@ ROOMS = {
     "prompts": "data hub keys utils",
     "outputs": "prompts utils",
     "inference": "backbone data outputs prompts utils",
+    "batch": "inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
@@ -28,7 +29,7 @@ ROOMS = {
     "pretraining": "backbone data synthetic utils",
     "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts tasks tuning utils",
-    "cli": "backbone baselines data evaluation export hub inference keys outputs pretraining"
+    "cli": "backbone baselines batch data evaluation export hub inference keys outputs pretraining"
     " prompts tasks tuning utils video workflows zoo",
 }
 
