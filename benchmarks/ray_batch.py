@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--size", type=int, default=160, help="side of an image, pixels")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--part", type=int, default=16, help="images of a part")
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     import ray
@@ -58,7 +59,7 @@ def main() -> None:
         ratios = []
         for turn in range(given.repeats):
             plain = given.images / _plain(images, folder / f"plain-{turn}", given.cores)
-            ray_rate = _ray(images, folder / f"ray-{turn}", given.cores)
+            ray_rate = _ray(images, folder / f"ray-{turn}", given.cores, given.part)
             ratios.append(ray_rate / plain)
             print(f"plain {plain:.2f}, Ray {ray_rate:.2f} images a second", flush=True)
     print(f"Ray has {statistics.median(ratios):.2f} of the plain run's rate (median)")
@@ -83,12 +84,12 @@ def _plain(images: list[Path], output: Path, cores: int) -> float:
     return time.perf_counter() - began
 
 
-def _ray(images: list[Path], output: Path, cores: int) -> float:
+def _ray(images: list[Path], output: Path, cores: int, part: int) -> float:
     """Return the images a second between the first part and the last."""
     import pyarrow.parquet as pq
 
     paths = list(map(str, images))
-    asked = {"address": "auto", "workers": (cores, cores), "part_size": 4}
+    asked = {"address": "auto", "workers": (cores, cores), "part_size": part}
     ray_predict(paths, load_prompt("retina"), str(output), **asked)
     parts = sorted(output.glob("part-*.parquet"), key=lambda part: part.stat().st_mtime_ns)
     ends = [part.stat().st_mtime_ns / 1e9 for part in parts]

@@ -44,7 +44,7 @@ def check_cluster(options: argparse.Namespace) -> None:
             if getattr(options, name):
                 raise InputError(f"--{name} goes with --ray ADDRESS")
         if urls:
-            raise InputError(f"{urls[0]}: URLs go with --ray ADDRESS (or --ray local)")
+            raise InputError(f"{urls[0]}: is a URL; download the file first, or add --ray ADDRESS")
         return
     others = {
         "--video": options.video, "--instances": options.instances, "--format": options.format,

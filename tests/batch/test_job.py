@@ -124,4 +124,4 @@ def test_a_part_holds_what_predict_answers(backbone, prompt, tmp_path, files: bo
     written = job.fs.modified(job.part_file(0))
     assert worker.do(0) == 5  # again: it is done
     assert job.fs.modified(job.part_file(0)) == written
-    assert not [name for name in job.fs.ls(job.at(""), detail=False) if "tmp" in name]
+    assert not [name for name in job.fs.ls(job.at(""), detail=False) if name.endswith(".tmp")]
