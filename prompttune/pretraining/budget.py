@@ -52,7 +52,7 @@ def budget(config: SegGPTConfig) -> Budget:
         network = build(config).requires_grad_(True)
     counted: dict[str, int] = {}
     for memory in ("fast", "saving"):
-        network.memory = memory  # type: ignore[assignment]
+        network.memory = memory
         counted[memory] = _kept_bytes(network, _loss(network, "meta"))
     network.memory = "fast"
     loss = _loss(network, "meta")
