@@ -29,4 +29,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 ENTRYPOINT ["prompttune"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8000", "--token-file", "/run/secrets/prompttune-token"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000", "--token_file", "/run/secrets/prompttune-token"]

@@ -70,7 +70,14 @@ class Run:
             f"{args.data}/{SETS[self.task]}",
         ]
         words += ["--images", str(self.images)] if self.images else []
-        words += ["--rows", *self.rows, "--longest", f"{args.longest:g}", "--precision", "bf16"]
+        words += [
+            "--rows",
+            *self.rows,
+            "--max_minutes",
+            f"{args.max_minutes:g}",
+            "--precision",
+            "bf16",
+        ]
         return [*words, "--output", f"{args.runs}/{self.name}"]
 
 
@@ -81,7 +88,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--data", type=Path, required=True, help="folder of the sets")
     add("--output", type=Path, required=True, help="the page, Markdown; pictures lie beside it")
     add("--runs", type=Path, default=Path("runs/proof"), help="(default: %(default)s)")
-    add("--longest", type=float, default=10.0, help="minutes of unet-best (default: %(default)s)")
+    add(
+        "--max_minutes",
+        type=float,
+        default=10.0,
+        help="minutes of unet-best (default: %(default)s)",
+    )
     add("--only", nargs="+", metavar="RUN", help="make these alone, e.g. cracks-all cracks-5")
     return parser.parse_args(argv)
 
@@ -118,7 +130,7 @@ def page(args: argparse.Namespace, found: dict[Run, dict[str, Any]]) -> str:
     """Return the page: a table of Dice over sets, one a set with all measures, one a curve."""
     whole = {run.task: result for run, result in found.items() if run.images is None}
     tables = {task: _by_row(result) for task, result in whole.items()}
-    lines = ["# The proof", "", INTRODUCTION.format(longest=f"{args.longest:g}"), ""]
+    lines = ["# The proof", "", INTRODUCTION.format(longest=f"{args.max_minutes:g}"), ""]
     lines += ["## All training images: Dice", "", *_table(["", *tables], [
         [row, *(_cell(table.get(row), "dice") for table in tables.values())]
         for row in (*ROWS, "observer")

@@ -90,7 +90,7 @@ def score(args: argparse.Namespace, weights: Path) -> dict[str, float]:
     if not scored.exists():
         _run(
             "evaluate", "--backbone", weights, "--data", args.data, "--rows", "one-shot",
-            "--choices", args.choices, "--limit", args.limit, "--output", folder, "--resume",
+            "--repeats", args.choices, "--max_images", args.limit, "--output", folder, "--resume",
         )  # fmt: skip
     (found,) = json.loads(scored.read_text(encoding="utf-8"))["backbones"]
     return {name: each["rows"]["one-shot"]["mean"] for name, each in found["sets"].items()}

@@ -108,7 +108,6 @@ def test_the_health_check_tells_the_sick(status: int) -> None:
     assert (done.returncode == 0) == (status == 200)
 
 
-@pytest.mark.skipif("serve" not in cli.COMMANDS, reason="this version has no server")
 def test_the_server_understands_its_words() -> None:
     from importlib import import_module
 

@@ -32,7 +32,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def write(line: list[str], check: bool) -> None:
         commands.append(line)
         words = line[line.index("--rows") + 1 :]
-        rows = tuple(words[: words.index("--longest")])
+        rows = tuple(words[: words.index("--max_minutes")])
         folder = Path(line[line.index("--output") + 1])
         folder.mkdir(parents=True)
         dice = 0.5 if "--images" not in line else 0.3

@@ -344,7 +344,9 @@ class OneWaySegGPT(SegGPT):
         kept: list[Tensor] = [types]
         if seen.match is not None:
             keys = seen.match.unflatten(0, (tasks, -1)).transpose(1, 2).flatten(2, 3)
-            kept += [keys, targets.unflatten(0, (tasks, -1)).flatten(1, 2)]
+            # Contiguous, as `one_a_query` leaves them: of another layout attention takes another
+            # way, and a query's last bits would depend on what shares its batch.
+            kept += [keys, targets.unflatten(0, (tasks, -1)).flatten(1, 2).contiguous()]
         last = self.config.taps[-1]
         for block in self.blocks[self.config.apart : last + 1]:
             tokens, pair = self._run_block(block, tokens, None)

@@ -6,7 +6,6 @@ are read, see `prompttune.backbone.checkpoints`.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from prompttune.backbone.int8 import check_scales, decode, encode, is_scale
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import whole_path
 
 FORMAT = "prompttune-backbone"
 
@@ -134,16 +134,10 @@ def write_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Pat
     """Write tensors as they are to our file; nothing half-written is ever seen under its name."""
     metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_path(path) as temporary:
         save_file(
             {name: value.contiguous() for name, value in tensors.items()}, temporary, metadata
         )
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def resize_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig) -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from torchmetrics.classification import MulticlassF1Score
 from prompttune.data.crops import CropDataset
 from prompttune.data.endless import EndlessSampler
 from prompttune.data.layouts import LoadedSample
-from prompttune.prompts.palette import IGNORE
 from prompttune.tuning.loss import dice_loss
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.normalize import normalise, to_tensor
 from prompttune.utils.tiling import Blend, pad_reflect, resize, resize_scores, scaled_size

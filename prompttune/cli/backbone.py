@@ -59,9 +59,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="cast to this type (default: as stored), int8 with a scale a row; a cast changes the "
         "fingerprint",
     )
-    start = add(
-        "start", _start, "write a backbone that is yet to be trained, its blocks from a DINOv2"
+    _add_start(
+        add("start", _start, "write a backbone that is yet to be trained, its blocks from a DINOv2")
     )
+    verify = add("verify", _verify, "check every tensor of a backbone and print its fingerprint")
+    verify.add_argument("source", metavar="SOURCE", help=source)
+    return parser.parse_args(argv)
+
+
+def _add_start(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "source",
         metavar="SOURCE",
@@ -78,9 +84,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="YAML file of the pre-training whose `init` the file is to be; it has the sizes, and "
         "the seed of all that a DINOv2 lacks",
     )
-    verify = add("verify", _verify, "check every tensor of a backbone and print its fingerprint")
-    verify.add_argument("source", metavar="SOURCE", help=source)
-    return parser.parse_args(argv)
 
 
 def _list(given: argparse.Namespace) -> None:

@@ -5,12 +5,12 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from prompttune.utils.errors import LOG, InputError, forget_warnings
+from prompttune.utils.errors import LOG, InputError, forget_warnings, warn
 
 COMPLETING = "_ARGCOMPLETE"
 """The environment variable by which a shell asks for completions (argcomplete's protocol)."""
@@ -27,15 +27,29 @@ class OneLineErrors:
 class Parser(OneLineErrors, argparse.ArgumentParser):
     """An argparse parser whose errors are `InputError`, and which completes words for a shell."""
 
+    renamed: Mapping[str, str] = {}
+    """Options by the names that they had in version 0.1: taken for one version, with a warning."""
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, unless a shell asks for completions: those are answered."""
         _complete(self)
-        return super().parse_args(args, namespace)
+        return super().parse_args(self._as_now(args), namespace)
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as `parse_args`, with options between the positional arguments."""
         _complete(self)
-        return super().parse_intermixed_args(args, namespace)
+        return super().parse_intermixed_args(self._as_now(args), namespace)
+
+    def _as_now(self, args: Sequence[str] | None) -> list[str]:
+        """Return the words with options by their names of today."""
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if "--" in words else len(words)
+        for place, word in enumerate(words[:end]):
+            name, equals, value = word.partition("=")
+            if name in self.renamed:
+                warn(f"{name} is called {self.renamed[name]} now; the next version forgets {name}")
+                words[place] = f"{self.renamed[name]}{equals}{value}"
+        return words
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

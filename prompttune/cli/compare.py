@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prompttune.tuning.run import Machine, Tuned
 
 PROG = "prompttune.compare"
+RENAMED = {"--longest": "--max_minutes", "--limit": "--max_images", "--record": "--save_scores"}
 ON_VALIDATION = (
     "Scored on validation images, which also choose the thresholds: good for a quick look, too "
     "optimistic for a claim."
@@ -38,9 +39,18 @@ MINUTES = 2.0
 PLAIN_ROWS = (
     "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
 )  # fmt: skip
-KEY_ROWS = {"tuned", "tuned-flips"}
+KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens"}
 """These need a key; the others no more than its scale."""
-OTHER_ROWS = ("tuned-flips", "community", "linear-probe", "unet", "unet-best", "observer")
+OTHER_ROWS = (
+    "tuned-flips",
+    "tuned-best",
+    "tuned-all-tokens",
+    "community",
+    "linear-probe",
+    "unet",
+    "unet-best",
+    "observer",
+)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,6 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="prompttune compare",
         description="Score a tuned prompt beside examples and trained networks, all alike.",
     )
+    parser.renamed = RENAMED
     add = parser.add_argument
     add("--task", required=True, help="name of a recipe, e.g. retina")
     add("--prompt", help="the key: its name in the zoo, or its folder (default: tune one now)")
@@ -71,13 +82,25 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="of the rows that are trained (default: what tuning took; 2 with --prompt)",
     )
     add(
-        "--longest",
+        "--max_minutes",
         type=float,
         default=30.0,
         metavar="M",
         help="minutes after which unet-best ends in any case (default: 30)",
     )
-    add("--limit", type=_positive, metavar="N", help="score only the first N images")
+    _add_scoring(parser)
+    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
+    add("--save_scores", action="store_true", help="write the scores into the key's card")
+    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
+    return parser.parse_args(argv)
+
+
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is scored, and how."""
+    add = parser.add_argument
+    add("--max_images", type=_positive, metavar="N", help="score only the first N images")
     add("--examples", type=_positive, default=5, metavar="N", help="one-shot examples (default: 5)")
     add(
         "--validation",
@@ -89,12 +112,6 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
     add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
     add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
-    add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    add("--record", action="store_true", help="write the scores into the key's card")
-    add("--prompts_zoo", type=Path, metavar="DIR", help="folder of keys")
-    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             details=_details(bench, contender, segmenter, sys.argv[1:] if argv is None else argv),
         )
         write_report(stage, comparison)
-    if args.record and contender.card and contender.path:
+    if args.save_scores and contender.card and contender.path:
         write_card(contender.path, contender.card.with_scores(as_scores(comparison)))
     _print_result(comparison, args.output)
     return 0
@@ -138,8 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together, before anything is loaded."""
-    if args.prompt is None and (args.scale is not None or args.record):
-        raise InputError("--scale and --record go with --prompt")
+    if args.prompt is None and (args.scale is not None or args.save_scores):
+        raise InputError("--scale and --save_scores go with --prompt")
     if args.minutes is not None and not 0 < args.minutes < math.inf:
         raise InputError(f"--minutes {args.minutes}: must be above 0")
 
@@ -161,9 +178,9 @@ def _contender(
     args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
 ) -> _Contender:
     """Load the key, or tune one now where a row needs it."""
+    from prompttune.prompts.composition import changed
     from prompttune.prompts.loading import load_key
     from prompttune.tasks.recipe import load_recipe
-    from prompttune.tuning.groups import changed
     from prompttune.tuning.init import starting_prompt
     from prompttune.tuning.run import tune
     from prompttune.zoo.store import find_key
@@ -222,7 +239,7 @@ def _rivals(
     seconds = 60 * minutes if tuned is None or args.minutes else tuned.seconds
     rivals = Rivals(
         segmenter, contender.recipe, contender.data, _machine(segmenter),
-        seconds, 60 * args.longest, scratch,
+        seconds, 60 * args.max_minutes, scratch,
     )  # fmt: skip
     if tuned is not None:
         rivals.histories["tuned"] = tuned.history
@@ -289,7 +306,7 @@ def _prepare(args: argparse.Namespace, contender: _Contender, segmenter: "Segmen
         canvas=segmenter.canvas(contender.key.parts[0]),
         train=data.train,
         validation=data.val[: args.validation],
-        test=test[: args.limit],
+        test=test[: args.max_images],
         examples=args.examples,
         overlap=contender.recipe.overlap if args.overlap is None else args.overlap,
         seed=args.seed,
@@ -345,20 +362,22 @@ def _print_result(comparison: "Comparison", output: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from prompttune.evaluation.page import format_dice, format_score
+    from prompttune.evaluation.page import format_dice, format_score, reliability_columns
     from prompttune.evaluation.report import describe, headline
 
     about = f"{comparison.data}, {comparison.split}, {len(comparison.samples)} images"
     table = Table(title=f"{comparison.task} with {comparison.backbone} ({about})")
     table.add_column("row")
-    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", "s/image"):
+    rows = describe(comparison)["rows"]
+    more = reliability_columns(rows)
+    for head in ("prompts", "Dice", "IoU", "AUC", "clDice", *more.values(), "s/image"):
         table.add_column(head, justify="right")
-    for row in describe(comparison)["rows"]:
+    for row in rows:
         table.add_row(
             row["mode"],
             str(row["prompts"]),
             format_dice(row),
-            *(format_score(row[name]) for name in ("iou", "auc", "cldice")),
+            *(format_score(row[name]) for name in ("iou", "auc", "cldice", *more)),
             f"{row['seconds_per_image']:.2f}",
         )
     console = Console()

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from prompttune.inference.segmenter import Segmenter
 
 PROG = "prompttune.evaluate"
+RENAMED = {"--choices": "--repeats", "--limit": "--max_images"}
 ROWS = ("one-shot", "feature", "all-foreground", "nearest-colour", "copied")
 """By default."""
 ALL_ROWS = (*ROWS, "matching")
 SCORING = (
     "Dice, or J for videos: the mean over images, then over classes; ± is the standard deviation "
-    "over {choices} choices of examples, drawn from the training images. `feature` is the feature "
+    "over {repeats} choices of examples, drawn from the training images. `feature` is the feature "
     "ensemble of {ensemble}, the one example among them. All rows see the same windows at the same "
     "scale, with an overlap of {overlap:g}, and each has the threshold with the best mean Dice on "
     "at most {validation} validation images, which are taken from the training part. A video's "
@@ -39,6 +40,7 @@ SCORING = (
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for arguments that cannot be."""
     parser = Parser(prog="prompttune evaluate", description=(__doc__ or "").splitlines()[0])
+    parser.renamed = RENAMED
     add = parser.add_argument
     add("--data", type=Path, help="folder that holds the sets' folders")
     add("--output", type=Path, help="folder for trials.jsonl, scores.json and scores.md")
@@ -55,9 +57,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="ROW",
         help=f"of: {', '.join(ALL_ROWS)} (default: all but the last)",
     )
-    add("--choices", type=_positive, default=10, metavar="N", help="of examples (default: 10)")
+    add("--repeats", type=_positive, default=10, metavar="N", help="of examples (default: 10)")
     add("--ensemble", type=_positive, default=8, metavar="N", help="its examples (default: 8)")
-    add("--limit", type=_positive, metavar="N", help="score at most N images a class or video")
+    add("--max_images", type=_positive, metavar="N", help="score at most N images a class or video")
     add(
         "--validation",
         type=_positive,
@@ -99,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     from prompttune.evaluation.suite.problems import Part
 
-    part = Part(args.split, args.scale, args.limit, args.validation)
+    part = Part(args.split, args.scale, args.max_images, args.validation)
     if args.picture is not None:
         return _draw(args, part)
 
@@ -194,7 +196,7 @@ def _plan(
         trial
         for name in names
         for setting in settings
-        for trial in plan(setting, name, args.rows or ROWS, args.choices)
+        for trial in plan(setting, name, args.rows or ROWS, args.repeats)
     ]
 
 
@@ -235,7 +237,7 @@ def _content(
         "scoring": text,
         "rows": [row for row in args.rows or ROWS if row in used],
         "split": args.split,
-        "limit": args.limit,
+        "limit": args.max_images,
         "precision": settings[0].precision,
         "device": settings[0].device,
         "prompttune_version": __version__,

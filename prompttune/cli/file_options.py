@@ -53,16 +53,9 @@ def image_options(
     Raises:
         InputError: options that are none, or keys that were tuned with different ones.
     """
-    from prompttune.data.reading import ImageOptions
+    from prompttune.prompts.reading import options_of
 
-    chosen = {}
-    for name in ("bands", "stretch"):
-        own = {recipe.get(name) for recipe in recipes}
-        if getattr(given, name) is None and len(own) > 1:
-            listed = " and ".join(sorted(map(str, own)))
-            raise InputError(f"the keys were tuned with different {name} ({listed}); give --{name}")
-        chosen[name] = getattr(given, name) or next(iter(own), None)
-    return ImageOptions.of(chosen["bands"], chosen["stretch"])
+    return options_of(recipes, given.bands, given.stretch)
 
 
 def mask_options(given: argparse.Namespace, classes: Sequence[str] | None) -> "MaskOptions":

@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": ("prompttune.cli.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.cli.pretrain", "train a backbone"),
     "export": ("prompttune.cli.export", "write a key and its backbone as an ONNX file"),
+    "serve": ("prompttune.cli.serve", "answer over HTTP with keys"),
+    "studio": ("prompttune.cli.studio", "open a page to label, tune, see and apply"),
     "zoo": ("prompttune.cli.zoo", "list, show, verify, remove, push and pull keys"),
     "backbone": (
         "prompttune.cli.backbone",

@@ -8,7 +8,6 @@ TIFF as well, with the same place on earth and as many pages. Folders in a folde
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from prompttune.prompts.prompt import AnyScale, Prompt
 
 PROG = "prompttune.predict"
+RENAMED = {"--least_area": "--min_area"}
 MOST_PAGES = 8
 """Of a stack that is an example."""
 
@@ -42,6 +42,7 @@ MOST_PAGES = 8
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
+    parser.renamed = RENAMED
     parser.add_argument(
         "images", nargs="*", metavar="IMAGES", type=place, help="image files or folders of them"
     )
@@ -57,6 +58,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_cluster(parser.add_argument_group("many images, many machines"))
     options = parser.parse_intermixed_args(argv)
     options.masks_read, options.passed = "", []
+    _set_quality(options)
     _check(options)
     return options
 
@@ -105,22 +107,27 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
 def _add_answer(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
-        "--overlap", type=float, default=0.25,
-        help="share of a tile that its neighbour covers too (default: %(default)s)",
+        "--quality", choices=("fast", "best"),
+        help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
+        "six to nine times the work (default: between the two)",
+    )  # fmt: skip
+    add(
+        "--overlap", type=float,
+        help="share of a tile that its neighbour covers too (default: 0.25)",
     )  # fmt: skip
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
         "--format", nargs="+", choices=FORMATS, default=[], metavar="FORMAT",
-        help=f"also write: {', '.join(FORMATS)} (things of --least_area or more)",
+        help=f"also write: {', '.join(FORMATS)} (things of --min_area or more)",
     )  # fmt: skip
     add(
         "--coco", metavar="FILE", type=Path,
         help="with --instances: number images and categories as this COCO file does",
     )  # fmt: skip
     add(
-        "--least_area", type=int, metavar="PIXELS", default=16,
+        "--min_area", type=int, metavar="PIXELS", default=16,
         help="of an object (default: %(default)s)",
     )  # fmt: skip
     add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
@@ -135,6 +142,18 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+
+
+def _set_quality(options: argparse.Namespace) -> None:
+    """Fill in what `--quality` stands for; `--overlap` and `--flips` go before it."""
+    if options.quality is None:
+        options.overlap = 0.25 if options.overlap is None else options.overlap
+        return
+    from prompttune.inference.quality import QUALITIES
+
+    chosen = QUALITIES[options.quality]
+    options.overlap = chosen.overlap if options.overlap is None else options.overlap
+    options.flips = options.flips or chosen.flips
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -162,7 +181,7 @@ def _check(options: argparse.Namespace) -> None:
             and (not options.example or options.prompt or options.ensemble == "spatial")
         )
         or (options.instance_masks and not options.instances),
-        "--least_area: must be at least 1": options.least_area < 1,
+        "--min_area: must be at least 1": options.min_area < 1,
         "--memory: must be at least 0": options.memory < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
@@ -252,11 +271,11 @@ def _segment_images(
 
     recipes = cards_of(options.prompt, options.prompts_zoo)
     images = image_options(options, recipes)
-    least_area = options.least_area if options.instances else None
+    least_area = options.min_area if options.instances else None
     ids = _coco_ids(options, prompt, recipes)
     formats = tuple(options.format)
     asked = Asked(
-        options.overlap, options.flips, least_area, images, ids, formats, options.least_area
+        options.overlap, options.flips, least_area, images, ids, formats, options.min_area
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
@@ -272,6 +291,8 @@ def _segment_images(
         passed = "".join(f"; passed over {each}" for each in options.passed[:3])
         if len(options.passed) > 3:
             passed += f" and {len(options.passed) - 3} more masks"
+        if asked.trust.summary():
+            print(asked.trust.summary())
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
 
@@ -341,7 +362,7 @@ def _make_prompt(
 
         keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
     if options.resize is not None:
-        keys = [_resized(key, options.resize) for key in keys]
+        keys = [key.resized(options.resize) for key in keys]
     for key in keys:
         segmenter.check(key)
     if options.example or options.pool:
@@ -350,17 +371,6 @@ def _make_prompt(
             raise InputError("--prompt: a key that shares its classes among groups stands alone")
         return _with_examples(options, segmenter, plain)
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
-
-
-def _resized(key: "Prompt | Composition", factor: float) -> "Prompt | Composition":
-    """Return a key that sees images in another size; its answer has the image's own."""
-    from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import Prompt
-
-    parts = [replace(part, scale=(part.known_scale or 1) * factor) for part in key.parts]
-    if any(part.scale is None for part in key.parts):
-        raise InputError("--resize: this key sees images whole; their size makes no difference")
-    return parts[0] if isinstance(key, Prompt) else Composition(parts)
 
 
 def _with_examples(

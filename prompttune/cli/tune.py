@@ -18,6 +18,7 @@ from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import TaskData
     from prompttune.workflows.finish import Finished
 
@@ -44,6 +45,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
+    add("--tokens", type=int, help="make the key compact: later blocks see so many of its tokens")
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
@@ -110,6 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     take_own_device()
     segmenter = Segmenter(args.backbone, device=args.device)
     check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops, args.nodes)
+    if args.tokens is not None:
+        _check_tokens(args.tokens, recipe, segmenter)
     data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
     recipe = data.recipe or recipe
     if global_rank(args.devices) == 0:
@@ -131,10 +135,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
-        overwrite, args.score_images,
+        overwrite, args.score_images, args.tokens,
     )  # fmt: skip
     _print_result(finished, name, data)
     return 0
+
+
+def _check_tokens(count: int, recipe: Recipe, segmenter: "Segmenter") -> None:
+    """Refuse a number of tokens that no key could keep, before the time is spent."""
+    from prompttune.backbone.compact import check_count
+
+    config = segmenter.network.config
+    side = max(recipe.min_canvas, config.canvas) // config.patch
+    check_count(segmenter.network, count, recipe.prompts * side**2)
 
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:
@@ -165,7 +178,11 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
     table = Table()
     for head in ("prompt", "Dice", "IoU"):
         table.add_column(head, justify="left" if head == "prompt" else "right")
-    labels = {"one-shot": "one example (mean)", "tuned": "tuned key"}
+    labels = {
+        "one-shot": "one example (mean)",
+        "tuned": "tuned key",
+        "tuned-all-tokens": "all tokens",
+    }
     for row in comparison.rows:
         table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
     console = Console()

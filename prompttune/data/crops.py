@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from prompttune.data.augmentation import Augmentation
 from prompttune.data.layouts import LoadedSample
-from prompttune.data.reading import IGNORE
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor, to_uint8
 from prompttune.utils.tiling import resize, resize_nearest, scaled_size

@@ -8,11 +8,12 @@ from pathlib import Path
 from prompttune.data.class_names import UNNAMED
 from prompttune.data.decoding import page_count
 from prompttune.data.folders import Finding, find_samples
-from prompttune.data.masks import AUTO, IGNORE, MaskOptions, read_stored, value_counts
+from prompttune.data.masks import AUTO, MaskOptions, read_stored, value_counts
 from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample
 from prompttune.data.splitting import positives_first, split_off
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES as SUFFIXES
 

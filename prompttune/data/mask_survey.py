@@ -15,7 +15,6 @@ from skimage.measure import label
 
 from prompttune.data.masks import (
     APART,
-    IGNORE,
     MANY,
     Form,
     MaskOptions,
@@ -26,6 +25,7 @@ from prompttune.data.masks import (
     numbers_things,
     value_counts,
 )
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 _MUCH = 0.1

@@ -20,9 +20,9 @@ from prompttune.data.decoding import (
     opened,
     page_count,
 )
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-IGNORE = 255
 KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
 MANY = 21
 """Values 1 to this many on flat areas number things: no user lists as many classes as one."""

@@ -54,21 +54,31 @@ def _header(path: Path) -> tuple[tuple[int, int], str, bool] | None:
 
 
 def warn_of_sizes(paths: Iterable[Path], recipes: Sequence[Mapping[str, Any]]) -> None:
-    """Warn of images much larger or smaller than those that a key was tuned on.
+    """Warn of image files much larger or smaller than those that a key was tuned on.
 
     Args:
         paths: of the images.
+        recipes: from the cards of the keys; those without `image_size` say nothing.
+    """
+    if any(recipe.get("image_size") for recipe in recipes):
+        heads = (_header(path) for path in paths)
+        warn_of_other_sizes([head[0] for head in heads if head is not None], recipes)
+
+
+def warn_of_other_sizes(
+    sizes: Sequence[tuple[int, int]], recipes: Sequence[Mapping[str, Any]]
+) -> None:
+    """Warn of images of other sizes than a key was tuned at.
+
+    Args:
+        sizes: width and height of each image, pixels.
         recipes: from the cards of the keys; those without `image_size` say nothing.
     """
     tuned = [tuple(recipe["image_size"]) for recipe in recipes if recipe.get("image_size")]
     if not tuned:
         return
     width, height = tuned[0]
-    factors = []
-    for path in paths:
-        head = _header(path)
-        if head is not None:
-            factors.append(math.sqrt(head[0][0] * head[0][1] / (width * height)))
+    factors = [math.sqrt(own[0] * own[1] / (width * height)) for own in sizes]
     other = sorted(factor for factor in factors if not SMALLER <= factor <= LARGER)
     if not other:
         return
@@ -77,5 +87,5 @@ def warn_of_sizes(paths: Iterable[Path], recipes: Sequence[Mapping[str, Any]]) -
     warn(
         f"{len(other)} of {len(factors)} images are {times} a side as those that the key was "
         f"tuned on ({width} x {height}); if they show the same things at another resolution, "
-        f"give --resize {1 / usual:.2g}"
+        f"give --resize {1 / usual:.2g} (in Python: prompt.resized({1 / usual:.2g}))"
     )

@@ -22,9 +22,6 @@ from prompttune.data.decoding import (
     upright,
 )
 from prompttune.data.masks import (
-    IGNORE as IGNORE,
-)
-from prompttune.data.masks import (
     class_map_from_pil as class_map_from_pil,
 )
 from prompttune.data.masks import (
@@ -166,14 +163,22 @@ def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -
         return np.zeros((1, 1, 1), np.uint8)  # 8 bits need no stretch
 
 
-def rgb_from_pil(image: Image.Image, name: str | Path = "image") -> np.ndarray:
+def rgb_from_pil(
+    image: Image.Image, name: str | Path = "image", options: ImageOptions = AS_STORED
+) -> np.ndarray:
     """Turn a Pillow image of any mode into `H x W x 3 uint8` RGB, as `read_image` does."""
-    return _picture_of_pil(image, name, AS_STORED).pixels
+    picture = _picture_of_pil(image, name, options)
+    tell_stretch(name, picture, options)
+    return picture.pixels
 
 
-def rgb_from_array(pixels: np.ndarray, name: str | Path = "image") -> np.ndarray:
-    """Turn `H x W [x 1..4]` pixels of 8 or 16 bits into `H x W x 3 uint8`, as `read_image` does."""
-    return picture_of(pixels, name, AS_STORED).pixels
+def rgb_from_array(
+    pixels: np.ndarray, name: str | Path = "image", options: ImageOptions = AS_STORED
+) -> np.ndarray:
+    """Turn `H x W [x C]` stored numbers into `H x W x 3 uint8`, as `read_image` does."""
+    picture = picture_of(pixels, name, options)
+    tell_stretch(name, picture, options)
+    return picture.pixels
 
 
 def picture_of(

@@ -8,10 +8,11 @@ from statistics import median_low
 
 from prompttune.data.decoding import header
 from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
-from prompttune.data.masks import IGNORE, MaskOptions, Stored, class_counts, read_stored
+from prompttune.data.masks import MaskOptions, Stored, class_counts, read_stored
 from prompttune.data.reading import ImageOptions, read_numbers
 from prompttune.data.samples import Sample, read_layers
 from prompttune.data.stretch import common_stretch
+from prompttune.utils.constants import IGNORE
 
 FULL = 0.9
 """A class that covers more than this of every picture is warned of."""

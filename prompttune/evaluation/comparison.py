@@ -28,6 +28,7 @@ from prompttune.evaluation.metrics import (
     measure,
     or_zero,
 )
+from prompttune.evaluation.reliability import Reliability
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
@@ -56,6 +57,8 @@ class Candidate:
     """Fixed; None: chosen on the validation images."""
     composition: Composition | None = None
     """Decides the scores; None: the key's palette does."""
+    prompt: Prompt | Composition | None = None
+    """That answers; None: something else does."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Trial:
     """One a test image, in their order."""
     seconds: tuple[float, ...]
     """What each prediction took."""
+    reliability: Reliability = field(repr=False)
+    """How far the candidate knew how right it was."""
     packed: tuple[bytes, ...] = field(repr=False)
     """The class maps, compressed: a comparison of thousands of images stays in memory."""
 
@@ -158,15 +163,25 @@ class Bench:
             self._candidates[row.candidates] = row.candidates(self)
         return self._candidates[row.candidates]
 
-    def prompted(self, name: str, prompt: Prompt | Composition, flips: bool = False) -> Candidate:
-        """Return the candidate that segments with a prompt, `flips` as in `Segmenter.predict`."""
+    def prompted(
+        self,
+        name: str,
+        prompt: Prompt | Composition,
+        flips: bool = False,
+        overlap: float | None = None,
+    ) -> Candidate:
+        """Return the candidate that segments with a prompt, as `Segmenter.predict` does.
+
+        `overlap` is the bench's where none is given.
+        """
+        overlap = self.overlap if overlap is None else overlap
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
-            return self.segmenter.predict(image, prompt, overlap=self.overlap, flips=flips).scores
+            return self.segmenter.predict(image, prompt, overlap=overlap, flips=flips).scores
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None
-        return Candidate(name, images, scores, composition=decides)
+        return Candidate(name, images, scores, composition=decides, prompt=prompt)
 
     def validate(self, candidate: Candidate) -> Validated:
         """Choose a candidate's threshold on the validation images."""
@@ -191,6 +206,7 @@ class Bench:
         if candidate.name not in self._tested:
             validated = self.validate(candidate)
             images, seconds, packed = [], [], []
+            reliability = Reliability(candidate.prompt)
             for sample in self.test:
                 scores, took = self._predict(candidate, sample)
                 seconds.append(took)
@@ -200,9 +216,10 @@ class Bench:
                 else:
                     class_map = self.decide(scores, validated.threshold, candidate.composition)
                     images.append(measure(scores, class_map, sample.class_map, _counted(sample)))
+                    reliability.add(scores, class_map, sample, images[-1].dice)
                 packed.append(zlib.compress(class_map.tobytes(), 1))
             self._tested[candidate.name] = Trial(
-                candidate, validated, tuple(images), tuple(seconds), tuple(packed)
+                candidate, validated, tuple(images), tuple(seconds), reliability, tuple(packed)
             )
         return self._tested[candidate.name]
 
@@ -263,6 +280,11 @@ class RowScores:
         """Sample standard deviation of the trials' Dice; NaN for a single trial."""
         values = [trial.mean.dice for trial in self.trials]
         return statistics.stdev(values) if len(values) > 1 else math.nan
+
+    @property
+    def reliability(self) -> Reliability:
+        """Of the first trial: a key has but one."""
+        return self.trials[0].reliability
 
     @property
     def seconds_per_image(self) -> float:

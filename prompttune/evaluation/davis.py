@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from skimage.morphology import disk
 
-from prompttune.prompts.palette import IGNORE
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 TOLERANCE = 0.008

@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from prompttune.prompts.palette import IGNORE
+from prompttune.utils.constants import IGNORE
 
 
 @dataclass(frozen=True)

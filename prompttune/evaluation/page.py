@@ -107,8 +107,17 @@ def format_dice(row: dict) -> str:
     return text if row["dice_sd"] is None else f"{text} ± {format_score(row['dice_sd'])}"
 
 
+def reliability_columns(rows: Sequence[dict]) -> dict[str, str]:
+    """Return the columns that tell of calibrated keys, name to head; none without such a row."""
+    named = {
+        "ece_before": "ECE of scores", "ece": "ECE", "expected_dice_r": "r of expected Dice",
+    }  # fmt: skip
+    return named if any(row.get("ece") is not None for row in rows) else {}
+
+
 def _table(rows: Sequence[dict]) -> str:
-    heads = ("row", "prompts", "Dice", "IoU", "AUC", "clDice", "seconds an image")
+    more = reliability_columns(rows)
+    heads = ("row", "prompts", "Dice", "IoU", "AUC", "clDice", *more.values(), "seconds an image")
     lines = [f"<th>{head}</th>" for head in heads]
     body = []
     for row in rows:
@@ -118,7 +127,7 @@ def _table(rows: Sequence[dict]) -> str:
             f"<td>{escape(row['mode'])}</td>",
             f"<td>{row['prompts']}</td>",
             f'<td class="dice" style="--share: {share}">{format_dice(row)}</td>',
-            *(f"<td>{format_score(row[name])}</td>" for name in ("iou", "auc", "cldice")),
+            *(f"<td>{format_score(row[name])}</td>" for name in ("iou", "auc", "cldice", *more)),
             f"<td>{row['seconds_per_image']:.2f}</td>",
         ]
         body.append(f"<tr{mark}>{''.join(cells)}</tr>")

@@ -146,6 +146,9 @@ def _describe_row(row: RowScores, names: Sequence[str]) -> dict:
         "auc": _number(row.mean.auc),
         "cldice": _number(row.mean.cldice),
         "seconds_per_image": _number(row.seconds_per_image),
+        "ece_before": _number(row.reliability.ece_before),
+        "ece": _number(row.reliability.ece),
+        "expected_dice_r": _number(row.reliability.expected_dice_r),
         "trials": [_describe_trial(trial, names) for trial in row.trials],
     }
 

@@ -15,6 +15,8 @@ from prompttune.evaluation.comparison import (
     example_map,
 )
 from prompttune.evaluation.trivial import AllForeground, NearestColour
+from prompttune.inference.quality import BEST
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 
 
@@ -44,12 +46,29 @@ def spatial(bench: Bench) -> list[Candidate]:
 
 def tuned(bench: Bench) -> list[Candidate]:
     """The key."""
-    return [bench.prompted(f"tuned: {bench.key.name}", bench.key)]
+    return [bench.prompted(own_name(bench.key), bench.key)]
+
+
+def own_name(key: Prompt | Composition) -> str:
+    """Return what the candidate that answers with the key is called."""
+    return f"tuned: {key.name}"
 
 
 def tuned_flips(bench: Bench) -> list[Candidate]:
     """The key, the mean of four answers: upright and mirrored. Four times the work."""
     return [bench.prompted(f"tuned, flips: {bench.key.name}", bench.key, flips=True)]
+
+
+def tuned_best(bench: Bench) -> list[Candidate]:
+    """The key as `predict --quality best` asks it: mirrored, in windows that overlap by half."""
+    name = f"tuned, best: {bench.key.name}"
+    return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap)]
+
+
+def all_tokens(bench: Bench) -> list[Candidate]:
+    """A compact key with all its tokens."""
+    whole = changed(bench.key, kept_tokens=None)
+    return [bench.prompted(f"tuned, all tokens: {bench.key.name}", whole)]
 
 
 def all_foreground(bench: Bench) -> list[Candidate]:
@@ -80,6 +99,8 @@ ROWS: dict[str, Row] = {
     "spatial": Row(spatial),
     "tuned": Row(tuned),
     "tuned-flips": Row(tuned_flips),
+    "tuned-best": Row(tuned_best),
+    "tuned-all-tokens": Row(all_tokens),
     "all-foreground": Row(all_foreground),
     "nearest-colour": Row(nearest_colour),
 }

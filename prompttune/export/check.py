@@ -61,8 +61,8 @@ def check_onnx(
         raise InputError(f"{path}: written, but onnxruntime cannot run it ({reason})") from None
     windows = _windows(prompt, segmenter.canvas(prompt.parts[0]))
     inputs = [i.name for i in session.get_inputs()]
-    parts = [key_inputs(part, segmenter) for part in prompt.parts]
-    asked = [{}] if inputs == ["image"] else parts
+    embedded = inputs == ["image"]
+    asked = [{}] if embedded else [key_inputs(part, segmenter) for part in prompt.parts]
     feeds = [{"image": windows} | one for one in asked]
     seen = _unscaled(prompt)  # a window is one already
     scores = np.concatenate([session.run(None, feed)[0] for feed in feeds], 1)
@@ -84,7 +84,15 @@ def check_onnx(
 
 
 def key_inputs(prompt: Prompt, segmenter: Segmenter) -> dict[str, Any]:
-    """Return what a file with a key as input takes beside the image."""
+    """Return what a file with a key as input takes beside the image.
+
+    Raises:
+        InputError: a compact key, whose answers such a file cannot give.
+    """
+    if prompt.kept_tokens is not None:
+        raise InputError(
+            f"{prompt.name}: is compact; only a file that embeds it answers as it does"
+        )
     images, colors = prompt.at(segmenter.canvas(prompt))
     shift = prompt.type_shift
     return {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from prompttune.backbone.compact import keep_tokens
 from prompttune.backbone.network import EncodedPrompt, SegGPT
 from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
 from prompttune.export.graph import EmbeddedKey, KeyAsInput
@@ -134,6 +135,10 @@ def _model(
         raise InputError(
             f"--key-input: {network.name} is not of the one-way layout; use --embed-key"
         )
+    if any(part.kept_tokens is not None for part in prompt.parts):
+        raise InputError(
+            f"--key-input: {prompt.name} is compact, which no input can say; use --embed-key"
+        )
     images, classes = torch.export.Dim("images"), torch.export.Dim("classes")
     example |= {
         "key_images": torch.zeros(2, 3, canvas, canvas),
@@ -150,7 +155,10 @@ def _model(
 @torch.no_grad()
 def _encoded(network: SegGPT, prompt: Prompt) -> CachedPrompt | EncodedPrompt:
     images, colors = (normalise(x.float()) for x in prompt.at(network.config.canvas))
-    return network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
+    encoded = network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
+    return (
+        encoded if prompt.kept_tokens is None else keep_tokens(network, encoded, prompt.kept_tokens)
+    )
 
 
 def _describe(

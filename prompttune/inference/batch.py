@@ -11,7 +11,7 @@ import numpy as np
 
 from prompttune.data.decoding import page_count
 from prompttune.data.inputs import read_given
-from prompttune.data.reading import ImageOptions, Picture, read_picture, tell_stretch
+from prompttune.data.reading import AS_STORED, ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.writing import Asked, ResultWriter, Slice
@@ -53,17 +53,13 @@ def segment_files(
     """
     bad: dict[Path, str] = {}
     opened: deque[tuple[Slice, Picture]] = deque()
-    slices = (
-        Slice(path, page, pages)
-        for path in masks
-        for pages in (page_count(path),)
-        for page in range(pages)
-    )
     with (
         Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
         ResultWriter(prompt, asked) as writer,
         Behind() as behind,
-        closing(read_ahead(slices, read=lambda each: _read(each, asked.images))) as pictures,
+        closing(
+            read_ahead(_slices(masks), read=lambda each: _read(each, asked.images))
+        ) as pictures,
     ):
 
         def readable() -> Iterator[np.ndarray]:
@@ -75,12 +71,20 @@ def segment_files(
                     opened.append((each, picture))
                     yield picture.pixels
 
-        for result in segmenter.stream(readable(), prompt, asked.overlap, flips=asked.flips):
+        for result in segmenter.stream(
+            readable(), prompt, asked.overlap, flips=asked.flips, options=AS_STORED
+        ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.pages)
-    writer.write_areas(output)
+    writer.write_tables(output)
     return list(bad.values())
+
+
+def _slices(images: Iterable[Path]) -> Iterator[Slice]:
+    for path in images:
+        pages = page_count(path)
+        yield from (Slice(path, page, pages) for page in range(pages))
 
 
 def _read(each: Slice, options: ImageOptions) -> Picture:

@@ -1,6 +1,7 @@
 """The answer for one image: classes and scores, to save, to look at, or as COCO results."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from PIL import Image
 
 from prompttune.outputs.drawing import index_image, overlay, write_png
 from prompttune.prompts.palette import Palette
-from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.reliability.calibration import Calibration
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ class Result:
     """What was segmented, `H x W x 3 uint8`."""
     prompt: "Prompt | Composition | None" = field(default=None, repr=False)
     """What it was segmented with."""
+    unlikeness: float | None = field(default=None, repr=False)
+    """How unlike the image is to those that the key was learned from, at least 0; above 1 it does
+    not count as one of them. None where that is not known."""
 
     def __repr__(self) -> str:
         height, width = self.classes.shape
@@ -55,6 +60,38 @@ class Result:
         if self.prompt is None:
             raise InputError(BY_HAND)
         return tuple(part.known_scale for part in self.prompt.parts)
+
+    @property
+    def in_domain(self) -> bool | None:
+        """Whether the image is like those that the key was learned from; None: not known.
+
+        Examples, and keys that keep no summary of their training images, do not tell.
+        """
+        return None if self.unlikeness is None else self.unlikeness <= 1
+
+    @cached_property
+    def confidence(self) -> np.ndarray | None:
+        """The probability that each pixel's class is right, `H x W float32` in [0, 1].
+
+        As the key's validation images taught; on images unlike them (`in_domain`) it is too high.
+        None where nothing is known: with examples, and with keys that were composed by hand.
+        """
+        calibration, groups = self._calibration()
+        if calibration is None:
+            return None
+        return calibration.confidence(self.scores, self.classes, groups)
+
+    @cached_property
+    def expected_dice(self) -> float | None:
+        """The Dice that the answer can be expected to have, in [0, 1].
+
+        None where nothing is known, as for `confidence`, and where nothing was found.
+        """
+        calibration, _ = self._calibration()
+        return None if calibration is None else calibration.expected_dice(self.scores, self.classes)
+
+    def _calibration(self) -> tuple[Calibration | None, list[int]]:
+        return calibration_of(self.prompt) if self.prompt is not None else (None, [])
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the class map as an index PNG with the palette's colors, whole or not at all.

@@ -3,15 +3,21 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
+from prompttune.backbone.compact import choose_tokens, keep_tokens
+from prompttune.backbone.describing import colour_and_describe, describe
 from prompttune.backbone.network import EncodedPrompt
+from prompttune.data.queries import warn_of_other_sizes
+from prompttune.data.reading import ImageOptions
 from prompttune.inference.prompt_cache import EncodedPrompts
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
@@ -19,6 +25,7 @@ from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, 
 from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.reading import image_for, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -89,6 +96,7 @@ class Segmenter:
         overlap: float = ...,
         batch_size: int | None = ...,
         flips: bool = ...,
+        options: ImageOptions | None = ...,
     ) -> Result: ...
 
     @overload
@@ -99,6 +107,7 @@ class Segmenter:
         overlap: float = ...,
         batch_size: int | None = ...,
         flips: bool = ...,
+        options: ImageOptions | None = ...,
     ) -> list[Result]: ...
 
     def predict(
@@ -108,6 +117,7 @@ class Segmenter:
         overlap: float = 0.25,
         batch_size: int | None = None,
         flips: bool = False,
+        options: ImageOptions | None = None,
     ) -> Result | list[Result]:
         """Segment one image or a list of them.
 
@@ -123,12 +133,15 @@ class Segmenter:
             overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
+            options: the bands and the stretch by which stored numbers become colors; None: as the
+                key was tuned. Arrays of one or three channels have their bands already.
 
         Returns:
             One result, or a list of them in the order of the images.
 
         Raises:
-            InputError: an image that cannot be read, or a prompt learned on another backbone.
+            InputError: an image that cannot be read, a prompt learned on another backbone, or keys
+                that were tuned with different bands or stretches.
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
         single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
@@ -140,7 +153,11 @@ class Segmenter:
                 f"{len(items)} images and {len(prompts)} prompts; give one for all, or one an image"
             )
         pairs = zip(items, prompts, strict=True)
-        results = list(self._stream(pairs, overlap, batch_size, flips))
+        sizes: dict[PromptLike, list[tuple[int, int]]] = {}
+        results = list(self._stream(pairs, overlap, batch_size, flips, options, sizes))
+        for seen, found in sizes.items():
+            if isinstance(seen, Prompt | Composition):
+                warn_of_other_sizes(found, recipes_of(seen))
         return results if isinstance(images, list | tuple) else results[0]
 
     def stream(
@@ -150,12 +167,14 @@ class Segmenter:
         overlap: float = 0.25,
         batch_size: int | None = None,
         flips: bool = False,
+        options: ImageOptions | None = None,
     ) -> Iterator[Result]:
         """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
         _check_kind(prompt)
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
-        return self._stream(((image, prompt) for image in images), overlap, batch_size, flips)
+        pairs = ((image, prompt) for image in images)
+        return self._stream(pairs, overlap, batch_size, flips, options)
 
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
@@ -193,6 +212,8 @@ class Segmenter:
         overlap: float,
         batch_size: int | None,
         flips: bool,
+        options: ImageOptions | None = None,
+        sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
         if not 0 <= overlap < 1:
             raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
@@ -201,7 +222,12 @@ class Segmenter:
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
-            pixels = load_image(image)
+            if isinstance(prompt, Prompt | Composition):
+                pixels = image_for(prompt, image, options=options)
+            else:
+                pixels = load_image(image, options=options)
+            if sizes is not None:
+                sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
             chosen = self.scaled(chosen)
             return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
@@ -211,9 +237,14 @@ class Segmenter:
         def size(prompts: int, canvas: int) -> int:
             return batch_size or self.batch_size(prompts, canvas)
 
-        return answered(questions, self._answer, size)
+        return answered(questions, self.answer, size)
 
-    def _answer(self, windows: list[Window]) -> None:
+    def answer(self, windows: list[Window]) -> None:
+        """Answer a batch of windows of one canvas, whose prompts have equally many images.
+
+        The windows may be of different images and prompts; each takes its own answer. `predict`
+        makes such batches by itself. Only one thread at a time may call it.
+        """
         prompts = [window.part.prompt for window in windows]
         encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
         alike = all(prompt is prompts[0] for prompt in prompts)
@@ -221,7 +252,13 @@ class Segmenter:
         with self.computing():
             normalised = normalise(queries.to(self.device))
             network = self.at(windows[0].part.canvas)
-            coloured = network.ensemble(normalised, encoded[0] if alike else encoded)
+            given = encoded[0] if alike else encoded
+            if any(prompt.domain is not None for prompt in prompts):
+                coloured, features = colour_and_describe(network, normalised, given)
+                for window, seen in zip(windows, features.cpu(), strict=True):
+                    window.describe(seen)
+            else:
+                coloured = network.ensemble(normalised, given)
             coloured = denormalise(coloured.float())
             start = 0
             for prompt, same in groupby(windows, lambda window: window.part.prompt):
@@ -231,14 +268,64 @@ class Segmenter:
                 for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
                     window.add(scores)
 
+    def describe(self, image: ImageLike, prompt: Prompt, overlap: float = 0.0) -> np.ndarray:
+        """Describe the windows of an image at a prompt's scale by the backbone's features.
+
+        Args:
+            image: as in `predict`.
+            prompt: one with a scale that is known.
+            overlap: as in `predict`.
+
+        Returns:
+            `W x dim float32`, row by row: what `Prompt.domain` compares.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        question = Question(image_for(prompt, image), prompt, self.canvas(None), overlap)
+        windows = list(question.windows())
+        (encoded,) = self._encoded.of_each([prompt], self._encode, self.network.parameters())
+        network, size = self.at(question.parts[0].canvas), self.batch_size(len(prompt.images))
+        found = []
+        with self.computing():
+            for start in range(0, len(windows), size):
+                pixels = torch.stack([each.pixels() for each in windows[start : start + size]])
+                found.append(describe(network, normalise(pixels.to(self.device)), encoded).cpu())
+        return torch.cat(found).numpy()
+
+    def compact(self, prompt: Prompt, images: Sequence[ImageLike], tokens: int) -> Prompt:
+        """Return a prompt of whose tokens the later blocks see only those that they look at most.
+
+        Args:
+            prompt: one with a scale that is known.
+            images: some of its task; a few windows of each are put to the prompt.
+            tokens: how many to keep, of `(canvas / patch)**2` an image.
+
+        Raises:
+            InputError: a backbone of the official layout, or too many tokens.
+        """
+        canvas = self.canvas(None)
+        windows = []
+        for image in images:
+            question = Question(image_for(prompt, image), prompt, canvas, 0.0)
+            windows += [window.pixels() for window in list(question.windows())[::2][:4]]
+        whole = replace(prompt, kept_tokens=None)
+        network, encoded = self.at(self.canvas(prompt)), self._encode(whole)
+        with self.computing():
+            queries = normalise(torch.stack(windows).to(self.device))
+            return replace(prompt, kept_tokens=choose_tokens(network, encoded, queries, tokens))
+
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
         self._check_backbone(prompt)
         network = self.at(self.canvas(prompt))
         images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
         with self.computing():
-            return network.encode_prompt(
+            encoded = network.encode_prompt(
                 images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
             )
+            if prompt.kept_tokens is None:
+                return encoded
+            return keep_tokens(network, encoded, prompt.kept_tokens)  # type: ignore[return-value]
 
     def _check_backbone(self, prompt: Prompt) -> None:
         network = self.network

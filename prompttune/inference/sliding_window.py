@@ -11,11 +11,15 @@ from torch import Tensor
 from prompttune.inference.result import Result as Result
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import warn
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
 
 Flip = tuple[int, ...]
 """Dimensions of `C x H x W` that are mirrored."""
+Kind = tuple[int, int, int]
+"""Of windows that may share a batch: how many images their prompts have, the canvas, and how many
+tokens their compact prompts keep (0: all)."""
 UNFLIPPED: tuple[Flip, ...] = ((),)
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
@@ -42,6 +46,8 @@ class Part:
         self.flips = flips
         height, width = self.pixels.shape[1:]
         self.blend = Blend(height, width, canvas, overlap, times=len(flips))
+        self.features: list[Tensor] = []
+        """Of the windows as they stand, `dim float32` each, where the prompt has a domain."""
 
     def scores(self, size: tuple[int, int]) -> Tensor:
         """Return the scores at the image's own size, once all windows are answered."""
@@ -57,6 +63,13 @@ class Window:
     place: Place
     flip: Flip
 
+    @property
+    def kind(self) -> Kind:
+        """What windows of a batch must share."""
+        prompt = self.part.prompt
+        kept = 0 if prompt.kept_tokens is None else len(prompt.kept_tokens[0])
+        return len(prompt.images), self.part.canvas, kept
+
     def pixels(self) -> Tensor:
         """Cut it out, `3 x S x S` in pixel space."""
         (top, left), side = self.place, self.part.canvas
@@ -65,6 +78,11 @@ class Window:
     def add(self, scores: Tensor) -> None:
         """Take the answer, `C x S x S`."""
         self.part.blend.add(self.place, scores.flip(self.flip))
+
+    def describe(self, features: Tensor) -> None:
+        """Take what the backbone saw, `dim`."""
+        if not self.flip and self.part.prompt.domain is not None:
+            self.part.features.append(features)
 
 
 class Question:
@@ -99,7 +117,21 @@ class Question:
         each = [part.scores(self.size) for part in self.parts]
         scores = each[0] if len(each) == 1 else torch.cat(each)
         classes = self.prompt.decide(scores).numpy()
-        return Result(classes, scores.numpy(), self.image, self.prompt)
+        unlikeness = self._unlikeness()
+        if unlikeness is not None and unlikeness > 1:
+            text = "an image is unlike those it was learned from; its answer may be wrong"
+            warn(f"{self.prompt.name}: {text}", once=f"domain {self.prompt.name}")
+        return Result(classes, scores.numpy(), self.image, self.prompt, unlikeness)
+
+    def _unlikeness(self) -> float | None:
+        """Return how unlike the image is to those of its key, of several the farthest."""
+        domains = {id(part.prompt.domain): part for part in self.parts if part.features}
+        found = [
+            part.prompt.domain.unlikeness(torch.stack(part.features).numpy())
+            for part in domains.values()
+            if part.prompt.domain is not None
+        ]
+        return max(found, default=None)
 
 
 def answered(
@@ -114,7 +146,7 @@ def answered(
         run: answers a batch of windows of one canvas, whose prompts have equally many images.
         batch_size: from the number of images of a prompt and the canvas to the windows of a batch.
     """
-    waiting: dict[tuple[int, int], list[Window]] = {}
+    waiting: dict[Kind, list[Window]] = {}
     unanswered: deque[Question] = deque()
 
     def run_all() -> None:
@@ -126,10 +158,10 @@ def answered(
         unanswered.append(question)
         canvas = question.parts[0].canvas
         for window in question.windows():
-            kind = len(window.part.prompt.images), window.part.canvas
+            kind = window.kind
             batch = waiting.setdefault(kind, [])
             batch.append(window)
-            if len(batch) == batch_size(*kind):
+            if len(batch) == batch_size(kind[0], kind[1]):
                 run(waiting.pop(kind))
         pixels = sum(height * width for height, width in (each.size for each in unanswered))
         if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):

@@ -17,6 +17,7 @@ from prompttune.outputs.georeference import Georeference, copy_world_file, read_
 from prompttune.outputs.instances import coco_results, find_instances, write_json
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
+from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 
@@ -48,6 +49,8 @@ class Asked:
     """Further ones, of `outputs.FORMATS`."""
     shape_area: int = 16
     """Least pixels of a thing in these."""
+    trust: ReliabilityTable = field(default_factory=ReliabilityTable)
+    """Gets a line for each image, where the key tells."""
 
 
 @dataclass(eq=False)
@@ -85,6 +88,7 @@ class ResultWriter:
             result: for it.
         """
         mask.parent.mkdir(parents=True, exist_ok=True)
+        self._note_trust(each, result)
         if self._asked.formats:
             self._write_formats(each, mask, result.classes)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
@@ -129,9 +133,20 @@ class ResultWriter:
         if "csv" in self._asked.formats:
             self._areas.add(answer)
 
-    def write_areas(self, folder: Path) -> None:
-        """Write the table of areas, where it was asked for."""
+    def write_tables(self, folder: Path) -> None:
+        """Write the table of areas, where it was asked for, and that of what is known of trust."""
         self._areas.write(folder)
+        self._asked.trust.write(folder)
+
+    def _note_trust(self, each: Slice, result: Result) -> None:
+        confidence = result.confidence
+        self._asked.trust.add(
+            each.path,
+            each.page + 1 if each.pages > 1 else None,
+            result.expected_dice,
+            None if confidence is None else float(confidence.mean()),
+            result.unlikeness,
+        )
 
     def _objects(self, each: Slice, result: Result) -> list[dict[str, Any]]:
         prompt, ids = self._prompt, self._asked.ids

@@ -11,11 +11,13 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from prompttune.keys.card_fields import Backbone as Backbone
+from prompttune.keys.card_fields import CalibrationFields as CalibrationFields
 from prompttune.keys.card_fields import CardClass as CardClass
 from prompttune.keys.card_fields import Data as Data
+from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
 from prompttune.keys.card_fields import Initialisation as Initialisation
-from prompttune.keys.card_fields import Line, Name, Part, Share, Utc
+from prompttune.keys.card_fields import KeptTokens, Line, Name, Part, Share, Utc
 from prompttune.keys.card_fields import Normalisation as Normalisation
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
@@ -56,6 +58,9 @@ class Card(Part):
     groups: Annotated[tuple[Group, ...], Field(min_length=2)] | None = None
     patch: Annotated[int, Field(ge=1)] | None = None
     tuning: Tuning | None = None
+    kept_tokens: Annotated[tuple[KeptTokens, ...], Field(min_length=1)] | None = None
+    calibration: CalibrationFields | None = None
+    domain: DomainFields | None = None
     notes: str | None = None
 
     def grouped(self) -> list[tuple[tuple[CardClass, ...], int]]:
@@ -82,6 +87,12 @@ class Card(Part):
             raise ValueError("groups: their classes must be all of the key's")
         if sum(group.prompts for group in self.groups) != self.prompts:
             raise ValueError("groups: their prompts must be all of the key's")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_tokens(self) -> Self:
+        if self.kept_tokens is not None and len(self.kept_tokens) != len(self.grouped()):
+            raise ValueError("kept_tokens: must be as many as groups")
         return self
 
     @model_validator(mode="after")
@@ -127,30 +138,12 @@ class Card(Part):
         Raises:
             InputError: a value that no card may hold.
         """
-        from prompttune.utils.normalize import MEAN, STD
-
-        parts, first = prompt.parts, prompt.parts[0]
-        groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
-        features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
-        fields = {
+        first = prompt.parts[0]
+        fields = _said_by(prompt) | {
             "format_version": FORMAT_VERSION,
-            "name": first.name,
             "task": task,
-            "classes": [
-                {"name": name, "colour": colour}
-                for part in parts
-                for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
-            ],
-            "prompts": sum(len(part.images) for part in parts),
-            "groups": groups if len(parts) > 1 else None,
-            "required_features": [name for name, has in features.items() if has],
             "backbone": {"name": backbone, "fingerprint": first.fingerprint},
-            "canvas": first.images[0].shape[-1],
             "patch": patch,
-            "scale": first.scale,
-            "normalisation": {"mean": MEAN, "std": STD},
-            "seg_type": first.seg_type,
-            "threshold": first.threshold,
             "initialisation": initialisation,
             "recipe": json.loads(json.dumps(dict(recipe), default=str)),
             "data": data,
@@ -176,6 +169,42 @@ class Card(Part):
         same = (scores.data, scores.split, scores.command)
         kept = [old for old in self.scores if (old.data, old.split, old.command) != same]
         return self.model_copy(update={"scores": (*kept, scores)})
+
+
+def _calibration(known: Any) -> dict[str, Any] | None:
+    """Return a calibration's fields, its curves as their numbers."""
+    if known is None:
+        return None
+    curves = {name: getattr(known, name).values for name in ("foreground", "classes")}
+    return curves | {name: getattr(known, name) for name in ("dice", "crops", "held_out")}
+
+
+def _said_by(prompt: Learned) -> dict[str, Any]:
+    """Return the fields that a card takes from the prompt itself."""
+    from prompttune.utils.normalize import MEAN, STD
+
+    parts, first = prompt.parts, prompt.parts[0]
+    groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
+    features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
+    return {
+        "name": first.name,
+        "classes": [
+            {"name": name, "colour": colour}
+            for part in parts
+            for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
+        ],
+        "prompts": sum(len(part.images) for part in parts),
+        "groups": groups if len(parts) > 1 else None,
+        "required_features": [name for name, has in features.items() if has],
+        "canvas": first.images[0].shape[-1],
+        "scale": first.scale,
+        "normalisation": {"mean": MEAN, "std": STD},
+        "seg_type": first.seg_type,
+        "threshold": first.threshold,
+        "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
+        "calibration": _calibration(first.calibration),
+        "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
+    }
 
 
 def write_json(card: Card) -> str:

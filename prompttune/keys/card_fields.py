@@ -1,9 +1,9 @@
 """What a key's card is made of: its parts, each checked by itself."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from prompttune.keys.files import NAME
 
@@ -86,6 +86,48 @@ class Tuning(Part):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+Curve = Annotated[tuple[Share, ...], Field(min_length=33, max_length=33)]
+
+
+def _ascending(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    if any(list(each) != sorted(set(each)) for each in blocks):
+        raise ValueError("tokens must be ascending")
+    if len({len(each) for each in blocks}) > 1:
+        raise ValueError("each block must keep as many tokens")
+    return blocks
+
+
+KeptTokens = Annotated[
+    tuple[Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)], ...],
+    Field(min_length=1),
+    AfterValidator(_ascending),
+]
+
+
+class CalibrationFields(Part):
+    """What the key's scores are worth, as validation images taught (docs/key-format.md)."""
+
+    foreground: Curve
+    classes: Curve
+    dice: tuple[Number, Number]
+    crops: Annotated[int, Field(ge=1)]
+    held_out: bool
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        for values in (self.foreground, self.classes):
+            if list(values) != sorted(values):
+                raise ValueError("curves must not fall")
+        return self
+
+
+class DomainFields(Part):
+    """What the tensor `domain_centers` needs to tell an image that is unlike."""
+
+    width: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class ScoreRow(Part):
     """One row of a comparison; any other measure may stand beside these."""
 
@@ -97,6 +139,9 @@ class ScoreRow(Part):
     auc: Share | None = None
     cldice: Share | None = None
     seconds_per_image: Number | None = None
+    ece_before: Share | None = None
+    ece: Share | None = None
+    expected_dice_r: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
 
 
 class Scores(Part):

@@ -16,8 +16,10 @@ from prompttune.utils.errors import InputError
 
 FORMAT = "prompttune-key"
 TENSORS = ("colours", "images")
+CENTERS = "domain_centers"
 DTYPES = ("F32", "F16")
 MAX_DIM = 2**16
+MAX_CENTERS = 1024
 MAX_HEADER = 2**20
 MAX_FILE = 2**30
 
@@ -141,6 +143,7 @@ def _check_tensors(header: Header, card: Card, path: Path) -> None:
                 f"{path}: tensor '{TYPE_SHIFTS}' is {shape_text(found)}; it must be {groups} x D "
                 f"with D in 1..{MAX_DIM}."
             )
+    _check_centers(header, card, path)
     types = [header.tensors[name].get("dtype") for name in names]
     if types not in [[dtype] * len(names) for dtype in DTYPES]:
         raise InputError(
@@ -148,8 +151,25 @@ def _check_tensors(header: Header, card: Card, path: Path) -> None:
         )
 
 
+def _check_centers(header: Header, card: Card, path: Path) -> None:
+    if card.domain is None:
+        return
+    entry = header.tensors.get(CENTERS, {})
+    if not _is_matrix(entry.get("shape"), MAX_CENTERS) or entry.get("dtype") != "F16":
+        found = f"{entry.get('dtype')} of {shape_text(entry['shape'])}" if entry else "missing"
+        raise InputError(
+            f"{path}: tensor '{CENTERS}' is {found}; a card with 'domain' needs it as F16 of "
+            f"K x D with K in 1..{MAX_CENTERS} and D in 1..{MAX_DIM}. The key must be made anew."
+        )
+
+
+def _is_matrix(shape: Any, most: int) -> bool:
+    is_matrix = isinstance(shape, list) and len(shape) == 2
+    return is_matrix and 1 <= shape[0] <= most and 1 <= shape[1] <= MAX_DIM
+
+
 def tensor_names(card: Card) -> tuple[str, ...]:
-    """Return the names of a key's tensors in the order in which they lie."""
+    """Return the names of what was learned, in the order in which it lies."""
     return (*TENSORS, TYPE_SHIFTS) if TYPE_SHIFTS in card.required_features else TENSORS
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from prompttune.keys.card import TYPE_SHIFTS, Card, write_json
 from prompttune.keys.files import KEY_FILE, check_name, key_file, publish, staging, write_synced
 from prompttune.keys.header import (
+    CENTERS,
     FORMAT,
     MAX_FILE,
     TENSORS,
@@ -77,6 +78,9 @@ def save_key(
     shifts = [part.type_shift for part in parts if part.type_shift is not None]
     if shifts:
         tensors[TYPE_SHIFTS] = _stack(shifts, dtype)
+    domain = parts[0].domain
+    if domain is not None:
+        tensors[CENTERS] = torch.from_numpy(domain.centers).half().contiguous()
     _check_tensors(tensors, card, name)
     _check_agreement(parts, card)
     folder = Path(zoo) / name
@@ -101,7 +105,8 @@ def read_key(
 
     Returns:
         Its tensors as float32 (`images` and `colours` are `N x 3 x S x S` in pixel space, N those
-        of all groups; `type_shifts` only where they were learned), and its card.
+        of all groups; `type_shifts` and `domain_centers`, `K x D`, only where the key has them),
+        and its card.
 
     Raises:
         InputError: any break of the format, or another fingerprint.
@@ -115,7 +120,7 @@ def read_key(
             f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
             f"use '{card.backbone.name}', or tune a key for '{backbone}'."
         )
-    return _read_tensors(path, tensor_names(card)), card
+    return _read_tensors(path, _all_names(card)), card
 
 
 def write_card(path: str | Path, card: Card) -> None:
@@ -179,6 +184,9 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("seg_type", prompt.seg_type, card.seg_type),
             ("threshold", prompt.threshold, card.threshold),
             ("fingerprint", prompt.fingerprint, card.backbone.fingerprint),
+            ("number of kept tokens", _count(prompt.kept_tokens), _count(card.kept_tokens, 1)),
+            ("calibration", prompt.calibration is not None, card.calibration is not None),
+            ("domain", prompt.domain is not None, card.domain is not None),
         ]
     for field, own, said in pairs:
         if own != said:
@@ -187,11 +195,18 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             )
 
 
+def _count(kept: Any, depth: int = 0) -> int | None:
+    """Return how many tokens each block keeps."""
+    if kept is None:
+        return None
+    return len(kept[0]) if depth == 0 else _count(kept[0], depth - 1)
+
+
 def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
     entries: dict[str, dict[str, Any]] = {}
     parts: list[bytes] = []
     end = 0
-    for name in tensor_names(card):
+    for name in _all_names(card):
         tensor = tensors[name]
         parts.append(tensor.numpy().tobytes())
         start, end = end, end + len(parts[-1])
@@ -204,6 +219,10 @@ def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
     if len(start_of_file) + end > MAX_FILE:
         raise InputError(f"key '{card.name}' would be larger than {MAX_FILE} bytes.")
     return b"".join([start_of_file, *parts])
+
+
+def _all_names(card: Card) -> tuple[str, ...]:
+    return (*tensor_names(card), CENTERS) if card.domain else tensor_names(card)
 
 
 def _read_tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """What of a prompt a key keeps: all that this room needs to know of prompts."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor  # cards are read without it
 
 
 class LearnedPalette(Protocol):
@@ -28,11 +30,11 @@ class LearnedPart(Protocol):
         """The key's."""
 
     @property
-    def images(self) -> tuple[Tensor, ...]:
+    def images(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
-    def colours(self) -> tuple[Tensor, ...]:
+    def colours(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property
@@ -48,7 +50,7 @@ class LearnedPart(Protocol):
         """Type token: 0 semantic, 1 instance."""
 
     @property
-    def type_shift(self) -> Tensor | None:
+    def type_shift(self) -> "Tensor | None":
         """What was learned of the type token."""
 
     @property
@@ -58,6 +60,34 @@ class LearnedPart(Protocol):
     @property
     def fingerprint(self) -> str | None:
         """Of the backbone it was tuned on."""
+
+    @property
+    def kept_tokens(self) -> tuple[tuple[int, ...], ...] | None:
+        """Of each later block the tokens that are kept; None: all."""
+
+    @property
+    def calibration(self) -> Any:
+        """A dataclass with the card's fields, or None."""
+
+    @property
+    def domain(self) -> "LearnedDomain | None":
+        """What the training images were like."""
+
+
+class LearnedDomain(Protocol):
+    """A summary of training images (`prompttune.reliability.domain.Domain`)."""
+
+    @property
+    def centers(self) -> "np.ndarray":
+        """`K x D float32`, which half precision holds."""
+
+    @property
+    def width(self) -> float:
+        """Of the training windows around them."""
+
+    @property
+    def limit(self) -> float:
+        """The distance beyond which an image is unlike."""
 
 
 class Learned(Protocol):

@@ -54,6 +54,7 @@ def readme(card: Card) -> str:
         "tuned on": f"{card.data.layout}{generated}: {card.data.train} images, "
         f"chosen on {card.data.val} others",
         **_tuning(card),
+        **_tokens(card),
         "licence": card.licence,
         "made": f"{card.date:%Y-%m-%d}, prompttune {card.library_version}",
     }
@@ -78,6 +79,12 @@ def _groups(card: Card) -> dict[str, str]:
         return {}
     counts = " + ".join(str(group.classes) for group in card.groups)
     return {"groups": f"{counts} classes, each group with prompts of its own"}
+
+
+def _tokens(card: Card) -> dict[str, str]:
+    if card.kept_tokens is None:
+        return {}
+    return {"compact": f"later blocks see {len(card.kept_tokens[0][0])} of its tokens"}
 
 
 def _tuning(card: Card) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Answers in the formats of other tools: labelme, YOLO, GeoJSON, and a table of areas."""
 
 import base64
-import csv
 import io
 import json
 import os
@@ -16,6 +15,7 @@ from PIL import Image
 from prompttune.outputs.georeference import Georeference
 from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
+from prompttune.outputs.tables import update_table
 from prompttune.prompts.palette import Palette
 from prompttune.utils.io import whole_file
 
@@ -52,6 +52,11 @@ def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
         path = mask.with_name(f"{mask.stem}{page}{ENDINGS[name]}")
         with whole_file(path) as file:
             file.write(makers[name](answer, shapes, path).encode())
+
+
+def geojson(answer: Answer) -> str:
+    """Return an answer's things as GeoJSON, as `write_formats` writes it."""
+    return _geojson(answer, list(find_shapes(answer.class_map, answer.least_area)), answer.image)
 
 
 def _labelme(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
@@ -155,22 +160,4 @@ class AreaTable:
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""
-        if not self._rows:
-            return
-        new = {row["image"] for row in self._rows}
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, _COLUMNS)
-        table.writeheader()
-        table.writerows(row for row in _earlier(folder / AREAS) if row["image"] not in new)
-        table.writerows(self._rows)
-        with whole_file(folder / AREAS) as file:
-            file.write(text.getvalue().encode())
-
-
-def _earlier(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an earlier table; none where there is none, or one of other columns."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        return list(table) if tuple(table.fieldnames or ()) == _COLUMNS else []
+        update_table(folder / AREAS, _COLUMNS, self._rows)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from prompttune.utils.io import whole_file
+from prompttune.utils.io import write_whole
 
 LEAST_AREA = 16
 
@@ -130,5 +130,4 @@ def compress(counts: list[int]) -> str:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all."""
-    with whole_file(path) as file:
-        file.write(json.dumps(content).encode())
+    write_whole(path, json.dumps(content))

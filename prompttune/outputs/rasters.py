@@ -1,6 +1,5 @@
 """Class maps and overlays as TIFF: georeferenced, or the pages of a stack; whole or not at all."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import tifffile
 
 from prompttune.outputs.georeference import Tag
 from prompttune.prompts.palette import Palette
+from prompttune.utils.io import publish, temporary_for
 
 
 class PageWriter:
@@ -22,7 +22,7 @@ class PageWriter:
     def __init__(self, path: Path, palette: Palette | None, tags: tuple[Tag, ...] = ()) -> None:
         self.path, self._tags = path, tags
         self._colours = None if palette is None else _colormap(palette)
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = temporary_for(path)
         self._file = tifffile.TiffWriter(self._temporary)
 
     def add(self, page: np.ndarray) -> None:
@@ -41,9 +41,7 @@ class PageWriter:
         """Give the file its name, now that all pages are in it."""
         try:
             self._file.close()
-            with self._temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(self._temporary, self.path)
+            publish(self._temporary, self.path)
         finally:
             self._temporary.unlink(missing_ok=True)
 

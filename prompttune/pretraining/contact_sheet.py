@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from prompttune.pretraining.dataset import PairDataset
+from prompttune.utils.io import write_whole
 
 _GAP = 4
 
@@ -28,9 +29,7 @@ def write_sheet(samples: PairDataset, count: int, output: Path) -> None:
     sheet = contact_sheet(samples, count, scale=max(1, 128 // samples.canvas))
     _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.part")
-    temporary.write_bytes(encoded.tobytes())
-    temporary.replace(output)
+    write_whole(output, encoded.tobytes())
 
 
 def _row(sample: dict[str, Tensor], patch: int, scale: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import write_whole
 
 FORMAT = "prompttune-training"
 PART_BYTES = 2**24
@@ -80,9 +81,9 @@ def write_state(
         name = f"{manifest.stem}-{state['global_step']}-{len(files)}.safetensors"
         content = save(part)
         files[name] = hashlib.sha256(content).hexdigest()
-        _write(manifest.with_name(name), content)
+        write_whole(manifest.with_name(name), content)
     content = json.dumps({"format": FORMAT, "version": 1, "files": files, "state": tree}).encode()
-    _write(manifest, content)
+    write_whole(manifest, content)
     _delete_parts(manifest, but=files)
 
 
@@ -142,15 +143,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if content.get("version") != 1:
         raise InputError(f"{path}: of a newer version; update prompttune")
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _take_apart(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -1,10 +1,11 @@
 """Several prompts for several classes in one result."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,6 +90,10 @@ class Composition:
 
         return push_prompt(self, repo, private=private, message=message, token=token)
 
+    def resized(self, factor: float) -> "Composition":
+        """Return the same prompts for images at another resolution (see `Prompt.resized`)."""
+        return Composition(part.resized(factor) for part in self.parts)
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.
 
@@ -106,6 +111,13 @@ class Composition:
             decided = torch.where(wins, (index + first + 1).to(torch.uint8), decided)
             first += len(own)
         return decided
+
+
+def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition:
+    """Return a prompt, or every prompt of a composition, with some fields replaced."""
+    if isinstance(prompt, Prompt):
+        return replace(prompt, **fields)
+    return Composition(replace(part, **fields) for part in prompt.parts)
 
 
 PromptLike = Prompt | Composition | Callable[[np.ndarray], Prompt | Composition]

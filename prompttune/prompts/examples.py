@@ -1,7 +1,7 @@
 """Examples: images and masks of any accepted kind, read, checked and cut to the canvas."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,8 @@ from torch import Tensor
 from prompttune.data.inputs import ImageLike as ImageLike
 from prompttune.data.inputs import MaskLike as MaskLike
 from prompttune.data.inputs import as_array, read_given, to_integers
-from prompttune.prompts.palette import IGNORE, MOST_CLASSES, Palette
+from prompttune.prompts.palette import MOST_CLASSES, Palette
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_size
@@ -95,24 +96,46 @@ def load_image(
         image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
             files are.
         called: names an image that has no path in messages.
-        options: bands and stretch of files.
+        options: bands and stretch. Arrays of one or three channels are red, green, and blue
+            already: bands are taken of others. Floats in [0, 1] are a picture already, unless the
+            stretch itself lies in that range.
 
     Raises:
         InputError: it cannot be read, or is none of these.
     """
-    from prompttune.data.reading import AS_STORED, rgb_from_array, rgb_from_pil
+    from prompttune.data.reading import AS_STORED, rgb_from_pil
 
+    options = options or AS_STORED
     if isinstance(image, str | PathLike | bytes):
-        pixels = _read_image(image, called, options or AS_STORED)
+        pixels = _read_image(image, called, options)
     elif isinstance(image, Image.Image):
-        pixels = rgb_from_pil(image, called)
+        pixels = rgb_from_pil(image, called, options)
     else:
         array = as_array(image, called, "H x W x 3 uint8")
-        if array.ndim == 3 and array.shape[2] > 4:
-            shape = " x ".join(map(str, array.shape))
-            raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
-        pixels = rgb_from_array(to_integers(array, called), called)
+        pixels = _read_array(array, called, options)
     return np.require(pixels, requirements="W")  # torch takes no read-only array
+
+
+def _read_array(array: np.ndarray, called: str, options: "ImageOptions") -> np.ndarray:
+    """Turn numbers into a picture, by a stretch where they are no picture yet."""
+    from prompttune.data.reading import rgb_from_array
+    from prompttune.data.stretch import Stretch
+
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if channels > 4 and options.bands is None:
+        shape = " x ".join(map(str, array.shape))
+        raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
+    if channels in (1, 3):
+        options = replace(options, bands=None)
+    if np.issubdtype(array.dtype, np.floating) and options.stretch not in (None, "auto", "full"):
+        inside = float(array.min()) >= 0 and float(array.max()) <= 1
+        if options.stretch == "image":
+            meant = not inside
+        else:
+            meant = not inside or Stretch.parse(options.stretch).high <= 1
+        if meant:
+            return rgb_from_array(array, called, options)
+    return rgb_from_array(to_integers(array, called), called, options)
 
 
 def _read_image(

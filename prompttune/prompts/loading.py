@@ -5,10 +5,14 @@ from pathlib import Path
 from torch import Tensor
 
 from prompttune.keys.card import TYPE_SHIFTS, Card
+from prompttune.keys.header import CENTERS
 from prompttune.keys.key import read_key
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.reliability.calibration import Calibration
+from prompttune.reliability.curve import Curve
+from prompttune.reliability.domain import Domain
 
 
 def load_key(
@@ -33,6 +37,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     sizes = [prompts for _, prompts in card.grouped()]
     halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
     shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
+    calibration, domain = _calibration(card), _domain(tensors, card)
     return [
         Prompt(
             images=tuple(images),
@@ -49,8 +54,25 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             fingerprint=card.backbone.fingerprint,
             name=card.name,
             card=card,
+            kept_tokens=kept,
+            calibration=calibration,
+            domain=domain,
         )
-        for (classes, _), (images, colours), shift in zip(
-            card.grouped(), halves, shifts, strict=True
+        for (classes, _), (images, colours), shift, kept in zip(
+            card.grouped(), halves, shifts, card.kept_tokens or [None] * len(sizes), strict=True
         )
     ]
+
+
+def _calibration(card: Card) -> Calibration | None:
+    said = card.calibration
+    if said is None:
+        return None
+    curves = Curve(said.foreground), Curve(said.classes)
+    return Calibration(*curves, said.dice, said.crops, said.held_out)
+
+
+def _domain(tensors: dict[str, Tensor], card: Card) -> Domain | None:
+    if card.domain is None:
+        return None
+    return Domain(tensors[CENTERS].numpy(), card.domain.width, card.domain.limit)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-IGNORE = 255
 MOST_CLASSES = 254
 NEAREST_TO_BLACK = 32
 """No class colour lies nearer to the background's black than this (Euclidean, of 255)."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from prompttune.prompts.examples import (
     load_instances,
 )
 from prompttune.prompts.examples import load_image as load_image
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
+from prompttune.reliability.calibration import Calibration
+from prompttune.reliability.domain import Domain
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest, tiled
 
@@ -66,6 +69,12 @@ class Prompt:
     """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
     card: "Card | None" = None
     """How it was learned, which a key says of itself; None where it was not learned."""
+    calibration: Calibration | None = None
+    """What its scores are worth; None where it is not known. Groups of one key share one."""
+    kept_tokens: tuple[tuple[int, ...], ...] | None = None
+    """Of each later block of a one-way backbone the tokens it may attend to; None: all."""
+    domain: Domain | None = None
+    """What its training images were like; None where it is not known."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -126,6 +135,22 @@ class Prompt:
             made = replace(made, images=images, colours=colours)
             made = made if self.instance_of is None else _renumbered_instances(made)
         return _in_a_grid(made) if self.grid else made
+
+    def resized(self, factor: float) -> "Prompt":
+        """Return the same prompt for images at another resolution than it was made for.
+
+        Args:
+            factor: above 0; 0.5 where things are shown with twice as many pixels a side.
+
+        Raises:
+            InputError: no such factor, or a prompt that sees images whole: their size makes no
+                difference.
+        """
+        if not 0 < factor < float("inf"):
+            raise InputError(f"resize {factor}: must be above 0")
+        if self.scale is None:
+            raise InputError("resize: this key sees images whole; their size makes no difference")
+        return replace(self, scale=(self.known_scale or 1) * factor)
 
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
@@ -194,9 +219,8 @@ class Prompt:
             scale: "auto" leaves it to the `Segmenter` that first sees the prompt, which tries some
                 on the examples (`prompttune.inference.scale`). "whole" or None takes whole images,
                 and fits queries whole to the canvas, as SegGPT does. Else examples and queries are
-                taken at
-                this many canvas pixels an image pixel, and of each example the `canvas x canvas`
-                window with most foreground is kept.
+                taken at this many canvas pixels an image pixel, and of each example the
+                `canvas x canvas` window with most foreground is kept.
             canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
                 `scale` is a number.
 
@@ -305,7 +329,19 @@ class Prompt:
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
             card=None,
+            kept_tokens=None if len(joined) > 1 else lead.kept_tokens,
+            calibration=None if len(joined) > 1 else lead.calibration,
         )  # fmt: skip
+
+
+def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
+    """Return the one calibration of a prompt's or composition's parts, and their class counts.
+
+    None where they have none, or not the same: keys that were composed by hand.
+    """
+    known = {id(part.calibration) for part in prompt.parts}
+    groups = [len(part.palette.classes) for part in prompt.parts]
+    return (prompt.parts[0].calibration if len(known) == 1 else None), groups
 
 
 def _check_joins(prompt: Prompt, lead: Prompt) -> None:

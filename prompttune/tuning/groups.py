@@ -7,9 +7,7 @@ from typing import Any, overload
 import numpy as np
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import IGNORE
-from prompttune.prompts.prompt import Prompt
+from prompttune.utils.constants import IGNORE
 
 
 def class_groups(classes: Sequence[str], most: int) -> list[tuple[str, ...]]:
@@ -57,10 +55,3 @@ class Relabelled(Sequence[LoadedSample]):
         if isinstance(index, slice):
             return Relabelled(chosen, self.table)
         return replace(chosen, class_map=self.table[chosen.class_map])
-
-
-def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition:
-    """Return a prompt, or every prompt of a composition, with some fields replaced."""
-    if isinstance(prompt, Prompt):
-        return replace(prompt, **fields)
-    return Composition(replace(part, **fields) for part in prompt.parts)

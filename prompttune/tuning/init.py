@@ -11,12 +11,13 @@ from torch import Tensor
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import GENERATORS
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.generated import generated_examples
 from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise
 

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.normalize import STD
 
 Pool = Callable[[Tensor], Tensor]

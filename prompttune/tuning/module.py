@@ -16,12 +16,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.backbone import SegGPT
-from prompttune.prompts.palette import IGNORE
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.devices import sum_of_all
 from prompttune.tuning.groups import relabelling
 from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.loss import tuning_loss, whole
+from prompttune.utils.constants import IGNORE
 
 
 class PromptTuning(pl.LightningModule):

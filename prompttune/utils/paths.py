@@ -1,7 +1,6 @@
 """What is shipped: the default backbone's name, and where recipes and keys lie."""
 
 import os
-import sys
 from pathlib import Path
 
 DEFAULT_BACKBONE = "seggpt-small"
@@ -22,8 +21,6 @@ def user_folder() -> Path:
     """Return the folder for what users make: `$PROMPTTUNE_HOME`, or the platform's data folder."""
     if home := os.environ.get("PROMPTTUNE_HOME"):
         return Path(home).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "prompttune"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "prompttune"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "prompttune"
+    from platformdirs import user_data_path
+
+    return user_data_path("prompttune", appauthor=False)

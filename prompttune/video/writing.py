@@ -1,12 +1,13 @@
 """Write an annotated video, whole or not at all."""
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import av
 import numpy as np
+
+from prompttune.utils.io import publish, temporary_for
 
 QUALITY = "18"
 """x264's constant rate factor: outlines a pixel wide stay sharp."""
@@ -23,7 +24,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: Fraction) -> None:
         self.path = path
         self.rate = rate
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = temporary_for(path)
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
 
@@ -57,6 +58,6 @@ class VideoWriter:
                 self._container.mux(self._stream.encode())
             self._container.close()
             if kind is None and self._stream is not None:
-                os.replace(self._temporary, self.path)
+                publish(self._temporary, self.path)
         finally:
             self._temporary.unlink(missing_ok=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from prompttune.data.masks import IGNORE
 from prompttune.data.samples import LoadedSample
 from prompttune.outputs.drawing import overlay, shown_colours, write_png
 from prompttune.prompts.palette import Palette
+from prompttune.utils.constants import IGNORE
 
 SIDE, GAP, LINE = 256, 6, 16
 COLUMNS = 3

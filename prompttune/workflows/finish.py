@@ -8,17 +8,17 @@ import torch
 
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
-from prompttune.evaluation.rows import ROWS
+from prompttune.evaluation.rows import ROWS, own_name
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card, Data, Initialisation, Scores, Tuning
 from prompttune.keys.key import save_key
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.groups import changed
 from prompttune.tuning.run import Tuned
 from prompttune.utils.progress import Progress
+from prompttune.workflows.calibrate import calibrated
 
 KEY_DTYPE = torch.float16  # half the size
 INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
@@ -27,6 +27,8 @@ INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
     "example": "example", "best-example": "example", "mean": "example",
 }  # fmt: skip
 """What a card calls a start."""
+COMPACTING = 6
+"""Training images that choose the tokens of a compact key."""
 EXAMPLES = 3
 """One-shot examples of the short table."""
 
@@ -52,6 +54,7 @@ def finish(
     command: str,
     overwrite: bool,
     images: int,
+    tokens: int | None = None,
 ) -> Finished:
     """Choose the threshold, score the prompt beside single examples, and write the key.
 
@@ -60,15 +63,19 @@ def finish(
     Args:
         images: At most so many are scored, and half as many choose the thresholds: a minute on a
             laptop, not an hour.
+        tokens: of the prompt that the later blocks see; None: all.
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
+    if tokens is not None:
+        prompt = _compact(prompt, segmenter, data, tokens)
     bench = _bench(prompt, recipe, segmenter, data, images)
-    rows = {row: ROWS[row] for row in ("one-shot", "tuned")}
+    prompt = _trusted(prompt, bench, tuned, recipe, data)
+    bench.key = prompt
+    names = ("one-shot", "tuned", *(("tuned-all-tokens",) if tokens is not None else ()))
+    rows = {row: ROWS[row] for row in names}
     with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
         bench.on_image = progress.advance
         scored = compare(bench, rows)
-    (own,) = scored[1].trials
-    prompt = changed(prompt, threshold=own.validated.threshold)
     comparison = Comparison(
         task=recipe.task, backbone=segmenter.network.name, data=data.name,
         split="test" if data.test else "val", palette=prompt.palette, rows=scored,
@@ -102,9 +109,30 @@ def ready(
     count = len(bench.validation)
     with Progress("Choosing the threshold", count, "images", shown=progress) as shown:
         bench.on_image = shown.advance
-        threshold = bench.validate(bench.prompted("tuned", prompt)).threshold
-    prompt = changed(prompt, threshold=threshold)
+        prompt = _trusted(prompt, bench, tuned, recipe, data)
     return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
+
+
+def _compact(
+    prompt: Prompt | Composition, segmenter: Segmenter, data: TaskData, tokens: int
+) -> Prompt | Composition:
+    """Keep so many tokens of each prompt, those that training images look at most."""
+    count = min(COMPACTING, len(data.train))
+    images = [data.train[index].image for index in range(count)]
+    parts = [segmenter.compact(part, images, tokens) for part in prompt.parts]
+    return parts[0] if isinstance(prompt, Prompt) else Composition(parts)
+
+
+def _trusted(
+    prompt: Prompt | Composition, bench: Bench, tuned: Tuned, recipe: Recipe, data: TaskData
+) -> Prompt | Composition:
+    """Choose the threshold, and learn what the scores are worth, in the precision of the tuning."""
+    threshold = bench.validate(bench.prompted(own_name(prompt), prompt)).threshold
+    prompt = changed(prompt, threshold=threshold)
+    segmenter = bench.segmenter
+    assert isinstance(segmenter, Segmenter)
+    quick = Segmenter(segmenter.network, precision=tuned.precision)
+    return calibrated(prompt, quick, data, recipe.overlap, recipe.seed)
 
 
 def _bench(

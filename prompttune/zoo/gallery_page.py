@@ -32,7 +32,8 @@ pre { overflow-x: auto; font: .82rem/1.45 ui-monospace, monospace; }
 
 _HEADS = {
     "mode": "row", "dice": "Dice", "dice_sd": "its sd", "iou": "IoU", "auc": "AUC",
-    "cldice": "clDice", "seconds_per_image": "seconds an image",
+    "cldice": "clDice", "ece_before": "ECE of scores", "ece": "ECE",
+    "expected_dice_r": "r of expected Dice", "seconds_per_image": "seconds an image",
 }  # fmt: skip
 """How a score is called where people read it."""
 

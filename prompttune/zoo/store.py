@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prompttune.hub.repository import Reference, pull
 from prompttune.keys.card import Card
 from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
 from prompttune.keys.header import load_card
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.loading import load_key
-from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import shipped_folder
+
+if TYPE_CHECKING:
+    from prompttune.prompts.composition import Composition
+    from prompttune.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) ->
 
 def load_prompt(
     name_or_folder: str | Path, prompts_zoo: str | Path | None = None
-) -> Prompt | Composition:
+) -> "Prompt | Composition":
     """Load a key: by name from the zoo, by its folder or file, or as `user/name` from the Hub.
 
     `user/name@revision` pins a commit, a tag or a branch. What was fetched is kept in the cache of
@@ -73,6 +75,8 @@ def load_prompt(
     Raises:
         InputError: there is no such key, or it breaks the format (docs/key-format.md).
     """
+    from prompttune.prompts.loading import load_key  # imports torch: listing keys does not
+
     return load_key(find_key(name_or_folder, prompts_zoo))[0]
 
 

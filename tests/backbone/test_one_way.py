@@ -288,3 +288,14 @@ def test_runs_in_onnx(extras: str, tmp_path: Path) -> None:
     for count in (1, 3):
         (answer,) = session.run(None, {session.get_inputs()[0].name: queries[:count].numpy()})
         np.testing.assert_allclose(answer, model(queries[:count]), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_shares_a_batch_changes_no_bit(full: OneWaySegGPT) -> None:
+    queries = pictures(full, 5, seed=2)
+    cached = [full.encode_prompt(pictures(full, 1, seed=n), pictures(full, 1, seed=n + 9))
+              for n in (3, 4)]  # fmt: skip
+    mixed = full.ensemble(queries, [cached[n % 2] for n in range(5)])
+    for n, prompt in enumerate(cached):
+        own = full.ensemble(queries[n::2], prompt)
+        assert torch.equal(own, mixed[n::2])

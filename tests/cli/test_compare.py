@@ -130,7 +130,7 @@ def test_the_split_is_the_one_that_the_key_was_tuned_on(call, content, world):
 
 
 def test_rows_and_limits_can_be_chosen(call, content):
-    call(rows="tuned one-shot", limit=1, examples=2, validation=1)
+    call(rows="tuned one-shot", max_images=1, examples=2, validation=1)
     found = content()
     assert [row["mode"] for row in found["rows"]] == ["tuned", "one-shot"]
     assert len(found["rows"][1]["trials"]) == 2
@@ -148,7 +148,7 @@ def test_generated_images_are_called_so(call, content, tmp_path, capsys, monkeyp
     monkeypatch.setattr(
         "prompttune.tasks.data.GENERATORS", {"fundus": lambda s: generate_fundus(s, 64)}
     )
-    call(data=None, rows="one-shot-best tuned", limit=2)
+    call(data=None, rows="one-shot-best tuned", max_images=2)
     assert "not real" in capsys.readouterr().out
     assert "not real" in (tmp_path / "out" / "index.html").read_text()
     assert content()["data"] == "generated fundus images"
@@ -163,7 +163,7 @@ def test_examples_can_have_another_scale_than_the_key(call, content):
 
 def test_scores_can_be_recorded_in_the_keys_card(call, world):
     assert not load_card(world / "zoo" / "own").scores
-    call(rows="tuned all-foreground", record="")
+    call(rows="tuned all-foreground", save_scores="")
     (scores,) = load_card(world / "zoo" / "own").scores
     assert [row.mode for row in scores.rows] == ["tuned", "all-foreground"]
     assert scores.split == "test, 2 images"
@@ -171,7 +171,7 @@ def test_scores_can_be_recorded_in_the_keys_card(call, world):
 
 def test_results_are_the_same_twice(call, content):
     def values():
-        call(rows="one-shot tuned", limit=1, examples=2)
+        call(rows="one-shot tuned", max_images=1, examples=2)
         return [
             [row[name] for name in ("dice", "iou", "auc", "cldice")] for row in content()["rows"]
         ]
@@ -180,7 +180,7 @@ def test_results_are_the_same_twice(call, content):
 
 
 def test_a_key_of_another_backbone_gives_the_other_rows_their_scale(call, content):
-    call(prompt="other-backbone", rows="one-shot-best", limit=1)
+    call(prompt="other-backbone", rows="one-shot-best", max_images=1)
     assert content()["rows"][0]["mode"] == "one-shot-best"
 
 
@@ -193,7 +193,7 @@ def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, caps
         recipes, "load_recipe", lambda task, given=None: replace(load_recipe(task, given), **steps)
     )
     names = ["tuned", "community", "linear-probe", "unet", "unet-best"]
-    call(prompt=None, rows=" ".join(names), limit=1, images=4, minutes=0.02, longest=0.02)
+    call(prompt=None, rows=" ".join(names), max_images=1, images=4, minutes=0.02, max_minutes=0.02)
     found = content()
     assert [row["mode"] for row in found["rows"]] == names
     assert all(0 <= row["dice"] <= 1 for row in found["rows"])
@@ -231,10 +231,10 @@ def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):
         ),
         ({"data": "nowhere"}, "nowhere: no such folder"),
         ({"overlap": 1}, "--overlap: '1' is no number in 0..1"),
-        ({"limit": 0}, "--limit: '0' is no whole number"),
+        ({"max_images": 0}, "--max_images: '0' is no whole number"),
         ({"examples": "two"}, "--examples: 'two' is no whole number"),
         ({"split": "train"}, "--split"),
-        ({"prompt": None, "record": ""}, "--scale and --record go with --prompt"),
+        ({"prompt": None, "save_scores": ""}, "--scale and --save_scores go with --prompt"),
         ({"minutes": 0}, "--minutes 0.0: must be above 0"),
         ({"images": 99}, "99 images asked for"),
         ({"rows": "observer"}, "no masks_2nd/ beside the test images"),

@@ -54,9 +54,9 @@ def call(world, tmp_path):
             "backbone": world / "small.safetensors",
             "device": "cpu",
             "output": tmp_path / "out",
-            "choices": 2,
+            "repeats": 2,
             "ensemble": 2,
-            "limit": 2,
+            "max_images": 2,
         } | changes
         given = {name: value for name, value in options.items() if value is not None}
         return [
@@ -129,7 +129,7 @@ def test_backbones_side_by_side_make_a_curve(call, content, world, tmp_path):
 
 
 def test_scales_are_tried_on_validation_images(call, content):
-    call(sets="road-cracks", rows="one-shot", split="val", scale=0.5, choices=1)
+    call(sets="road-cracks", rows="one-shot", split="val", scale=0.5, repeats=1)
     found = content()
     assert found["split"] == "val"
     assert "for no claim" in found["scoring"]
@@ -155,7 +155,7 @@ def test_a_picture_of_real_sets(call, world, tmp_path, capsys):
         ({"curve": "10 20"}, "2 numbers and 1 backbones"),
         ({"scale": "half"}, "'half' is neither a number above 0 nor 'whole'"),
         ({"overlap": 1}, "no number in 0..1"),
-        ({"choices": 0}, "no whole number"),
+        ({"repeats": 0}, "no whole number"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(call, tmp_path, capsys, changes, said):

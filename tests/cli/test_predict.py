@@ -205,6 +205,22 @@ def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
     assert np.array_equal(shown(folder, "c"), expected.classes)
 
 
+@pytest.mark.parametrize(
+    ("line", "overlap", "flips"),
+    [
+        (["--quality", "fast"], 0.125, False),
+        (["--quality", "best"], 0.5, True),
+        (["--quality", "best", "--overlap", "0.25"], 0.25, True),
+        ([], 0.25, False),
+    ],
+)
+def test_quality_stands_for_overlap_and_flips(
+    folder: Path, backbone: Path, line: list[str], overlap: float, flips: bool
+) -> None:
+    given = predict.parse(arguments(folder, backbone, *line))
+    assert (given.overlap, given.flips) == (overlap, flips)
+
+
 def test_what_is_done_is_skipped_on_request(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +241,7 @@ def test_what_is_done_is_skipped_on_request(
 
 def test_instances_are_written_as_coco_results(folder: Path, backbone: Path) -> None:
     (folder / "images" / "b.jpg").rename(folder / "images" / "0042.jpg")
-    assert predict.main(arguments(folder, backbone, "--instances", "--least_area", 3)) == 0
+    assert predict.main(arguments(folder, backbone, "--instances", "--min_area", 3)) == 0
     content = json.loads((folder / "out" / "0042_instances.json").read_text())
     prompt = Prompt.from_examples([(folder / "eye.png", folder / "mask.png")])
     result = Segmenter(backbone).predict(folder / "images" / "0042.jpg", prompt)
@@ -238,7 +254,7 @@ def test_instances_are_written_as_coco_results(folder: Path, backbone: Path) -> 
 def test_coloured_instances_are_objects_of_one_class(
     folder: Path, backbone: Path, spied: list
 ) -> None:
-    more = ("--instances", "--instance_masks", "--least_area", 1, "--classes", "cell")
+    more = ("--instances", "--instance_masks", "--min_area", 1, "--classes", "cell")
     assert predict.main(arguments(folder, backbone, *more)) == 0
     assert (spied[0].instance_of, spied[0].seg_type) == ("cell", 1)
     content = json.loads((folder / "out" / "a_instances.json").read_text())
@@ -329,7 +345,7 @@ def test_a_video_goes_to_its_own_module(
         (("--example", "eye.png", "gone.png"), "gone.png: no such file"),
         (("--example", "eye.png", "mask.png", "--instance_masks"), "and --instances"),
         (("--prompt", "vein", "--video", "a.mp4"), "give IMAGES or --video FILE"),
-        (("--prompt", "vein", "--least_area", "0"), "--least_area: must be"),
+        (("--prompt", "vein", "--min_area", "0"), "--min_area: must be"),
     ],
 )  # fmt: skip
 def test_prompts_that_do_not_fit_end_in_one_line(

@@ -115,7 +115,7 @@ def test_categories_of_a_key_have_the_annotations_numbers(tmp_path: Path, backbo
     key(tmp_path, backbone, "own", category_ids={"crack": 7})
     pixels = np.random.default_rng(2).integers(0, 256, (20, 24, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "0042.png")
-    words = (tmp_path / "0042.png", "--prompt", "own", "--instances", "--least_area", 1)
+    words = (tmp_path / "0042.png", "--prompt", "own", "--instances", "--min_area", 1)
     assert predict.main(line(*words)) == 0
     content = json.loads((tmp_path / "out" / "0042_instances.json").read_text())
     assert {(each["image_id"], each["category_id"]) for each in content} <= {(42, 7)}

@@ -16,6 +16,7 @@ from prompttune.cli import tune as fit
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.header import load_card
 from prompttune.prompts.composition import Composition
+from prompttune.prompts.loading import load_key
 from prompttune.tasks import data as task
 from prompttune.tasks.recipe import load_recipe
 from prompttune.tuning import run
@@ -254,3 +255,21 @@ def test_the_command_line_ends_in_one_line_and_code_2(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("prompttune.fit: error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_compact_key_is_scored_beside_itself(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert fit.main(arguments(folder, "--tokens", "64")) == 0
+    assert "all tokens" in capsys.readouterr().out
+    key, card = load_key(folder / "zoo" / "retina")
+    assert [len(each) for each in key.kept_tokens] == [64] * 3
+    rows = {row.mode: row for row in card.scores[0].rows}
+    assert set(rows) == {"one-shot", "tuned", "tuned-all-tokens"}
+    assert rows["tuned"].ece is not None
+    assert card.calibration is not None
+    assert card.domain is not None
+
+
+def test_more_tokens_than_there_are(folder: Path) -> None:
+    with pytest.raises(InputError, match="300 tokens: the prompt has 256"):
+        fit.main(arguments(folder, "--tokens", "300"))
+    assert not (folder / "run").exists()

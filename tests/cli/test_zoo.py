@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from key_fixtures import key, make, own, shipped  # noqa: F401 (fixtures)
+from key_fixtures import forge, key, make, own, shipped  # noqa: F401 (fixtures)
 
 from prompttune.cli.commandline import run
 from prompttune.cli.zoo import main

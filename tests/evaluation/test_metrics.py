@@ -19,7 +19,8 @@ from prompttune.evaluation.metrics import (
     measure,
     threshold_grid,
 )
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
+from prompttune.utils.constants import IGNORE
 
 SIZE = (24, 31)
 

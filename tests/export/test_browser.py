@@ -98,7 +98,7 @@ def ask(made: dict[str, bytes], profile: Path) -> dict:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (apt install chromium)")
-@pytest.mark.skipif(not RUNTIME.is_dir(), reason="run `npm install` in examples/onnx first")
+@pytest.mark.skipif(not RUNTIME.is_dir(), reason="onnxruntime-web is not installed (make browser)")
 @pytest.mark.parametrize("scale", [1.0, 0.75])
 def test_a_browser_answers_as_predict(segmenter, key_of, tmp_path, scale: float) -> None:
     pytest.importorskip("onnxscript")

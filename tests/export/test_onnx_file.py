@@ -66,6 +66,20 @@ def test_one_file_serves_all_keys(segmenter, key_of, with_input, classes, prompt
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
+def test_a_compact_key_answers_as_predict(segmenter, key_of, embedded, tmp_path) -> None:
+    whole, image = key_of(segmenter, ("a", "b"), prompts=2), windows(segmenter, 3)
+    key, path = segmenter.compact(whole, list(image), 2), tmp_path / "compact.onnx"
+    export_onnx(key, segmenter, path, OnnxOptions())
+    scores, of_all = (session_of(p).run(None, {"image": image})[0] for p in (path, embedded))
+    expected = [result.scores for result in segmenter.predict(list(image), key)]
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert np.abs(scores - of_all).max() > 1e-3  # fewer tokens are another answer
+    with pytest.raises(InputError, match="compact, which no input can say; use --embed-key"):
+        export_onnx(key, segmenter, tmp_path / "any.onnx", OnnxOptions(key_input=True))
+    with pytest.raises(InputError, match="is compact"):
+        key_inputs(key, segmenter)
+
+
 def test_scores_by_distance_are_the_palettes() -> None:
     colors = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.4 - 0.2
     for count in (1, 2, 7):

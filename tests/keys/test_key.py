@@ -14,13 +14,16 @@ import torch
 from safetensors import safe_open
 
 from prompttune.keys import files
-from prompttune.keys.card import Card, Scores
+from prompttune.keys.card import Card, Scores, read_json, write_json
 from prompttune.keys.header import MAX_HEADER, load_card
 from prompttune.keys.key import check_savable, save_key, write_card
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.reliability.calibration import Calibration
+from prompttune.reliability.curve import Curve
+from prompttune.reliability.domain import Domain
 from prompttune.utils.errors import InputError
 
 Make = Callable[..., Any]
@@ -521,3 +524,100 @@ def test_each_break_of_a_type_shift(
     change(forge)
     forge.write()
     refused(forge.path.parent, match)
+
+
+def reliable(make: Make) -> tuple[Prompt, Card]:
+    """A key that knows what its scores are worth and what its images were like."""
+    prompt, card = make()
+    values = tuple(index / 32 for index in range(33))
+    centers = np.arange(12, dtype=np.float32).reshape(3, 4)
+    prompt = replace(
+        prompt,
+        calibration=Calibration(Curve(values), Curve(values), (0.1, 0.8), 16, False),
+        domain=Domain(centers, 2.5, 3.0),
+    )
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
+
+
+def test_what_a_key_knows_of_itself_comes_back(make: Make, tmp_path: Path) -> None:
+    prompt, card = reliable(make)
+    folder = save_key(prompt, card, tmp_path, dtype=torch.float16)
+    loaded, its_card = load_key(folder)
+    assert its_card == card
+    assert loaded.calibration == prompt.calibration
+    assert np.array_equal(loaded.domain.centers, prompt.domain.centers)
+    assert (loaded.domain.width, loaded.domain.limit) == (2.5, 3.0)
+    before = (folder / "prompt.safetensors").read_bytes()
+    write_card(folder, load_card(folder).with_scores(SCORES))
+    assert load_key(folder)[0].calibration == prompt.calibration
+    assert (folder / "prompt.safetensors").read_bytes()[-24:] == before[-24:]  # the centers
+
+
+def test_a_compact_key_keeps_its_tokens(make: Make, tmp_path: Path) -> None:
+    prompt, card = make()
+    prompt = replace(prompt, kept_tokens=((0, 3, 9), (1, 2, 5)))
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    card = Card.of(prompt, backbone="seggpt-small", **fields)
+    folder = save_key(prompt, card, tmp_path)
+    assert load_key(folder)[0].kept_tokens == prompt.kept_tokens
+    assert "later blocks see 3 of its tokens" in (folder / "README.md").read_text()
+    with pytest.raises(InputError, match="number of kept tokens is None, but the card says 3"):
+        save_key(replace(prompt, kept_tokens=None), card, tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("kept", "match"),
+    [
+        ([[[2, 1]]], "tokens must be ascending"),
+        ([[[0, 1], [0]]], "each block must keep as many"),
+        ([[[0]], [[0]]], "as many as groups"),
+        ([[[-1]]], "kept_tokens"),
+    ],
+)
+def test_kept_tokens_that_are_none(make: Make, kept: list, match: str) -> None:
+    raw = json.loads(write_json(make()[1]))
+    raw["kept_tokens"] = kept
+    with pytest.raises(InputError, match=match):
+        read_json(json.dumps(raw), Path("key"))
+
+
+def test_a_reader_of_before_would_find_all_that_it_knows(make: Make, tmp_path: Path) -> None:
+    folder = save_key(*reliable(make), tmp_path, dtype=torch.float16)
+    with safe_open(folder / "prompt.safetensors", framework="np") as file:
+        card = json.loads(file.metadata()["card"])
+        assert sorted(file.keys()) == ["colours", "domain_centers", "images"]
+    assert (card["format_version"], card["required_features"]) == (1, [])
+
+
+def test_a_domain_without_its_centers_is_refused(make: Make, tmp_path: Path) -> None:
+    prompt, card = reliable(make)
+    with pytest.raises(InputError, match="domain is False, but the card says True"):
+        save_key(replace(prompt, domain=None), card, tmp_path)
+    folder = save_key(*make(), tmp_path)
+    path = folder / "prompt.safetensors"
+    raw = path.read_bytes()
+    end = 8 + struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:end])
+    said = json.loads(header["__metadata__"]["card"])
+    said["domain"] = {"width": 1.0, "limit": 2.0}
+    header["__metadata__"]["card"] = json.dumps(said)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw[end:])
+    refused(folder, "'domain_centers' is missing")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("foreground", [0.5] * 32, "calibration.foreground"),
+        ("classes", [0.5] * 32 + [0.4], "curves must not fall"),
+        ("dice", [0.5], "calibration.dice"),
+    ],
+)
+def test_a_calibration_that_is_none(make: Make, field: str, value: list, match: str) -> None:
+    _, card = reliable(make)
+    raw = json.loads(write_json(card))
+    raw["calibration"][field] = value
+    with pytest.raises(InputError, match=match):
+        read_json(json.dumps(raw), Path("key"))

@@ -120,7 +120,7 @@ def test_all_formats_of_a_command(tmp_path: Path, line) -> None:
     georeferenced(tmp_path / "ortho.tif")
     with Image.open(tmp_path / "ortho.tif") as image:
         image.save(tmp_path / "photo.png")
-    words = ("--format", "labelme", "yolo", "geojson", "csv", "--least_area", 2)
+    words = ("--format", "labelme", "yolo", "geojson", "csv", "--min_area", 2)
     paths = (tmp_path / "ortho.tif", tmp_path / "photo.png")
     assert predict.main(line(*paths, *words)) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}

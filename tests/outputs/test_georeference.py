@@ -116,7 +116,7 @@ def test_a_stack_is_answered_by_a_stack(tmp_path: Path, line, capsys) -> None:
 
 def test_objects_of_a_stack_bear_the_number_of_their_page(tmp_path: Path, line) -> None:
     tifffile.imwrite(tmp_path / "z.tif", STACK, photometric="minisblack")
-    assert predict.main(line(tmp_path / "z.tif", "--instances", "--least_area", 1)) == 0
+    assert predict.main(line(tmp_path / "z.tif", "--instances", "--min_area", 1)) == 0
     content = json.loads((tmp_path / "out" / "z_instances.json").read_text())
     assert {each["image_id"] for each in content} <= {f"z#{page}" for page in range(1, 7)}
 

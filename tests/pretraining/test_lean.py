@@ -33,7 +33,7 @@ importlib.util.find_spec = lambda name, *rest: (
     None if name.partition(".")[0] in blocked else find_spec(name, *rest)
 )
 sys.meta_path.insert(0, Absent())
-from prompttune.commandline import run
+from prompttune.cli.commandline import run
 from prompttune.cli.pretrain import main
 run(main, "lean")
 """

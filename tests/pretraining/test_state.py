@@ -79,7 +79,7 @@ def test_a_kill_while_saving_leaves_the_former_state(
 ) -> None:
     path = tmp_path / "state.json"
     write_state(some_state(1), path, part_bytes=1600)
-    write, done = module._write, []
+    write, done = module.write_whole, []
 
     def breaks(target: Path, content: bytes) -> None:
         if len(done) == writes:
@@ -88,7 +88,7 @@ def test_a_kill_while_saving_leaves_the_former_state(
         done.append(target)
         write(target, content)
 
-    monkeypatch.setattr(module, "_write", breaks)
+    monkeypatch.setattr(module, "write_whole", breaks)
     with pytest.raises(KeyboardInterrupt):
         write_state(some_state(2), path, part_bytes=1600)
     monkeypatch.undo()

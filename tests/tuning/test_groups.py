@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.composition import Composition, changed
+from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.tuning.groups import Relabelled, changed, class_groups, relabelling
+from prompttune.tuning.groups import Relabelled, class_groups, relabelling
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.loss import tuning_loss
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.run import Machine, tune
+from prompttune.utils.constants import IGNORE
 
 QUIET = Machine(progress=False)
 

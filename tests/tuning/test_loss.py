@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from prompttune.prompts.palette import IGNORE, Palette
+from prompttune.prompts.palette import Palette
 from prompttune.tuning.loss import dice_loss, tuning_loss
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.normalize import STD
 
 

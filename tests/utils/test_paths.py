@@ -1,5 +1,6 @@
 """What is shipped is whole: recipes, keys, the embedded backbone, also inside a wheel."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,13 @@ def test_shipped_keys_fit_the_embedded_backbone_and_hold_no_image() -> None:
         assert entry.card is not None
         assert entry.card.backbone.fingerprint == fingerprint
         assert not entry.card.initialisation.contains_real_image
+
+
+def test_without_a_choice_it_lies_where_the_system_keeps_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PROMPTTUNE_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    if sys.platform.startswith("linux"):
+        assert user_folder() == tmp_path / "prompttune"
+    assert user_folder().name == "prompttune"

@@ -8,7 +8,7 @@ import numpy as np
 
 from prompttune.data.annotations.outlines import Outline
 from prompttune.data.class_names import UNNAMED
-from prompttune.data.masks import IGNORE
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 

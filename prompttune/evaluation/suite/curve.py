@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.evaluation.plot import draw_lines
-from prompttune.evaluation.suite.report import write_whole
+from prompttune.utils.io import write_whole
 
 CSV, PNG = "curve.csv", "curve.png"
 ROW = "one-shot"

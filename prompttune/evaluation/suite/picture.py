@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from prompttune.evaluation.figures import FALSE, HIT, INK, MISSED, PAPER, colour_answer
 from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite.problems import Part, Problem, present_sets, read_problems
-from prompttune.evaluation.suite.report import LABELS, write_whole
+from prompttune.evaluation.suite.report import LABELS
 from prompttune.evaluation.suite.trials import Setting, make_bench
 from prompttune.inference.segmenter import Segmenter
+from prompttune.utils.io import write_whole
 
 SIDE, GAP, STRIP, FONT_SIZE = 200, 8, 28, 15
 COLUMNS = ("example", "its mask", "query", "answer")

@@ -13,9 +13,10 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.data.reading import IGNORE, read_image, read_mask
+from prompttune.data.reading import read_image, read_mask
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import load_recipe
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 LEAST_IMAGES = 3

@@ -11,7 +11,7 @@ from typing import Any
 from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.errors import InputError
-from prompttune.utils.io import whole_file
+from prompttune.utils.io import write_whole
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
 BASELINES = ("all-foreground", "nearest-colour")
@@ -62,12 +62,6 @@ class Record:
 
 def _line(entry: tuple[str, dict[str, Any]]) -> str:
     return json.dumps(list(entry), allow_nan=False) + "\n"
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file that is never half there."""
-    with whole_file(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def describe_backbone(

@@ -9,12 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from prompttune.data.annotations.outlines import fill_polygon
 from prompttune.data.annotations.run_lengths import decode_runs
 from prompttune.pretraining.sources.packed import Files
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-IGNORE = 255
-"""The class of pixels that are neither trained on nor shown."""
 MOST_CLASSES = 253
 _MOST_INSTANCES = 250
 
@@ -115,13 +115,11 @@ def decode_segment(segmentation: Any, shape: tuple[int, ...]) -> np.ndarray:
         ValueError: Run lengths that do not fill the image.
     """
     if isinstance(segmentation, list):
-        mask = np.zeros(shape[:2], np.uint8)
+        mask = np.zeros(shape[:2], bool)
         for polygon in segmentation:
-            points = np.asarray(polygon, np.float64).reshape(-1, 2) - 0.5  # COCO counts from edges
-            one = np.zeros_like(mask)
-            cv2.fillPoly(one, [np.round(points * 256).astype(np.int32)], 1, shift=8)
-            mask |= one
-        return mask > 0
+            points = np.asarray(polygon, np.float64).reshape(-1, 2)
+            mask |= fill_polygon(points, shape[0], shape[1])
+        return mask
     if tuple(segmentation["size"]) != tuple(shape[:2]):
         raise ValueError("run lengths of another size")
     return decode_runs(segmentation["counts"], segmentation["size"])

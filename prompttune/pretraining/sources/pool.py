@@ -11,7 +11,8 @@ import numpy as np
 
 from prompttune.pretraining.pseudo_labels import colour_clusters
 from prompttune.pretraining.sources.packed import open_files
-from prompttune.pretraining.sources.reading import IGNORE, Record, SetConfig, read_set
+from prompttune.pretraining.sources.reading import Record, SetConfig, read_set
+from prompttune.utils.constants import IGNORE
 
 __all__ = ["IGNORE", "ImageSet", "Labelled", "Labels", "SetConfig", "read_pool"]
 

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 import cv2
 import numpy as np
 
-from prompttune.pretraining.sources.coco import IGNORE as IGNORE
 from prompttune.pretraining.sources.coco import Annotations
 from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
 from prompttune.pretraining.sources.png import decode_indices
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 

@@ -1,0 +1,1 @@
+"""An HTTP server: one resident backbone, many keys, requests that share its batches."""

@@ -1,0 +1,49 @@
+"""What all commands share: names of options that changed, errors, and quoted command lines."""
+
+import pytest
+
+from prompttune.cli import compare, evaluate, predict
+from prompttune.cli.commandline import Parser, quote_command
+from prompttune.utils.errors import LOG, InputError, forget_warnings
+
+
+@pytest.mark.parametrize("words", [["--old", "3"], ["--old=3"], ["--new", "3"]])
+def test_an_option_is_taken_by_its_old_name_with_a_warning(
+    words: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    forget_warnings()
+    parser = Parser(prog="x")
+    parser.renamed = {"--old": "--new"}
+    parser.add_argument("--new", type=int)
+    with caplog.at_level("WARNING", LOG.name):
+        assert parser.parse_args(words).new == 3
+    assert ("--old is called --new now" in caplog.text) == words[0].startswith("--old")
+
+
+def test_words_behind_two_dashes_are_no_options() -> None:
+    parser = Parser(prog="x")
+    parser.renamed = {"--old": "--new"}
+    parser.add_argument("files", nargs="*")
+    assert parser.parse_args(["--", "--old"]).files == ["--old"]
+
+
+@pytest.mark.parametrize("command", [compare, evaluate, predict])
+def test_renamed_options_exist_and_old_ones_are_gone(
+    command: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.parse(["--help"])  # type: ignore[attr-defined]
+    text = capsys.readouterr().out
+    for old, new in command.RENAMED.items():  # type: ignore[attr-defined]
+        assert new in text
+        assert f"{old} " not in text
+
+
+def test_a_wrong_option_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"unrecognized arguments: --nothing \(see --help\)"):
+        Parser(prog="x").parse_args(["--nothing"])
+
+
+def test_a_quoted_command_holds_no_folders_of_this_machine() -> None:
+    line = quote_command("prompttune.fit", ["--data", "/home/me/my data", "--output=/tmp/x", "a/b"])
+    assert line == "python -m prompttune.fit --data 'my data' --output=x a/b"

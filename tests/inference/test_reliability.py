@@ -1,0 +1,75 @@
+"""Segmenters with prompts that are compact, or that know their images."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.reliability.domain import fit_domain
+from prompttune.utils.errors import forget_warnings
+
+SHAPE = {"canvas": 16, "patch": 4, "dim": 16, "depth": 4, "heads": 2, "taps": (2, 3),
+         "decoder_dim": 4, "pretrain_canvas": 16}  # fmt: skip
+
+
+def segmenter(one_way: bool) -> Segmenter:
+    generator = torch.Generator().manual_seed(0)
+    more = {"one_way": True, "apart": 2, "match_taps": (0, 1)} if one_way else {}
+    network = (OneWaySegGPT if one_way else SegGPT)(SegGPTConfig(**SHAPE, **more))
+    for parameter in network.requires_grad_(False).parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return Segmenter(network)
+
+
+def image(seed: int, size: int = 40) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3)).astype(np.uint8)
+
+
+def prompt(seed: int = 0) -> Prompt:
+    planes = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+    return Prompt((planes[0],), (planes[1],), Palette.of(["thing"]), scale=1.0, canvas=16)
+
+
+@pytest.mark.parametrize("one_way", [True, False])
+def test_knowing_its_images_changes_no_answer(one_way: bool) -> None:
+    using, plain = segmenter(one_way), prompt()
+    features = using.describe(image(1), plain)
+    assert features.shape == (9, 16)
+    knows = replace(plain, domain=fit_domain(features, [features]))
+    one, other = (using.predict(image(1), each, overlap=0.0) for each in (plain, knows))
+    assert np.allclose(one.scores, other.scores, atol=1e-6)
+    assert (one.in_domain, other.in_domain) == (None, True)
+    assert other.unlikeness == pytest.approx(knows.domain.unlikeness(features), rel=1e-4)
+
+
+def test_a_stranger_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    using, plain = segmenter(one_way=True), prompt()
+    like = np.full((40, 40, 3), 9, np.uint8)
+    features = using.describe(like, plain)
+    knows = replace(plain, domain=fit_domain(features, [features]), name="cracks")
+    forget_warnings()
+    with caplog.at_level(logging.WARNING, logger="prompttune"):
+        results = using.predict([like, image(1), image(2)], knows)
+    assert [each.in_domain for each in results] == [True, False, False]
+    assert [each.message for each in caplog.records] == [
+        "cracks: an image is unlike those it was learned from; its answer may be wrong"
+    ]
+
+
+def test_compact_prompts_answer_beside_whole_ones() -> None:
+    using, whole = segmenter(one_way=True), prompt()
+    compact = using.compact(whole, [image(3)], 4)
+    assert [len(each) for each in compact.kept_tokens] == [4, 4]
+    together = using.predict([image(1), image(2), image(1)], [whole, compact, compact])
+    alone = [using.predict(image(1), whole), using.predict(image(2), compact)]
+    for one, other in zip(together, alone, strict=False):
+        assert np.allclose(one.scores, other.scores, atol=1e-5)
+    assert not np.allclose(together[0].scores, together[2].scores, atol=1e-5)
