@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from prompttune.hub.model_card import model_card
 from prompttune.keys.files import KEY_FILE, is_name
 from prompttune.keys.header import MAX_FILE, load_card
-from prompttune.keys.key import read_key
-from prompttune.keys.saving import Savable, save_learned
 from prompttune.utils.errors import InputError
+
+if TYPE_CHECKING:
+    from prompttune.keys.saving import Savable
 
 PICTURES = ("preview.png", "images.png", "colours.png")
 _REFERENCE = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.+))?")
@@ -55,6 +56,8 @@ def pull(reference: Reference) -> Path:
         InputError: no such repository, revision or key; no network and nothing in the cache; a
             file that is too large for a key, or that breaks the format.
     """
+    from prompttune.keys.key import read_key  # imports torch: listing keys does not
+
     hub = _library()
     with _explained(reference):
         url = hub.hf_hub_url(reference.repo, KEY_FILE, revision=reference.revision)
@@ -92,6 +95,9 @@ def push(
     Raises:
         InputError: a key that breaks the format, no token or not a fitting one, no network.
     """
+    from prompttune.hub.model_card import model_card
+    from prompttune.keys.key import read_key
+
     hub = _library()
     reference = Reference.parse(repo)
     if reference is None or reference.revision:
@@ -120,7 +126,7 @@ def push(
 
 
 def push_prompt(
-    prompt: Savable,
+    prompt: "Savable",
     repo: str,
     *,
     private: bool = False,
@@ -128,6 +134,8 @@ def push_prompt(
     token: str | None = None,
 ) -> str:
     """Upload a learned prompt; arguments and errors are those of `Prompt.push_to_hub`."""
+    from prompttune.keys.saving import save_learned
+
     name = repo.rpartition("/")[2].lower()
     with TemporaryDirectory(prefix="prompttune-") as folder:
         key = save_learned(prompt, Path(folder) / (name if is_name(name) else "key"))
