@@ -16,24 +16,27 @@ ROOMS = {
     "backbone": "utils",
     "data": "geo utils volumes",
     "keys": "utils",
+    "hub": "keys utils",
     "reliability": "",
     "synthetic": "data",
     "tasks": "data synthetic utils volumes",
-    "prompts": "data keys reliability utils",
+    "prompts": "data hub keys reliability utils",
     "outputs": "geo prompts utils volumes",
     "inference": "backbone data geo outputs prompts reliability utils volumes",
+    "batch": "inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
     "baselines": "backbone data evaluation inference tasks tuning utils",
-    "zoo": "data evaluation inference keys prompts tasks utils",
+    "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
+    "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
     "serve": "backbone data geo inference keys outputs prompts utils zoo",
     "studio": "outputs prompts serve tuning utils workflows",
-    "cli": "backbone baselines data evaluation geo inference keys outputs pretraining prompts serve"
-    " studio tasks tuning utils video volumes workflows zoo",
+    "cli": "backbone baselines batch data evaluation export geo hub inference keys outputs"
+    " pretraining prompts serve studio tasks tuning utils video volumes workflows zoo",
 }
 
 

@@ -37,6 +37,12 @@ def make_prompt(
     options: argparse.Namespace, segmenter: "Segmenter"
 ) -> "Prompt | Composition | NearestExamples":
     """Make of the options what answers, and check that it fits the backbone."""
+    return _at_threshold(_made(options, segmenter), options.threshold)
+
+
+def _made(
+    options: argparse.Namespace, segmenter: "Segmenter"
+) -> "Prompt | Composition | NearestExamples":
     from prompttune.prompts.composition import Composition
     from prompttune.prompts.prompt import Prompt
 
@@ -57,7 +63,7 @@ def make_prompt(
     return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
 
 
-def at_threshold(
+def _at_threshold(
     prompt: "Prompt | Composition | NearestExamples", threshold: float | None
 ) -> "Prompt | Composition | NearestExamples":
     """Return a prompt that decides at another threshold; None: as it is."""
