@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from prompttune.utils.errors import InputError
+from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
 
@@ -35,11 +36,15 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
     Raises:
         InputError: no such file, empty, not an image, damaged, or of 100 megapixels or more.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: is not a file; name an image file")
+    if not is_volume(path):
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if not path.is_file():
+            raise InputError(f"{path}: is not a file; name an image file")
     try:
+        if is_volume(path):
+            yield None
+            return
         if path.stat().st_size == 0:
             raise InputError(f"{path}: is empty (0 bytes); copy or export it again")
         # Given a name instead of a file, Pillow 13 garbles uncompressed TIFF with an orientation.
@@ -48,6 +53,7 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             if _only_tifffile(path):
                 yield None
                 return
+            _know_heic(path)
             with Image.open(file) as image:
                 check_size(path, image.width, image.height)
                 yield image
@@ -66,6 +72,23 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
         raise InputError(
             f"{path}: is truncated or damaged ({error}); copy or export it again"
         ) from error
+
+
+def _know_heic(path: Path) -> None:
+    """Let Pillow read HEIC, the photos of phones, with pillow-heif.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if path.suffix.lower() not in (".heic", ".heif", ".hif"):
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise InputError(
+            f"{path}: reading HEIC needs a further package; pip install prompttune[photos]"
+        ) from None
+    pillow_heif.register_heif_opener()
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -115,6 +138,10 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
         InputError: as `opened`.
     """
     with opened(path) as image:
+        if volume := volume_of(path):
+            facts = volume.facts
+            bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
+            return facts.size, bits, facts.dtype != np.uint8
         if image is None:
             with tifffile.TiffFile(path) as file:
                 page = file.pages.first
@@ -146,6 +173,8 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
 def page_count(path: Path) -> int:
     """Return how many slices, time points or frames an image file holds; 1 if it is no image."""
     try:
+        if volume := volume_of(path):
+            return volume.facts.pages
         if is_tiff(path):
             with tifffile.TiffFile(path) as file:
                 return math.prod(_slices(file.series[0]))
@@ -160,6 +189,8 @@ def page_count(path: Path) -> int:
 def nodata_of(path: Path) -> float | None:
     """Return the value by which a TIFF marks pixels without data; None where it names none."""
     try:
+        if volume := volume_of(path):
+            return volume.facts.nodata
         if not is_tiff(path):
             return None
         with tifffile.TiffFile(path) as file:
@@ -177,13 +208,15 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
-    """Decode a page of a TIFF as `H x W` or `H x W x C` numbers as the file stores them.
+    """Decode a page of a TIFF or volume as `H x W` or `H x W x C` numbers as it stores them.
 
     Channels that lie on pages of their own (OME, ImageJ) become bands.
 
     Raises:
         InputError: a volume that is not stored page by page, a compression without a decoder.
     """
+    if volume := volume_of(path):
+        return volume.numbers(page)
     with tifffile.TiffFile(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):

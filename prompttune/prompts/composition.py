@@ -85,6 +85,27 @@ class Composition:
         """
         return save_prompt(self, name_or_folder, overwrite)
 
+    def push_to_hub(
+        self, repo: str, *, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload prompts that were learned together as one key (see `Prompt.push_to_hub`).
+
+        Args:
+            repo: as in `Prompt.push_to_hub`.
+            private: as in `Prompt.push_to_hub`.
+            message: as in `Prompt.push_to_hub`.
+            token: as in `Prompt.push_to_hub`.
+
+        Returns:
+            `user/name@commit`, which `load_prompt` takes.
+
+        Raises:
+            InputError: as `Prompt.push_to_hub`, or prompts of different keys.
+        """
+        from prompttune.hub.repository import push_prompt
+
+        return push_prompt(self, repo, private=private, message=message, token=token)
+
     def resized(self, factor: float) -> "Composition":
         """Return the same prompts for images at another resolution (see `Prompt.resized`).
 

@@ -22,6 +22,7 @@ from prompttune.synthetic.fundus import generate_fundus
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.volumes.opening import files_of_volume
 
 GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
 GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
@@ -119,6 +120,7 @@ class SampleFolder(Sequence[LoadedSample]):
                 *(layer for layer, _ in sample.layers or ()),
             )
             if path is not None
+            for path in files_of_volume(path)
         ]
         return {Path(os.path.relpath(path, self.folder)).as_posix(): path for path in paths}
 
@@ -183,8 +185,9 @@ def task_data(
         image_size=found.image_size,
         category_ids={n: i for n, i in split.category_ids.items() if n in recipe.classes} or None,
     )
+    root = folder.parent if folder.is_file() else folder
     train, val, test = (
-        SampleFolder(part, recipe, folder, found.masks, found.images)
+        SampleFolder(part, recipe, root, found.masks, found.images)
         for part in (split.train, split.val, split.test)
     )
     name = folder.resolve().name

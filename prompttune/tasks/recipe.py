@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prompttune.data.reading import ImageOptions
 
 READING = (
-    "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch",
+    "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands", "stretch",
     "image_size", "category_ids",
 )  # fmt: skip
 """Fields that tell how files are read; a key keeps them where they are not the default."""
@@ -39,10 +39,13 @@ class Recipe:
     """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
     mask_pattern: str | None = None
     """A mask's file name with {stem} for its image's: {stem}_mask.png."""
+    resize_masks: bool = False
+    """Scale masks of another size than their images to these."""
     crowds: Literal["auto", "objects", "ignore"] = "auto"
     """COCO's crowds: things like others, or not counted (auto: by who wrote the file)."""
     group_by: str | None = None
-    """A regular expression; images in whose names it matches one text stay in one part."""
+    """A regular expression, or a column of a list: images for which it gives one text stay
+    together."""
     bands: str | None = None
     """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
     stretch: str | None = None
@@ -165,7 +168,7 @@ class Recipe:
         from prompttune.data.masks import MaskOptions, parse_colors
 
         colors = None if self.colors is None else parse_colors(self.colors, self.classes)
-        return MaskOptions(self.mask_kind, self.mask_values, colors)
+        return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)
 
     def image_options(self) -> "ImageOptions":
         """Return how the numbers of images become colours.

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -130,3 +131,19 @@ def test_a_comparison_of_other_rows_has_pictures_too(comparison, tmp_path):
         tmp_path, Comparison("t", "b", "d", "test", comparison.palette, rows, comparison.samples)
     )
     assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+def test_images_that_show_nothing_are_told_of() -> None:
+    from types import SimpleNamespace as Some
+
+    from prompttune.evaluation.report import about_empty
+
+    def sample(shown: int) -> Some:
+        return Some(class_map=np.full((2, 2), shown, np.uint8))
+
+    images = [Some(dice=1.0), Some(dice=0.25), Some(dice=0.75)]
+    row = Some(mode="tuned", trials=[Some(images=images)])
+    told = about_empty(Some(samples=[sample(0), sample(1), sample(1)], rows=[row]))  # type: ignore[arg-type]
+    assert "1 of 3 images show no class" in told[0]
+    assert "tuned 0.500" in told[0]
+    assert not about_empty(Some(samples=[sample(1)] * 3, rows=[row]))  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
         ([(photo(), regions(0, 255))], {"classes": ["a", "b"]}, "all background"),
         ([(photo(), regions(0, 1) / 2)], {}, "float64"),
         ([(photo().astype(np.float32), regions(0, 1))], {}, "example 1, image.*float32"),
-        ([(photo().transpose(2, 0, 1), regions(0, 1))], {}, "the colours come last"),
+        ([(photo().transpose(2, 0, 1).repeat(2, 0), regions(0, 1))], {}, "the colours come last"),
         ([(photo()[:0], regions(0, 1))], {}, "array of 0 x 10 x 3"),
         ([(7, regions(0, 1))], {}, "int given"),
         ([(photo(), photo())], {}, "coloured"),

@@ -13,7 +13,7 @@ from predicting import backbone as backbone
 from predicting import fails
 
 from prompttune.cli import predict
-from prompttune.outputs.georeference import Georeference, copy_world_file, read_georeference
+from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
 
 
 def test_a_geotiff_is_answered_by_a_geotiff(tmp_path: Path, line) -> None:
