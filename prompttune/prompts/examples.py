@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,10 @@ from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_
 if TYPE_CHECKING:
     from prompttune.data.masks import MaskOptions, Stored
     from prompttune.data.reading import ImageOptions, Picture
+
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
 
 
 @dataclass(frozen=True)
@@ -343,3 +347,23 @@ def shows_foreground(mask: MaskLike, classes: int) -> bool:
     """
     class_map = _load_mask(mask, classes, "mask")
     return bool(((class_map != 0) & (class_map != IGNORE)).any())
+
+
+def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none.
+
+    Raises:
+        InputError: not above 0, or a number without a canvas.
+    """
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str) or not 0 < scale < float("inf"):
+        raise InputError(
+            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
+            "whole"
+        )
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale
