@@ -22,7 +22,7 @@ from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_size
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions, Stored
+    from prompttune.data.mask_forms import MaskOptions, Stored
     from prompttune.data.reading import ImageOptions, Picture
 
 
@@ -256,7 +256,8 @@ def _with_images(
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.mask_forms import AUTO
+    from prompttune.data.masks import class_map_of
 
     asked = mask.options if isinstance(mask, MaskFile) else AUTO
     stored, options = _stored(mask, classes, called, asked)
@@ -268,7 +269,7 @@ def _stored(
     mask: MaskLike, classes: int, called: str, options: "MaskOptions"
 ) -> tuple["Stored", "MaskOptions"]:
     """Return what any accepted mask holds, and how it is to be understood."""
-    from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
+    from prompttune.data.mask_forms import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
     if isinstance(mask, str | PathLike | bytes):
         page = mask.page if isinstance(mask, MaskFile) else 0
@@ -301,8 +302,9 @@ def read_class_maps(
     Raises:
         InputError: a mask that cannot be read, or whose values the classes do not name.
     """
+    from prompttune.data.mask_forms import AUTO
     from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.masks import class_map_of
 
     names = None if classes is None else Palette.of(classes).classes
     count = MOST_CLASSES if names is None else len(names)
