@@ -61,7 +61,7 @@ class Rivals:
         recipe = replace(
             self.recipe, init="kaiming", learn="both", bounded=False, prompts=1, batch=4,
             max_steps=steps, warmup=min(0.5, 50 / steps), lr=1e-3 * sum(STD) / 3,
-            weight_decay=0.01, dice_weight=0.0, colour_weight=1.0, foreground_weight=1.0,
+            weight_decay=0.01, dice_weight=0.0, color_weight=1.0, foreground_weight=1.0,
             beta=0.01, ema=0.0, jitter=0.0, dropout=0.0, patience=0,
         )  # fmt: skip
         tuned = tune(

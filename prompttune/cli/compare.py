@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from prompttune.cli.commandline import Parser, quote_command
+from prompttune.cli.commandline import Parser, quote_command, rows_now
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.progress import Progress
@@ -37,7 +37,7 @@ ON_VALIDATION = (
 )
 MINUTES = 2.0
 PLAIN_ROWS = (
-    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
+    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-color",
 )  # fmt: skip
 KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens"}
 """These need a key; the others no more than its scale."""
@@ -263,7 +263,7 @@ def _overlap(text: str) -> float:
 
 
 def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*PLAIN_ROWS, *OTHER_ROWS)
+    names, known = rows_now(names), (*PLAIN_ROWS, *OTHER_ROWS)
     if names == ["all"]:
         return known
     for name in names or ():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from prompttune.prompts.prompt import AnyScale, Prompt
 
 PROG = "prompttune.predict"
-RENAMED = {"--least_area": "--min_area"}
+RENAMED = {"--least_area": "--min_area", "--memory": "--memory_frames"}
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -132,7 +132,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
     add(
-        "--memory", type=int, metavar="K", default=1,
+        "--memory_frames", type=int, metavar="K", default=1,
         help="with --video: earlier frames that prompt the next (default: %(default)s)",
     )  # fmt: skip
 
@@ -184,7 +184,7 @@ def _check(options: argparse.Namespace) -> None:
         )
         or (options.instance_masks and not options.instances),
         "--min_area: must be at least 1": options.min_area < 1,
-        "--memory: must be at least 0": options.memory < 0,
+        "--memory_frames: must be at least 0": options.memory_frames < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
         and options.select == "nearest",
@@ -395,7 +395,9 @@ def _segment_video(
 
         warn_of_sizes(find_images([options.video]), cards_of(options.prompt, options.prompts_zoo))
     kept = [path for pair in options.example for path in pair]
-    frames = segment_video(segmenter, prompt, options.video, options.output, options.memory, kept)
+    frames = segment_video(
+        segmenter, prompt, options.video, options.output, options.memory_frames, kept
+    )
     print(f"{frames} frames segmented, results in {options.output}")
     return 0
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.cli.commandline import OneLineErrors, quote_command, say
+from prompttune.cli.commandline import OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
-from prompttune.tasks.recipe import FOUND, Recipe, recipe_values, task_names
+from prompttune.tasks.recipe import FOUND, RENAMED, Recipe, recipe_values, task_names
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
@@ -29,6 +29,7 @@ TOO_GOOD = 0.99
 
 def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     """Parse a command line: the task's recipe, overridden by what the line names."""
+    argv = _as_now(argv)
     parser = _Parser(prog="prompttune tune", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
@@ -73,6 +74,16 @@ def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
 
     names = dict.fromkeys(name for name, _ in color_pairs(colors))
     return tuple(name for name in names if name.lower() not in (*BACKGROUND, "ignore", "void"))
+
+
+def _as_now(argv: Sequence[str]) -> list[str]:
+    """Return a line with options and values by their names of today."""
+    words = as_now(argv, {f"--{old}": f"--{new}" for old, new in RENAMED.items()})
+    for place, word in enumerate(words):
+        if word == "--learn=colours" or (word == "colours" and words[place - 1] == "--learn"):
+            warn("--learn colours is called colors now; the next version forgets colours")
+            words[place] = word.replace("colours", "colors")
+    return words
 
 
 class _Parser(OneLineErrors, ArgumentParser):

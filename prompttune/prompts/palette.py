@@ -63,6 +63,11 @@ class Palette:
         names = _checked_names(classes)
         return cls(names, _far_apart(len(names)))
 
+    @property
+    def colors(self) -> tuple[Colour, ...]:
+        """`colours`, as America spells it; key files and version 0.1 have the other name."""
+        return self.colours
+
     @cached_property
     def tau(self) -> float:
         """The width of the softmax in `scores`: the smallest squared colour distance / 6."""

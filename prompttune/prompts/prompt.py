@@ -89,6 +89,11 @@ class Prompt:
         object.__setattr__(self, "scale", checked_scale(self.scale))
 
     @property
+    def colors(self) -> tuple[Tensor, ...]:
+        """`colours`, as America spells it; key files and version 0.1 have the other name."""
+        return self.colours
+
+    @property
     def known_scale(self) -> float | None:
         """The scale, which must not be "auto" any more."""
         if isinstance(self.scale, str):

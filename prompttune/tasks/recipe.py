@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prompttune.data.class_names import UNNAMED, class_names
-from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import shipped_folder
 from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
@@ -68,7 +68,7 @@ class Recipe:
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
     group: int = 6
     """Classes that one prompt carries at most: more are shared by several; 0: no limit."""
-    learn: Literal["both", "image", "colours"] = "both"
+    learn: Literal["both", "image", "colors"] = "both"
     """Which half of the prompt is learned."""
     bounded: bool = True
     """Keep learned pixels in [0, 1], so that the key is a picture."""
@@ -96,7 +96,7 @@ class Recipe:
     """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
     dice_weight: float = 1.0
     """Weight of the Dice term on the decoded soft mask."""
-    colour_weight: float = 0.2
+    color_weight: float = 0.2
     """Weight of the paper's smooth-L1 on the colours."""
     foreground_weight: float = 1.0
     """Weight of coloured pixels in that smooth-L1; the background's is 1."""
@@ -143,9 +143,9 @@ class Recipe:
             raise InputError(
                 "recipe: init 'generated' needs a generator; use init 'noise' or 'example'"
             )
-        weights = self.dice_weight, self.colour_weight
+        weights = self.dice_weight, self.color_weight
         if min(weights) < 0 or sum(weights) == 0:
-            raise InputError(f"recipe: dice_weight, colour_weight = {weights}; one must be above 0")
+            raise InputError(f"recipe: dice_weight, color_weight = {weights}; one must be above 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values; of `READING` those that are not the default."""
@@ -182,6 +182,32 @@ class Recipe:
         return ImageOptions.of(self.bands, self.stretch)
 
 
+RENAMED = {"colour_weight": "color_weight"}
+"""Fields by the names that they had in version 0.1: taken for one version, with a warning."""
+_LEARN = {"colours": "colors"}
+
+
+def current(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields and values by their names of today.
+
+    Args:
+        values: some fields of a recipe, perhaps by the names of version 0.1.
+
+    Returns:
+        The same, in their order.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        now = RENAMED.get(name, name)
+        if now != name:
+            warn(f"{name} is called {now} now; the next version forgets {name}", once=name)
+        if now == "learn" and value in _LEARN:
+            warn(f"learn {value} is called {_LEARN[value]} now", once=f"learn {value}")
+            value = _LEARN[value]
+        found[now] = value
+    return found
+
+
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have a recipe."""
     return tuple(
@@ -206,7 +232,7 @@ def recipe_values(task: str) -> dict[str, Any]:
     path = _folder() / f"{task}.yaml"
     values = read_mapping(path)
     try:
-        return {"task": task} | convert_fields(Recipe, values)
+        return {"task": task} | convert_fields(Recipe, current(values))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -217,7 +243,7 @@ def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     Raises:
         InputError: As `recipe_values`, or a value that makes no sense.
     """
-    return Recipe(**(recipe_values(task) | convert_fields(Recipe, overrides or {})))
+    return Recipe(**(recipe_values(task) | convert_fields(Recipe, current(overrides or {}))))
 
 
 def _folder() -> Path:

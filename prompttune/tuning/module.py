@@ -75,7 +75,7 @@ class PromptTuning(pl.LightningModule):
         losses = [
             tuning_loss(
                 answer, self._relabelled(batch["class_map"], index), part.palette,
-                recipe.dice_weight, recipe.colour_weight, recipe.beta, recipe.foreground_weight,
+                recipe.dice_weight, recipe.color_weight, recipe.beta, recipe.foreground_weight,
                 pool,
             )
             for index, (part, answer) in enumerate(zip(self.prompt.parts, answers, strict=True))

@@ -23,7 +23,7 @@ from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
-from prompttune.tasks.recipe import FOUND, READING, Recipe, recipe_values
+from prompttune.tasks.recipe import FOUND, READING, Recipe, current, recipe_values
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.recipe_reader import convert_fields
@@ -97,6 +97,7 @@ def _prepare(
     data: Any, masks: Any, classes: Sequence[str] | None, task: str, values: dict[str, Any]
 ) -> tuple[Recipe, TaskData]:
     """Return the task's recipe with the given values, and its images."""
+    values = current(values)
     known = {each.name for each in fields(Recipe)} - {"task", "classes", *FOUND}
     for field in values:
         if field not in known:

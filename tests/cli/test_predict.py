@@ -318,7 +318,7 @@ def test_a_video_goes_to_its_own_module(
     monkeypatch.setattr(
         "prompttune.video.run.segment_video", lambda *given: asked.append(given) or 7
     )
-    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory", 3)
+    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory_frames", 3)
     line.remove(str(folder / "images"))
     assert predict.main(line) == 0
     ((segmenter, prompt, source, output, memory, kept),) = asked
@@ -371,7 +371,7 @@ def test_prompts_that_do_not_fit_end_in_one_line(
         (("--prompt", "a", "--prompt", "b"), "takes one key"),
         (("--prompt", "a", "--flips"), "go with IMAGES"),
         (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
-        (("--prompt", "a", "--memory", "-1"), "--memory: must be at least 0"),
+        (("--prompt", "a", "--memory_frames", "-1"), "--memory_frames: must be at least 0"),
         ((), "one of the arguments --prompt --example"),
     ],
 )

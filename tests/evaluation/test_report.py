@@ -126,7 +126,7 @@ def test_one_picture_an_image_shows_four_panels(comparison, tmp_path):
 
 
 def test_a_comparison_of_other_rows_has_pictures_too(comparison, tmp_path):
-    rows = [row for row in comparison.rows if row.mode == "nearest-colour"]
+    rows = [row for row in comparison.rows if row.mode == "nearest-color"]
     write_report(
         tmp_path, Comparison("t", "b", "d", "test", comparison.palette, rows, comparison.samples)
     )

@@ -25,12 +25,10 @@ def test_flips_are_asked_for_by_their_own_row_alone(fakes):
 
 
 def test_trivial_rows(fakes):
-    rows = scored(
-        make_bench(fakes, fakes.FakeSegmenter(missed)), "all-foreground", "nearest-colour"
-    )
+    rows = scored(make_bench(fakes, fakes.FakeSegmenter(missed)), "all-foreground", "nearest-color")
     share = PIXELS / fakes.SIDE**2
     assert rows["all-foreground"].mean.dice == pytest.approx(2 * share / (1 + share))
     assert rows["all-foreground"].mean.auc == 0.5
     assert rows["all-foreground"].prompts == 0
-    assert rows["nearest-colour"].mean.dice == 1  # red tells all in these images
-    assert len(rows["nearest-colour"].trials) == 5
+    assert rows["nearest-color"].mean.dice == 1  # red tells all in these images
+    assert len(rows["nearest-color"].trials) == 5

@@ -15,10 +15,10 @@ def prompt(classes: tuple[str, ...], images: int = 1) -> Prompt:
     return Prompt(tuple(pixels[0]), tuple(pixels[1]), Palette.of(classes), scale=1.0, canvas=16)
 
 
-@pytest.mark.parametrize("learn", ["both", "image", "colours"])
+@pytest.mark.parametrize("learn", ["both", "image", "colors"])
 def test_the_halves_that_are_learned(learn: str) -> None:
     learnable = LearnablePrompt(prompt(("a",)), 16, learn, bounded=True)
-    assert learnable.images.requires_grad is (learn != "colours")
+    assert learnable.images.requires_grad is (learn != "colors")
     assert learnable.colours.requires_grad is (learn != "image")
 
 

@@ -50,7 +50,7 @@ def test_network_stays_bit_identical_in_eval_and_without_gradients(
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("learn", ["image", "colours", "both"])
+@pytest.mark.parametrize("learn", ["image", "colors", "both"])
 def test_learns_the_halves_that_it_is_told_to(network, recipe, data, tmp_path, learn: str) -> None:
     recipe = replace(recipe, learn=learn)
     start = starting_prompt(recipe, 16, data.train)

@@ -16,7 +16,7 @@ from prompttune.utils.markdown import table
 from prompttune.utils.resuming import refuse_begun
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
-BASELINES = ("all-foreground", "nearest-colour")
+BASELINES = ("all-foreground", "nearest-color")
 LABELS = {"dice": "Dice", "iou": "J"}
 Summary = dict[str, Any]
 
@@ -148,7 +148,7 @@ def verdicts(sets: dict[str, Summary]) -> list[str]:
         ]
         above, far = sum(gain > 1 for gain in gains), sum(gain >= 1.5 for gain in gains)
         said.append(
-            f"One example is above both all foreground and nearest colour in {above} of "
+            f"One example is above both all foreground and nearest color in {above} of "
             f"{len(beside)} sets, and at 1.5 times the better of them or more in {far}."
         )
     if both:

@@ -44,7 +44,7 @@ def copied(bench: Bench) -> list[Candidate]:
 
 
 SUITE_ROWS: dict[str, Row] = {
-    **{name: ROWS[name] for name in ("one-shot", "feature", "all-foreground", "nearest-colour")},
+    **{name: ROWS[name] for name in ("one-shot", "feature", "all-foreground", "nearest-color")},
     "copied": Row(copied),
     "matching": ROWS["one-shot"],  # of the backbone's image features alone, see `_segmenter`
 }

@@ -44,9 +44,9 @@ def test_means_are_over_images_then_classes_then_choices():
 
 def test_verdicts_count_sets():
     sets = {
-        "a": rows(one_shot=0.6, feature=0.7, all_foreground=0.2, nearest_colour=0.4),
-        "b": rows(one_shot=0.5, feature=0.5, all_foreground=0.1, nearest_colour=0.4),
-        "c": rows(one_shot=0.3, all_foreground=0.4, nearest_colour=0.1),
+        "a": rows(one_shot=0.6, feature=0.7, all_foreground=0.2, nearest_color=0.4),
+        "b": rows(one_shot=0.5, feature=0.5, all_foreground=0.1, nearest_color=0.4),
+        "c": rows(one_shot=0.3, all_foreground=0.4, nearest_color=0.1),
         "d": rows(one_shot=0.3, feature=None),
     }
     bar, ensemble = verdicts(sets)
