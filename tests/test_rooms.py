@@ -21,7 +21,7 @@ ROOMS = {
     "prompts": "data hub keys reliability utils",
     "outputs": "prompts utils",
     "inference": "backbone data outputs prompts reliability utils",
-    "batch": "inference outputs prompts utils",
+    "batch": "data inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
