@@ -56,7 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     import ray
 
-    os.environ["RAY_worker_niceness"] = "0"  # as a plain run has it; Ray's own is 15
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # as a plain run has it; else 15
     ray.init(address="local", num_cpus=given.cores, log_to_driver=False, include_dashboard=False)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -79,8 +79,8 @@ def main() -> None:
             )  # fmt: skip
     print(
         f"Ray has {statistics.median(ratios):.2f} of the plain run's rate, and "
-        f"{statistics.median(own):.2f} of that of the workers' processor time; Ray's other processes "
-        f"take {statistics.median(rays):.3f} of a core (medians)"
+        f"{statistics.median(own):.2f} of that of the workers' processor time; Ray's other "
+        f"processes take {statistics.median(rays):.3f} of a core (medians)"
     )
 
 
@@ -106,26 +106,27 @@ def _ray(images: list[Path], output: Path, cores: int, part: int) -> tuple[float
     """Return the same between the first part of each worker and the last, and Ray's own cores."""
     import pyarrow.parquet as pq
 
-    at_first: list[tuple[float, np.ndarray]] = []
+    seen: list[tuple[float, np.ndarray]] = []
 
     def watch() -> None:
-        while len(list(output.glob("part-*.parquet"))) < cores:
-            time.sleep(0.05)
-        at_first.append((time.time(), _processor_seconds()))
+        for count in (cores, -(-len(images) // part)):  # workers end soon after the last
+            while len(list(output.glob("part-*.parquet"))) < count:
+                time.sleep(0.02)
+            seen.append((time.time(), _processor_seconds()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     paths = list(map(str, images))
     asked = {"address": "auto", "workers": (cores, cores), "part_size": part}
     ray_predict(paths, load_prompt("retina"), str(output), **asked)
-    at_last = time.time(), _processor_seconds()
     watcher.join()
     parts = sorted(output.glob("part-*.parquet"), key=lambda part: part.stat().st_mtime_ns)
     ends = [part.stat().st_mtime_ns / 1e9 for part in parts]
     first = cores - 1  # by when each worker has done a part
     after = sum(pq.read_metadata(part).num_rows for part in parts[first + 1 :])
-    workers, others = at_last[1] - at_first[0][1]
-    return after / (ends[-1] - ends[first]), after / workers, others / (at_last[0] - at_first[0][0])
+    (began, spent_then), (ended, spent) = seen
+    workers, others = spent - spent_then
+    return after / (ends[-1] - ends[first]), after / workers, others / (ended - began)
 
 
 def _processor_seconds() -> np.ndarray:
