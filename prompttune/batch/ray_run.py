@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ def ray_predict(
     precision: str = "auto",
     overlap: float = 0.25,
     flips: bool = False,
+    zooms: Sequence[float] = (1.0,),
     files: bool = False,
     part_size: int = PART_SIZE,
 ) -> Done:
@@ -72,7 +73,7 @@ def ray_predict(
         backbone: a name, or a path that all machines have.
         device: "cpu", a core each, or "cuda", a GPU each.
         precision: "fp32", "bf16" or "auto".
-        overlap: as in `Segmenter.predict`; `flips` likewise.
+        overlap: as in `Segmenter.predict`; `flips` and `zooms` likewise.
         files: masks as index PNGs in `masks/` instead of run lengths in the table.
         part_size: images that are done, or done again, together.
 
@@ -88,7 +89,7 @@ def ray_predict(
     checked.check(prompt)
     prompt = checked.scaled(prompt)  # once, not by each worker
     job = Job(output if "://" in output else os.path.abspath(output))
-    work = Work(job, prompt, backbone, device, precision, overlap, flips, files)
+    work = Work(job, prompt, backbone, device, precision, overlap, flips, tuple(zooms), files)
     parts = job.begin(images, _settings(work, checked), part_size)
     missing = job.missing(parts)
     if missing:
@@ -127,6 +128,7 @@ def _settings(work: Work, segmenter: Segmenter) -> dict[str, Any]:
         work, dict_factory=lambda pairs: {k: v for k, v in pairs if k not in ("job", "prompt")}
     )
     chosen.pop("device")
+    chosen["zooms"] = list(work.zooms)
     names = [part.name for part in work.prompt.parts]
     pixels = [
         float(plane.double().sum())

@@ -37,6 +37,7 @@ class Work:
     precision: str = "auto"
     overlap: float = 0.25
     flips: bool = False
+    zooms: tuple[float, ...] = (1.0,)
     files: bool = False
     """Masks as index PNGs in `masks/` rather than as run lengths in the table."""
 
@@ -81,7 +82,9 @@ class Worker:
                     yield image
 
         work = self.work
-        results = self.segmenter.stream(readable(), work.prompt, work.overlap, flips=work.flips)
+        results = self.segmenter.stream(
+            readable(), work.prompt, work.overlap, flips=work.flips, zooms=work.zooms
+        )
         for result in results:
             path = opened.popleft()
             place = f"masks/{part:06}/{paths.index(path):03}.png"

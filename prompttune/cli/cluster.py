@@ -91,6 +91,7 @@ def predict_on_cluster(
         precision=options.precision,
         overlap=options.overlap,
         flips=options.flips,
+        zooms=options.zooms,
         files=options.files,
         part_size=options.part or PART_SIZE,
     )

@@ -118,7 +118,7 @@ def test_thresholds_come_from_validation_images_alone(fakes):
     class Brighter(fakes.FakeSegmenter):
         """On test images all scores lie above those of the validation images."""
 
-        def predict(self, images, prompt, overlap=0.25, flips=False):
+        def predict(self, images, prompt, overlap=0.25, flips=False, zooms=(1.0,)):
             result = super().predict(images, prompt, overlap)
             result.scores += 0.5 * (images[0, 0, 2] == fakes.TEST)
             return result
