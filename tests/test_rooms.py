@@ -14,24 +14,27 @@ ROOMS = {
     "backbone": "utils",
     "data": "utils",
     "keys": "utils",
+    "hub": "keys utils",
     "reliability": "",
     "synthetic": "data",
     "tasks": "data synthetic utils",
-    "prompts": "data keys reliability utils",
+    "prompts": "data hub keys reliability utils",
     "outputs": "prompts utils",
     "inference": "backbone data outputs prompts reliability utils",
+    "batch": "inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
     "baselines": "backbone data evaluation inference tasks tuning utils",
-    "zoo": "data evaluation inference keys prompts tasks utils",
+    "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
+    "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
     "serve": "backbone data inference keys outputs prompts utils zoo",
     "studio": "outputs prompts serve tuning utils workflows",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts serve"
-    " studio tasks tuning utils video workflows zoo",
+    "cli": "backbone baselines batch data evaluation export hub inference keys outputs pretraining"
+    " prompts serve studio tasks tuning utils video workflows zoo",
 }
 
 

@@ -335,10 +335,12 @@ class OneWaySegGPT(SegGPT):
 
         `colors`: B N x 3 x S x S, and `seen` of as many images.
         """
-        tasks = len(types)
+        tasks, count = types.shape[0], colors.shape[0]  # `len` would fix them in an exported graph
         targets = self.target_embed(colors)
-        marks = self.segment_token_x[0] + self.segment_token_y[0] + types
-        tokens = seen.last + targets + marks.to(targets).repeat_interleave(len(colors) // tasks, 0)
+        marks = (self.segment_token_x[0] + self.segment_token_y[0] + types).to(targets)
+        if tasks > 1:
+            marks = marks.repeat_interleave(count // tasks, 0)
+        tokens = seen.last + targets + marks
         kept: list[Tensor] = [types]
         if seen.match is not None:
             keys = seen.match.unflatten(0, (tasks, -1)).transpose(1, 2).flatten(2, 3)
@@ -349,7 +351,7 @@ class OneWaySegGPT(SegGPT):
         for block in self.blocks[self.config.apart : last + 1]:
             tokens, pair = self._run_block(block, tokens, None)
             kept += [x.unflatten(0, (tasks, -1)).transpose(1, 2).flatten(2, 3) for x in pair]
-        return CachedPrompt(tuple(kept), len(colors) // tasks)
+        return CachedPrompt(tuple(kept), count // tasks)
 
     def _answer(self, seen: ImageFeatures, queries: Tensor, cached: CachedPrompt) -> Tensor:
         """Run the later blocks over B queries, each beside its own prompts, and decode."""

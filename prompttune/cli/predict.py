@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.cli.cluster import add_cluster, check_cluster, place, predict_on_cluster
 from prompttune.cli.commandline import Parser
 from prompttune.cli.file_options import (
     add_image_options,
@@ -43,10 +44,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
     parser.renamed = RENAMED
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
+        "images", nargs="*", metavar="IMAGES", type=place, help="image files or folders of them"
     )
     parser.add_argument(
-        "--output", required=True, metavar="DIR", type=Path, help="where results go"
+        "--output", required=True, metavar="DIR", type=place, help="where results go"
     )
     _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
     files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
@@ -54,6 +55,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_mask_options(files)
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
+    add_cluster(parser.add_argument_group("many images, many machines"))
     options = parser.parse_intermixed_args(argv)
     options.masks_read, options.passed = "", []
     _set_quality(options)
@@ -156,10 +158,11 @@ def _set_quality(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
+    check_cluster(options)
     has_examples = bool(options.example or options.pool)
     if not options.prompt and not has_examples:
         raise InputError("one of the arguments --prompt --example --pool is required (see --help)")
-    if bool(options.images) == bool(options.video):
+    if bool(options.images or options.list) == bool(options.video):
         raise InputError("give IMAGES or --video FILE, one of the two (see --help)")
     refused = {
         "--scale and --classes go with --example; a key brings its own": options.prompt
@@ -199,6 +202,8 @@ def _check(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
+    if options.ray:
+        return predict_on_cluster(options, _make_prompt)
     masks = {} if options.video else _named(options)
     todo = {
         image: mask

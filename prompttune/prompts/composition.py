@@ -78,6 +78,18 @@ class Composition:
         """
         return save_prompt(self, name_or_folder, overwrite)
 
+    def push_to_hub(
+        self, repo: str, *, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload prompts that were learned together as one key (see `Prompt.push_to_hub`).
+
+        Raises:
+            InputError: as `Prompt.push_to_hub`, or prompts of different keys.
+        """
+        from prompttune.hub.repository import push_prompt
+
+        return push_prompt(self, repo, private=private, message=message, token=token)
+
     def resized(self, factor: float) -> "Composition":
         """Return the same prompts for images at another resolution (see `Prompt.resized`)."""
         return Composition(part.resized(factor) for part in self.parts)

@@ -173,6 +173,28 @@ class Prompt:
         """
         return save_prompt(self, name_or_folder, overwrite)
 
+    def push_to_hub(
+        self, repo: str, *, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload a learned prompt to the Hugging Face Hub, where `load_prompt` finds it.
+
+        Args:
+            repo: `user/name`; made if it is not there.
+            private: a new repository is seen by its owner alone.
+            message: of the commit.
+            token: that may write there; None: `$HF_TOKEN`, or the one that `hf auth login` keeps.
+
+        Returns:
+            `user/name@commit`, which `load_prompt` takes.
+
+        Raises:
+            InputError: a prompt that was not learned, no token or one that may not write, no
+                network, or no huggingface_hub (the extra `hub`).
+        """
+        from prompttune.hub.repository import push_prompt
+
+        return push_prompt(self, repo, private=private, message=message, token=token)
+
     @property
     def parts(self) -> tuple["Prompt", ...]:
         """The prompts that answer one after the other: this one (see `Composition`)."""

@@ -23,7 +23,7 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.callbacks import ProgressPictures
-from prompttune.tuning.devices import check_devices, local_rank
+from prompttune.tuning.devices import check_devices, global_rank
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
@@ -48,7 +48,8 @@ class Machine:
     workers: int = 0
     progress: bool = True
     devices: int = 1
-    """Each a process that takes its share of every batch."""
+    """On each node; each a process that takes its share of every batch."""
+    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,19 @@ def tune(
     Raises:
         InputError: `output` holds another run, `resume` does not fit it, or too many devices.
     """
-    check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops)
+    check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops, machine.nodes)
+    rank = global_rank(machine.devices)
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
     canvas = max(recipe.min_canvas, network.config.canvas)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
-    settings = _settings(recipe, network, data) if local_rank() == 0 else None
+    settings = _settings(recipe, network, data) if rank == 0 else None
     if settings:
         _check_claim(output, settings, resume)
     # What is resumed brings its pixels along, and other processes get those of the first.
-    begin = replace(recipe, init="noise") if resumes or local_rank() else recipe
+    begin = replace(recipe, init="noise") if resumes or rank else recipe
     module = _begun(begin, network, data, val, machine)
     # Only now: images that cannot be read must not leave a run behind.
     if settings:
@@ -178,7 +180,7 @@ def _loaders(
     recipe: Recipe, train: CropDataset, val: CropDataset, start: int, machine: Machine
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Load this process's share of the batches from step `start` on, and of validation."""
-    rank, world = local_rank(), machine.devices
+    rank, world = global_rank(machine.devices), machine.devices * machine.nodes
     loader = DataLoader(
         train,
         batch_sampler=StepSampler(Share(recipe.batch, rank=rank, world=world), start),
@@ -203,7 +205,8 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=machine.devices,
-        strategy=DDPStrategy() if machine.devices > 1 else "auto",
+        num_nodes=machine.nodes,
+        strategy=DDPStrategy() if machine.devices * machine.nodes > 1 else "auto",
         use_distributed_sampler=False,
         precision="bf16-mixed" if machine.bf16 else "32-true",
         max_steps=recipe.max_steps,
