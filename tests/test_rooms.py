@@ -32,7 +32,7 @@ ROOMS = {
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
     "serve": "backbone data inference keys outputs prompts utils zoo",
-    "studio": "outputs prompts serve tuning utils workflows",
+    "studio": "inference outputs prompts serve tuning utils workflows",
     "cli": "backbone baselines batch data evaluation export hub inference keys outputs pretraining"
     " prompts serve studio tasks tuning utils video workflows zoo",
 }
