@@ -34,7 +34,7 @@ ROOMS = {
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
     "serve": "backbone data geo inference keys outputs prompts utils zoo",
-    "studio": "outputs prompts serve tuning utils workflows",
+    "studio": "inference outputs prompts serve tuning utils workflows",
     "cli": "backbone baselines batch data evaluation export geo hub inference keys outputs"
     " pretraining prompts serve studio tasks tuning utils video volumes workflows zoo",
 }
