@@ -6,25 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exports import CORNERS, HEIGHT, INSIDE, WIDTH, image, maps
 from PIL import Image
 
-from prompttune.data.folders import Finding, annotated_names
-from prompttune.data.layouts import find_split, load_sample
+from prompttune.data.folders import annotated_names
+from prompttune.data.layouts import find_split
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
 
-HEIGHT, WIDTH = 20, 30
-INSIDE = np.zeros((HEIGHT, WIDTH), bool)
-INSIDE[3:13, 2:12] = True
 POLYGON = [[2, 3, 12, 3, 12, 13, 2, 13]]
+
+
 EVERYTHING = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
+
+
 CVAT = {"attributes": {"occluded": False}}
-
-
-def image(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (WIDTH, HEIGHT), (90, 120, 60)).save(path)
 
 
 def coco(things: list[list[dict[str, Any]]], **names: int) -> dict[str, Any]:
@@ -51,13 +48,9 @@ def write(folder: Path, content: dict[str, Any], file: str, images: str) -> None
     (folder / file).write_text(json.dumps(content))
 
 
-def maps(folder: Path, *classes: str, **finding: Any) -> dict[str, np.ndarray]:
-    split = find_split(folder, classes=classes or Recipe.classes, finding=Finding(**finding))
-    samples = {*split.train, *split.val, *split.test}
-    return {each.name: load_sample(each, max(1, len(classes))).class_map for each in samples}
-
-
 OUTLINE = {"segmentation": POLYGON}
+
+
 BRUSHED = {"segmentation": EVERYTHING, "iscrowd": 1}
 
 
@@ -162,9 +155,6 @@ def labelme(folder: Path, *shapes: dict[str, Any]) -> None:
     (folder / "0.json").write_text(json.dumps(content))
 
 
-CORNERS = [[2, 3], [12, 3], [12, 13], [2, 13]]
-
-
 @pytest.mark.parametrize("kind", ["rectangle", "rotation", "polygon", None])
 def test_rectangles_of_four_corners(tmp_path: Path, kind: str | None) -> None:
     labelme(tmp_path, {"label": "c", "shape_type": kind, "points": CORNERS})
@@ -208,38 +198,3 @@ def test_cvat_masks_with_a_legend(tmp_path: Path) -> None:
     (tmp_path / "labelmap.txt").write_text("crack 250 50 83")
     with pytest.raises(InputError, match=r"labelmap\.txt: no legend"):
         task_data(Recipe("custom"), tmp_path)
-
-
-def yolo(folder: Path, images: str, labels: str, count: int, first: str = "1 ") -> None:
-    corners = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in CORNERS)
-    for number in range(count):
-        image(folder / images / f"{number}.jpg")
-        (folder / labels).mkdir(parents=True, exist_ok=True)
-        (folder / labels / f"{number}.txt").write_text(f"{first}{corners}\n")
-    (folder / "data.yaml").write_text("names: [pothole, crack]\nnc: 2\n")
-
-
-@pytest.mark.parametrize("layout", ["{part}/images", "images/{part}"])
-def test_yolo_segmentation_in_parts(tmp_path: Path, layout: str) -> None:
-    for part, count in (("train", 6), ("val", 2)):
-        images = layout.format(part=part)
-        yolo(tmp_path, images, images.replace("images", "labels"), count)
-    split = find_split(tmp_path, classes=("crack",))
-    assert [len(split.train), len(split.val), len(split.test)] == [5, 2, 1]
-    found = load_sample(split.val[0], 1).class_map
-    np.testing.assert_array_equal(found == 1, INSIDE)
-    assert annotated_names(tmp_path) == ("crack",)
-
-
-def test_yolo_segmentation_in_one_folder(tmp_path: Path) -> None:
-    yolo(tmp_path, "images", "labels", 4)
-    image(tmp_path / "images" / "empty.jpg")
-    (tmp_path / "labels" / "0.txt").write_text("1 0.5 0.5 0.2 0.2\n")
-    found = maps(tmp_path, "crack")
-    assert not found["empty"].any()
-    assert set(np.unique(found["0"])) == {0, 255}, "a box is not learned from"
-    np.testing.assert_array_equal(found["1"] == 1, INSIDE)
-    assert "0.txt: line 1: is a box alone" in find_split(tmp_path, classes=("crack",)).notes[0]
-    (tmp_path / "labels" / "1.txt").write_text("7 0 0 1 0 1 1")
-    with pytest.raises(InputError, match=r"1\.txt: line 1: .*without a name in data\.yaml"):
-        maps(tmp_path, "crack")

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving import make_network, make_prompt, photo, png, save
+from serving import fill, make_network, make_prompt, photo, png, save
 
 from prompttune.backbone.weights import save_weights
 from prompttune.cli.serve import main, parse
 from prompttune.inference.segmenter import Segmenter
 from prompttune.serve.client import Client, ServerError
 from prompttune.utils.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a zoo with a few keys, and point the user's own folder elsewhere."""
+    monkeypatch.setenv("PROMPTTUNE_HOME", str(tmp_path / "home"))
+    fill(tmp_path / "zoo")
+    return tmp_path / "zoo"
 
 
 @contextmanager
@@ -67,13 +75,6 @@ def test_the_client_gets_what_the_segmenter_gives(tmp_path: Path, zoo: Path) -> 
         client.close()
     with pytest.raises(ServerError, match="no answer"):
         client.prompts()
-
-
-def test_bad_addresses_and_files_of_the_client(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="give the server's URL"):
-        Client("localhost:8000")
-    with pytest.raises(InputError, match="cannot be read"):
-        Client().segment(tmp_path / "missing.png", "own")
 
 
 @pytest.mark.parametrize(
