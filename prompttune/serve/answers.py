@@ -12,10 +12,6 @@ from prompttune.geo.georeference import Georeference
 from prompttune.inference.result import Result
 from prompttune.outputs.drawing import index_image
 from prompttune.outputs.formats import Answer, geojson
-<<<<<<< HEAD
-from prompttune.outputs.instances import Instance, compress, run_lengths
-=======
-from prompttune.outputs.georeference import Georeference
 from prompttune.outputs.instances import (
     Instance,
     coco_results,
@@ -25,7 +21,6 @@ from prompttune.outputs.instances import (
 )
 from prompttune.prompts.prompt import Prompt
 from prompttune.serve.trust import Trust
->>>>>>> serve
 
 LEAST_AREA = 16
 """Pixels of a thing in `coco` and `geojson`, as the command line has it."""
