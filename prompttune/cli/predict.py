@@ -104,8 +104,8 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--quality", choices=("fast", "best"),
-        help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
-        "and at three zooms, {WORK} times the work (default: between the two)",
+        help="fast: tiles overlap by an eighth; best: the mean of answers at five zooms, some six "
+        "times the work (default: one answer, tiles overlap by a quarter)",
     )  # fmt: skip
     add(
         "--overlap", type=float,

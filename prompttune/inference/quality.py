@@ -21,7 +21,8 @@ class Quality:
 
 
 FAST = Quality(0.125, False)
-BEST = Quality(0.5, True)
+# Flips and a larger overlap gain less for more work: see docs/predict.md.
+BEST = Quality(0.25, False, (0.7, 0.8, 1.0, 1.25, 1.4))
 QUALITIES = {"fast": FAST, "best": BEST}
 
 

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from prompttune.data.class_names import UNNAMED, class_names
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import shipped_folder
+from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
 if TYPE_CHECKING:
     from prompttune.data.masks import MaskOptions
@@ -192,21 +191,23 @@ def task_names() -> tuple[str, ...]:
 def recipe_values(task: str) -> dict[str, Any]:
     """Read a task's YAML.
 
+    Args:
+        task: its name, see `task_names`.
+
+    Returns:
+        The fields that the recipe sets, in the types of `Recipe`, and `task`.
+
     Raises:
         InputError: Unknown task, or a file that is no mapping of recipe fields.
     """
     if task not in task_names():
         raise InputError(f"unknown task '{task}'.{suggest(task, task_names())}")
     path = _folder() / f"{task}.yaml"
+    values = read_mapping(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({error})") from error
-    known = {one.name for one in fields(Recipe)}
-    if not isinstance(values, dict) or (unknown := sorted(set(values) - known)):
-        what = f"unknown fields {unknown}" if isinstance(values, dict) else "not a mapping"
-        raise InputError(f"{path}: {what}; a recipe has {', '.join(sorted(known))}")
-    return {"task": task} | values
+        return {"task": task} | convert_fields(Recipe, values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -215,7 +216,7 @@ def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     Raises:
         InputError: As `recipe_values`, or a value that makes no sense.
     """
-    return Recipe(**(recipe_values(task) | dict(overrides or {})))
+    return Recipe(**(recipe_values(task) | convert_fields(Recipe, overrides or {})))
 
 
 def _folder() -> Path:
