@@ -8,6 +8,7 @@ from benches import PIXELS, dice_of, make_bench, missed, scored
 
 from prompttune.evaluation.comparison import count_predictions
 from prompttune.evaluation.rows import ROWS
+from prompttune.inference.quality import BEST
 from prompttune.utils.errors import InputError
 
 
