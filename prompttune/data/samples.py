@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.annotations.things import Painting
-from prompttune.data.masks import AUTO, MaskOptions
+from prompttune.data.mask_forms import AUTO, MaskOptions
 from prompttune.data.reading import (
     AS_STORED,
     ImageOptions,

@@ -15,7 +15,7 @@ from prompttune.data.layouts import (
     find_split,
     load_sample,
 )
-from prompttune.data.masks import MaskOptions
+from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
 from prompttune.data.survey import Survey, survey
 from prompttune.synthetic.fundus import generate_fundus

@@ -11,7 +11,7 @@ from prompttune.utils.paths import shipped_folder
 from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 READING = (
@@ -165,7 +165,8 @@ class Recipe:
         Raises:
             InputError: colors that are none, or of names that are no classes.
         """
-        from prompttune.data.masks import MaskOptions, parse_colors
+        from prompttune.data.mask_forms import MaskOptions
+        from prompttune.data.masks import parse_colors
 
         colors = None if self.colors is None else parse_colors(self.colors, self.classes)
         return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)

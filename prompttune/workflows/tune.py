@@ -16,7 +16,8 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.inference.segmenter import Segmenter, choose_bf16
+from prompttune.inference.devices import choose_bf16
+from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
