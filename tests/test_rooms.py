@@ -23,7 +23,7 @@ ROOMS = {
     "prompts": "data hub keys reliability utils",
     "outputs": "data geo prompts utils volumes",
     "inference": "backbone data geo outputs prompts reliability utils volumes",
-    "batch": "inference outputs prompts utils",
+    "batch": "data inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
