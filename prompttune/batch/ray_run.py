@@ -72,9 +72,13 @@ def ray_predict(
         backbone: a name, or a path that all machines have.
         device: "cpu", a core each, or "cuda", a GPU each.
         precision: "fp32", "bf16" or "auto".
-        overlap: as in `Segmenter.predict`; `flips` likewise.
+        overlap: as in `Segmenter.predict`.
+        flips: as in `Segmenter.predict`.
         files: masks as index PNGs in `masks/` instead of run lengths in the table.
         part_size: images that are done, or done again, together.
+
+    Returns:
+        How many images were done, and what was no good.
 
     Raises:
         InputError: no cluster there, a prompt of another backbone, no images, or a folder that

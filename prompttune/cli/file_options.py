@@ -39,6 +39,10 @@ def add_mask_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--colors", metavar="NAME=#RRGGBB,...", help="of coloured masks: which is which class"
     )
+    group.add_argument(
+        "--resize_masks", action="store_true",
+        help="scale masks of another size than their images",
+    )  # fmt: skip
 
 
 def image_options(
@@ -73,7 +77,8 @@ def mask_options(given: argparse.Namespace, classes: Sequence[str] | None) -> "M
     colors = None
     if given.colors is not None:
         colors = parse_colors(given.colors, classes or named_by_colors(given.colors))
-    return MaskOptions(given.mask_kind, read_values(given.mask_values), colors)
+    values = read_values(given.mask_values)
+    return MaskOptions(given.mask_kind, values, colors, given.resize_masks)
 
 
 def named_by_colors(colors: str) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ class MaskOptions:
     """From a stored value to its class index."""
     colors: Mapping[int, int] | None = None
     """From a color 0xRRGGBB to its class index."""
+    resize: bool = False
+    """Whether a mask of another size than its image is scaled to it."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -229,10 +231,11 @@ def stored_of_array(
     Raises:
         InputError: no integers, over four bands, or no alpha where it was asked for.
     """
-    numbers = numbers.astype(np.uint8) if numbers.dtype == bool else numbers
+    numbers = whole_numbers(numbers)
     if not np.issubdtype(numbers.dtype, np.integer):
         raise InputError(
-            f"{name}: mask holds {numbers.dtype} numbers; save class indices as an 8-bit PNG"
+            f"{name}: mask holds {numbers.dtype} numbers with fractions, such as scores; choose "
+            "a threshold, and save class indices as an 8-bit PNG"
         )
     channels = 1 if numbers.ndim == 2 else numbers.shape[2]
     if options.kind == "alpha" and channels not in (2, 4):
@@ -253,6 +256,25 @@ def stored_of_array(
     red, green, blue = np.moveaxis(np.broadcast_to(colours, (*colours.shape[:2], 3)), 2, 0)
     packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
     return Stored(packed, "colours")
+
+
+def whole_numbers(numbers: np.ndarray) -> np.ndarray:
+    """Return booleans, and floats that hold whole numbers alone, as integers; NaN is ignored (255).
+
+    Others stay what they are.
+    """
+    if numbers.dtype == bool:
+        return numbers.astype(np.uint8)
+    if numbers.dtype.kind != "f":
+        return numbers
+    empty = np.isnan(numbers)
+    filled = np.where(empty, IGNORE, numbers)
+    if not np.isfinite(filled).all() or (filled != np.round(filled)).any():
+        return numbers
+    low, high = filled.min(), filled.max()
+    if low >= 0 and high < 65536:
+        return filled.astype(np.uint8 if high < 256 else np.uint16)
+    return filled.astype(np.int64)
 
 
 def _is_alpha(colours: np.ndarray, alpha: np.ndarray) -> bool:
@@ -354,6 +376,8 @@ def _meanings(
         return indices
     if set(found) <= {0, 1}:
         return {0: 0, 1: 1}
+    if stored.form == "indices" and 1 in found and set(found) <= {0, 1, IGNORE}:
+        return {0: 0, 1: 1, IGNORE: IGNORE}  # a palette, as VOC has it: 255 is void
     return _of_one_class(stored, found, options, name)
 
 
@@ -522,7 +546,8 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
     things = ", or --mask_kind instances where they number things" if classes == 1 else ""
     if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
         things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
-    meant = {0: 0} | {value: 1 for value in found if value} | {IGNORE: IGNORE}
+    lowest = found[0]  # of masks without 0, such as ilastik's, the first may be the background
+    meant = dict.fromkeys(found, 1) | {IGNORE: IGNORE} | {lowest: 0}
     example = ", ".join(f"{value}: {meant[value]}" for value in sorted(found)[:4])
     return (
         f"{name}: mask holds values {listed(found)}, but the task's {classes} "

@@ -169,7 +169,22 @@ class Segmenter:
         flips: bool = False,
         options: ImageOptions | None = None,
     ) -> Iterator[Result]:
-        """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
+        """Segment images one by one as `predict` does; no more are in memory than a batch needs.
+
+        Args:
+            images: of any kind that `predict` takes; one at a time is asked for.
+            prompt: for all of them, as in `predict`.
+            overlap: as in `predict`.
+            batch_size: as in `predict`.
+            flips: as in `predict`.
+            options: as in `predict`.
+
+        Yields:
+            A result for each image, in their order.
+
+        Raises:
+            InputError: as `predict`.
+        """
         _check_kind(prompt)
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
@@ -180,6 +195,9 @@ class Segmenter:
         """Encode a prompt, which is kept, or say why it cannot be used here.
 
         Examples whose scale is "auto" are encoded when it has been chosen.
+
+        Args:
+            prompt: to be used with this backbone.
 
         Raises:
             InputError: a prompt learned on another backbone.
@@ -195,6 +213,12 @@ class Segmenter:
         `predict` does so by itself. The choice is made once for a prompt and kept with it
         (`prompttune.inference.scale`); a prompt that has a scale, or sees images whole, is
         returned itself.
+
+        Args:
+            prompt: of any scale.
+
+        Returns:
+            A prompt of the same kind whose scale is known.
         """
         if all(part.scale != "auto" for part in prompt.parts):
             return prompt
@@ -244,6 +268,9 @@ class Segmenter:
 
         The windows may be of different images and prompts; each takes its own answer. `predict`
         makes such batches by itself. Only one thread at a time may call it.
+
+        Args:
+            windows: of one kind (`Window.kind`), at least one.
         """
         prompts = [window.part.prompt for window in windows]
         encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
@@ -301,6 +328,9 @@ class Segmenter:
             images: some of its task; a few windows of each are put to the prompt.
             tokens: how many to keep, of `(canvas / patch)**2` an image.
 
+        Returns:
+            The prompt with `kept_tokens`.
+
         Raises:
             InputError: a backbone of the official layout, or too many tokens.
         """
@@ -347,12 +377,26 @@ class Segmenter:
             yield
 
     def canvas(self, prompt: Prompt | None) -> int:
-        """Return the side of the canvas on which a prompt answers; None: the backbone's own."""
+        """Return the side of the canvas on which a prompt answers.
+
+        Args:
+            prompt: that answers; None: any that has no canvas of its own.
+
+        Returns:
+            Pixels.
+        """
         own = self.network.config.canvas
         return own if prompt is None or prompt.canvas is None else prompt.canvas
 
     def at(self, canvas: int) -> SegGPT:
-        """Return the backbone at a canvas (`at_canvas`), made once."""
+        """Return the backbone at a canvas, made once for each.
+
+        Args:
+            canvas: side in pixels, a multiple of the patch.
+
+        Returns:
+            A network that shares its weights with the backbone, but for resized positions.
+        """
         if canvas == self.network.config.canvas:
             return self.network
         if canvas not in self._at:
@@ -360,7 +404,15 @@ class Segmenter:
         return self._at[canvas]
 
     def batch_size(self, prompts: int, canvas: int | None = None) -> int:
-        """Return how many windows fill the device beside a prompt of this many images."""
+        """Return how many windows fill the device at once.
+
+        Args:
+            prompts: images of the prompt that they are put to.
+            canvas: side of the windows, pixels; None: the backbone's own.
+
+        Returns:
+            At least 1.
+        """
         side = (canvas or self.network.config.canvas) // self.network.config.patch
         tokens = 2 * side**2
         return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))

@@ -229,7 +229,13 @@ def _with_images(
     examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Load the images, and check that each fits its map."""
+    from prompttune.data.samples import fitted_mask
+
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
+    class_maps = [
+        fitted_mask(class_map, image.shape[:2], isinstance(mask, MaskFile) and mask.options.resize)
+        for image, class_map, (_, mask) in zip(images, class_maps, examples, strict=True)
+    ]
     for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
         if image.shape[:2] != class_map.shape:
             called = [
@@ -238,7 +244,8 @@ def _with_images(
             ]
             sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (image, class_map)]
             raise InputError(
-                f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
+                f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size "
+                "(--resize_masks scales masks of the same shape)"
             )
     return list(zip(images, class_maps, strict=True))
 

@@ -110,9 +110,15 @@ class Prompt:
         return f"Prompt({'; '.join(said)})"
 
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
-        """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
+        """Return images and colors as a backbone sees them.
 
-        What has another size is resized: images bicubic with antialiasing, colours to the nearest.
+        What has another size is resized: images bicubic with antialiasing, colors to the nearest.
+
+        Args:
+            canvas: side of the backbone's canvas, pixels.
+
+        Returns:
+            Images and colors, both `N x 3 x canvas x canvas float32` in pixel space.
         """
         size = (canvas, canvas)
         images = torch.stack([resize(image, size) for image in self.images])
@@ -123,7 +129,13 @@ class Prompt:
 
         Args:
             scale: canvas pixels an image pixel, or None: whole images.
-            canvas: side of the windows that are cut; needed with a scale.
+            canvas: side of the windows that are cut, pixels; needed with a scale.
+
+        Returns:
+            A prompt whose scale is known.
+
+        Raises:
+            InputError: a scale that is not above 0, or one without a canvas.
         """
         if self.scale != "auto":
             return self
@@ -142,6 +154,9 @@ class Prompt:
         Args:
             factor: above 0; 0.5 where things are shown with twice as many pixels a side.
 
+        Returns:
+            A prompt with the scale times `factor`, and the same pixels.
+
         Raises:
             InputError: no such factor, or a prompt that sees images whole: their size makes no
                 difference.
@@ -153,7 +168,14 @@ class Prompt:
         return replace(self, scale=(self.known_scale or 1) * factor)
 
     def decide(self, scores: Tensor) -> Tensor:
-        """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
+        """Turn scores into a class map by this prompt's threshold (see `Palette.decide`).
+
+        Args:
+            scores: `C x H x W` in [0, 1].
+
+        Returns:
+            `H x W uint8`: 0 background, i the i-th class.
+        """
         return self.palette.decide(scores, self.threshold)
 
     def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
@@ -224,6 +246,9 @@ class Prompt:
             canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
                 `scale` is a number.
 
+        Returns:
+            A prompt of as many images as examples.
+
         Raises:
             InputError: an image that cannot be read, a mask of another size or with values that the
                 classes do not name, masks that are all background.
@@ -252,9 +277,21 @@ class Prompt:
 
         The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
         subsampled to the size of one (by `at`). Where they are no square number, n is the next
-        larger one and the first examples stand there again. Arguments and errors are those of
-        `from_examples`; without a scale all are first resized to the size of the first. While the
-        scale is "auto" the examples are kept one by one.
+        larger one and the first examples stand there again. While the scale is "auto" the examples
+        are kept one by one.
+
+        Args:
+            examples: as in `from_examples`.
+            classes: as in `from_examples`.
+            scale: as in `from_examples`; where images are taken whole, all are first resized to the
+                size of the first.
+            canvas: as in `from_examples`.
+
+        Returns:
+            A prompt of one image, once its scale is known.
+
+        Raises:
+            InputError: as `from_examples`.
         """
         known = _checked_scale(scale, canvas)
         whole = replace(cls.from_examples(examples, classes, "auto", canvas), grid=True)
@@ -277,8 +314,11 @@ class Prompt:
             examples: as in `from_examples`, with masks that number the instances of an image from
                 1 to 254; 0 is background, 255 ignored.
             name: of the one class.
-            scale: as in `from_examples`, `canvas` likewise. Only the instances that a window shows
-                have colours.
+            scale: as in `from_examples`. Only the instances that a window shows have colors.
+            canvas: as in `from_examples`.
+
+        Returns:
+            A prompt whose palette has a color for each instance.
 
         Raises:
             InputError: as `from_examples`.
@@ -304,6 +344,12 @@ class Prompt:
         All speak of the same classes. The first key (else the first prompt) gives colours,
         threshold, canvas, type token and order of the classes; examples in other colours are
         painted anew in its, and examples whose scale is "auto" take the others' scale.
+
+        Args:
+            prompts: one or more.
+
+        Returns:
+            One prompt with the images of all.
 
         Raises:
             InputError: no prompts, or prompts of different classes, scales, type tokens or

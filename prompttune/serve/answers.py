@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from prompttune.geo.georeference import Georeference
 from prompttune.inference.result import Result
 from prompttune.outputs.drawing import index_image
 from prompttune.outputs.formats import Answer, geojson
-from prompttune.outputs.georeference import Georeference
 from prompttune.outputs.instances import (
     Instance,
     coco_results,

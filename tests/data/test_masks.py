@@ -168,9 +168,23 @@ def test_coloured_masks_are_refused(tmp_path: Path) -> None:
 
 
 def test_masks_of_fractions_are_refused(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "mask.tif", SHAPES.astype(np.float32))
+    tifffile.imwrite(tmp_path / "mask.tif", SHAPES.astype(np.float32) * 0.7)
     with pytest.raises(InputError, match="float32"):
         read_mask(tmp_path / "mask.tif", 1)
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_floats_of_whole_numbers_are_indices(tmp_path: Path, white: int) -> None:
+    tifffile.imwrite(tmp_path / "mask.tif", SHAPES.astype(np.float32) * white)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.tif", 1), SHAPES)
+
+
+def test_of_a_palette_255_is_void(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 255], [0, 1, 0]], np.uint8)
+    image = Image.fromarray(values)
+    image.putpalette([0, 0, 0, 128, 0, 0] + 254 * [224, 224, 192])
+    image.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 1), values)
 
 
 def test_exif_does_not_turn_masks(tmp_path: Path) -> None:
