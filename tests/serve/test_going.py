@@ -6,51 +6,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-import uvicorn
-from serving import make_network, make_prompt, photo, png, save
+from serving import PATIENCE, counted, listening, make_network, make_prompt, photo, png, save, until
 
 from prompttune.backbone.weights import save_weights
 from prompttune.inference.segmenter import Segmenter
-from prompttune.serve.app import create_app, make_service
-from prompttune.serve.asgi import Gate
 from prompttune.serve.client import Client
-from prompttune.serve.work import Service
-
-PATIENCE = 60
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-
-
-def counted(service: Service, name: str) -> float:
-    lines = service.metrics.text().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
-
-
-@contextmanager
-def listening(zoo: Path) -> Iterator[tuple[Service, int]]:
-    """Run a server of this process on a real socket, and give its port."""
-    service = make_service(Segmenter(make_network()), zoo)
-    gate = Gate(create_app(service), service.limits, service.metrics)
-    server = uvicorn.Server(uvicorn.Config(gate, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield service, server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def ask(port: int, image: bytes, name: str = "fine") -> socket.socket:

@@ -144,6 +144,7 @@ export function begin() {
   $("maskfile").onchange = tell(async () => { const file = $("maskfile").files[0]; $("maskfile").value = ""; if (!current()) return say("Load an image first.", "problem"); await loadMask(file, current()); });
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", tell(async (event) => { event.preventDefault(); await load(await dropped(event.dataTransfer.items)); }));
+  addEventListener("resize", fit);
   $("zoomin").onclick = () => scaleBy(1.25); $("zoomout").onclick = () => scaleBy(.8); $("fit").onclick = fit;
   $("stage").addEventListener("wheel", (event) => { if (event.ctrlKey) { event.preventDefault(); scaleBy(event.deltaY < 0 ? 1.25 : .8); } }, { passive: false });
   on("painted", (image) => { image.version++; list(); });
