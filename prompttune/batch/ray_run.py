@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,7 @@ def ray_predict(
     precision: str = "auto",
     overlap: float = 0.25,
     flips: bool = False,
+    zooms: Sequence[float] = (1.0,),
     files: bool = False,
     part_size: int = PART_SIZE,
     options: "ImageOptions | None" = None,
@@ -79,11 +80,16 @@ def ray_predict(
         backbone: a name, or a path that all machines have.
         device: "cpu", a core each, or "cuda", a GPU each.
         precision: "fp32", "bf16" or "auto".
-        overlap: as in `Segmenter.predict`; `flips` likewise.
+        overlap: as in `Segmenter.predict`.
+        flips: as in `Segmenter.predict`.
+        zooms: as in `Segmenter.predict`.
         files: masks as index PNGs in `masks/` instead of run lengths in the table.
         part_size: images that are done, or done again, together.
         options: the bands and the stretch by which stored numbers become colors; None: as the key
             was tuned.
+
+    Returns:
+        How many images were done, and what was no good.
 
     Raises:
         InputError: no cluster there, a prompt of another backbone, no images, or a folder that
@@ -98,7 +104,8 @@ def ray_predict(
     prompt = checked.scaled(prompt)  # once, not by each worker
     job = Job(output if "://" in output else os.path.abspath(output))
     known = options or options_of(recipes_of(prompt))
-    work = Work(job, prompt, backbone, device, precision, overlap, flips, files, known)
+    ways = overlap, flips, tuple(zooms)
+    work = Work(job, prompt, backbone, device, precision, *ways, files, known)
     parts = job.begin(images, _settings(work, checked), part_size)
     missing = job.missing(parts)
     if missing:
@@ -137,6 +144,7 @@ def _settings(work: Work, segmenter: Segmenter) -> dict[str, Any]:
         work, dict_factory=lambda pairs: {k: v for k, v in pairs if k not in ("job", "prompt")}
     )
     chosen.pop("device")
+    chosen["zooms"] = list(work.zooms)
     names = [part.name for part in work.prompt.parts]
     pixels = [
         float(plane.double().sum())

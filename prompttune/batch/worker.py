@@ -41,6 +41,7 @@ class Work:
     precision: str = "auto"
     overlap: float = 0.25
     flips: bool = False
+    zooms: tuple[float, ...] = (1.0,)
     files: bool = False
     """Masks as index PNGs in `masks/` rather than as run lengths in the table."""
     images: ImageOptions = AS_STORED
@@ -90,7 +91,7 @@ class Worker:
 
         work = self.work
         results = self.segmenter.stream(
-            readable(), work.prompt, work.overlap, flips=work.flips, options=AS_STORED
+            readable(), work.prompt, work.overlap, None, work.flips, AS_STORED, work.zooms
         )
         for result in results:
             path = opened.popleft()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from prompttune.inference.segmenter import Segmenter
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_RASTER = re.compile(r"(?i)https?://.+\.tiff?$")
+"""What is read by windows where it lies."""
 MOST_WORKERS = 1024
 
 
@@ -44,8 +46,10 @@ def check_cluster(options: argparse.Namespace) -> None:
         for name in ("list", "files", "workers", "part"):
             if getattr(options, name):
                 raise InputError(f"--{name} goes with --ray ADDRESS")
-        if urls:
-            raise InputError(f"{urls[0]}: is a URL; download the file first, or add --ray ADDRESS")
+        for url in urls:
+            if not _RASTER.match(url):
+                raise InputError(f"{url}: is a URL; download the file first, or add --ray ADDRESS")
+        options.images = [Path(each) for each in options.images]
         return
     others = {
         "--video": options.video, "--instances": options.instances, "--format": options.format,
@@ -88,6 +92,7 @@ def predict_on_cluster(
         precision=options.precision,
         overlap=options.overlap,
         flips=options.flips,
+        zooms=options.zooms,
         files=options.files,
         part_size=options.part or PART_SIZE,
         options=image_options(options, cards),

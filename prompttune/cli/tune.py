@@ -98,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
     output = args.output or Path("runs") / name
 
-    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.devices import choose_bf16
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data

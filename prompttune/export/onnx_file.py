@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from prompttune.backbone.compact import keep_tokens
 from prompttune.backbone.network import EncodedPrompt, SegGPT
-from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.export.graph import EmbeddedKey, KeyAsInput
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition

@@ -27,6 +27,7 @@ from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
 """The manifest of the kept state, below a run's folder; that folder can go on elsewhere."""
@@ -85,10 +86,7 @@ def pretrain(
     machine = machine or Machine()
     time_box = TimeBox(machine.minutes)
     state, run = output / STATE, describe_run(recipe, data)
-    if state.exists() and not (resume or overwrite):
-        raise InputError(
-            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
-        )
+    refuse_begun(output, state.exists(), resume or overwrite)
     if machine.shards:
         check_sharded(recipe)
     resumes = resume and state.exists()

@@ -27,9 +27,10 @@ from prompttune.tuning.devices import check_devices, global_rank
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
-from prompttune.utils.errors import InputError
+from prompttune.utils.io import write_whole
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.progress import Progress
+from prompttune.utils.resuming import check_same_run, refuse_begun
 
 ANSWERS = 512
 """Of all starts together, that choose the best: of many each answers few validation crops."""
@@ -242,33 +243,18 @@ def _settings(recipe: Recipe, network: SegGPT, data: TaskData) -> dict[str, Any]
 def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
     """Check that a run's folder is free, or holds the run that is to be resumed."""
     path = output / SETTINGS
-    if not path.exists():
-        return
-    if not resume:
-        raise InputError(
-            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
-        )
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    if differing := _differences(earlier, json.loads(json.dumps(settings))):
-        raise InputError(
-            f"{output} cannot be resumed: it was run with other {', '.join(differing)}"
-        )
+    refuse_begun(output, path.exists(), resume)
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(settings))
+        check_same_run(output, *({**each, **each.pop("recipe")} for each in (earlier, now)))
 
 
 def _claim(output: Path, settings: dict[str, Any]) -> None:
     """Make the run's folder and write what it is a run of; a resumed run writes the same again."""
     path = output / SETTINGS
     output.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1, sort_keys=True), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    flat = [{**each, **each.get("recipe", {}), "recipe": None} for each in (old, new)]
-    return sorted(
-        name for name in flat[0].keys() | flat[1].keys() if flat[0].get(name) != flat[1].get(name)
-    )
+    write_whole(path, json.dumps(settings, indent=1, sort_keys=True))
 
 
 def discard(output: Path) -> None:
