@@ -19,9 +19,17 @@ from prompttune.data.reading import ImageOptions
 from prompttune.inference.devices import choose_bf16, choose_device
 from prompttune.inference.probing import describe_windows, looked_at_most
 from prompttune.inference.prompt_cache import EncodedPrompts
+from prompttune.inference.quality import check_zooms
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
-from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, Window, answered
+from prompttune.inference.sliding_window import (
+    ALL_FLIPS,
+    UNFLIPPED,
+    UNZOOMED,
+    Question,
+    Window,
+    answered,
+)
 from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
@@ -97,6 +105,7 @@ class Segmenter:
         batch_size: int | None = ...,
         flips: bool = ...,
         options: ImageOptions | None = ...,
+        zooms: Sequence[float] = ...,
     ) -> Result: ...
 
     @overload
@@ -108,6 +117,7 @@ class Segmenter:
         batch_size: int | None = ...,
         flips: bool = ...,
         options: ImageOptions | None = ...,
+        zooms: Sequence[float] = ...,
     ) -> list[Result]: ...
 
     def predict(
@@ -118,6 +128,7 @@ class Segmenter:
         batch_size: int | None = None,
         flips: bool = False,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> Result | list[Result]:
         """Segment one image or a list of them.
 
@@ -135,13 +146,16 @@ class Segmenter:
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
             options: the bands and the stretch by which stored numbers become colors; None: as the
                 key was tuned. Arrays of one or three channels have their bands already.
+            zooms: answer the image at these multiples of the prompt's scale, each above 0 and at
+                most 4, and take the mean scores; a prompt without a scale sees it once. A zoom z
+                takes about `z**2` times the work.
 
         Returns:
             One result, or a list of them in the order of the images.
 
         Raises:
-            InputError: an image that cannot be read, a prompt learned on another backbone, or keys
-                that were tuned with different bands or stretches.
+            InputError: an image that cannot be read, a prompt learned on another backbone, keys
+                that were tuned with different bands or stretches, or numbers out of their range.
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
         single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
@@ -154,7 +168,7 @@ class Segmenter:
             )
         pairs = zip(items, prompts, strict=True)
         sizes: dict[PromptLike, list[tuple[int, int]]] = {}
-        results = list(self._stream(pairs, overlap, batch_size, flips, options, sizes))
+        results = list(self._stream(pairs, overlap, batch_size, flips, options, zooms, sizes))
         for seen, found in sizes.items():
             if isinstance(seen, Prompt | Composition):
                 warn_of_other_sizes(found, recipes_of(seen))
@@ -168,6 +182,7 @@ class Segmenter:
         batch_size: int | None = None,
         flips: bool = False,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> Iterator[Result]:
         """Segment images one by one as `predict` does; no more are in memory than a batch needs.
 
@@ -189,7 +204,7 @@ class Segmenter:
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
         pairs = ((image, prompt) for image in images)
-        return self._stream(pairs, overlap, batch_size, flips, options)
+        return self._stream(pairs, overlap, batch_size, flips, options, zooms)
 
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
@@ -237,12 +252,14 @@ class Segmenter:
         batch_size: int | None,
         flips: bool,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
         sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
         if not 0 <= overlap < 1:
             raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch size {batch_size}: must be at least 1")
+        check_zooms(zooms)
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
@@ -254,7 +271,8 @@ class Segmenter:
                 sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
             chosen = self.scaled(chosen)
-            return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
+            views = ALL_FLIPS if flips else UNFLIPPED
+            return Question(pixels, chosen, canvas, overlap, views, zooms)
 
         questions = (ask(image, prompt) for image, prompt in pairs)
 

@@ -44,6 +44,8 @@ class Asked:
     """As in `Segmenter.predict`."""
     flips: bool = False
     """As in `Segmenter.predict`."""
+    zooms: tuple[float, ...] = (1.0,)
+    """As in `Segmenter.predict`."""
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
     images: ImageOptions = AS_STORED
