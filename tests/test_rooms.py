@@ -87,6 +87,11 @@ def test_rooms_stand_on_one_another() -> None:
     TopologicalSorter({name: below.split() for name, below in ROOMS.items()}).prepare()
 
 
+def test_the_guide_names_every_room() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert not [name for name in ROOMS if f"\n| `{name}` | " not in guide]
+
+
 def test_a_room_uses_what_it_may() -> None:
     known, used = modules(), {name: set() for name in ROOMS}
     for module, path in known.items():
