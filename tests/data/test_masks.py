@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from prompttune.data.masks import MaskOptions
 from prompttune.data.reading import (
     class_map_from_pil,
     class_map_from_values,
@@ -157,8 +158,12 @@ def test_rgb_masks_with_equal_channels_are_grey(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "rgb.png")
     Image.fromarray(np.dstack([grey, grey, grey, 255 - grey])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([grey, 255 - grey]), "LA").save(tmp_path / "la.png")
-    for name in ("rgb.png", "rgba.png", "la.png"):
-        np.testing.assert_array_equal(read_mask(tmp_path / name, 1), SHAPES)
+    np.testing.assert_array_equal(read_mask(tmp_path / "rgb.png", 1), SHAPES)
+    for name in ("rgba.png", "la.png"):
+        with pytest.raises(InputError, match="which is the object"):
+            read_mask(tmp_path / name, 1)
+        as_grey = read_mask(tmp_path / name, 1, options=MaskOptions("grey"))
+        np.testing.assert_array_equal(as_grey, SHAPES)
 
 
 def test_coloured_masks_are_refused(tmp_path: Path) -> None:
