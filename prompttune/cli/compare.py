@@ -226,7 +226,7 @@ def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
 
 
 def _machine(segmenter: "Segmenter") -> "Machine":
-    from prompttune.inference.segmenter import choose_bf16
+    from prompttune.inference.devices import choose_bf16
     from prompttune.tuning.run import Machine
 
     bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)

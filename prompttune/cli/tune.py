@@ -41,6 +41,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--devices", type=int, default=1, help="a process on each takes its share of every batch")
+    add("--nodes", type=int, default=1, help="machines with so many devices each, started alike")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
@@ -97,11 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
     output = args.output or Path("runs") / name
 
-    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.devices import choose_bf16
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.devices import check_devices, local_rank, take_own_device
+    from prompttune.tuning.devices import check_devices, global_rank, take_own_device
     from prompttune.tuning.run import Machine, discard, tune
     from prompttune.workflows.finish import finish
 
@@ -110,21 +112,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_savable(name, zoo, overwrite)
     take_own_device()
     segmenter = Segmenter(args.backbone, device=args.device)
-    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops)
+    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops, args.nodes)
     if args.tokens is not None:
         _check_tokens(args.tokens, recipe, segmenter)
     data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
     recipe = data.recipe or recipe
-    if local_rank() == 0:
+    if global_rank(args.devices) == 0:
         _announce(recipe, data)
         if args.overwrite and not args.resume:
             discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
     machine = Machine(
-        segmenter.device.type, bf16, args.memory, args.logger, args.workers, devices=args.devices
+        segmenter.device.type,
+        bf16,
+        args.memory,
+        args.logger,
+        args.workers,
+        devices=args.devices,
+        nodes=args.nodes,
     )
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
-    if local_rank() > 0:
+    if global_rank(args.devices) > 0:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),

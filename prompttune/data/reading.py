@@ -35,6 +35,8 @@ from prompttune.data.masks import (
 )
 from prompttune.data.stretch import Stretch, to_bytes
 from prompttune.utils.errors import InputError, warn
+from prompttune.volumes.opening import volume_of, window_of
+from prompttune.volumes.volume import Volume
 
 LIMITED = 0.5
 """A picture of which the given stretch cuts off a larger share is told of."""
@@ -51,7 +53,15 @@ class ImageOptions:
 
     @classmethod
     def of(cls, bands: str | None, stretch: str | None) -> "ImageOptions":
-        """Read them as commands take them: `4,3,2`; `image`, `full` or `LOW,HIGH`.
+        """Read them as commands take them.
+
+        Args:
+            bands: one number or three, counted from 1, as `4,3,2`; None: the first three.
+            stretch: `image`, `full` or `LOW,HIGH`, in the numbers that the files store; None: by
+                the picture.
+
+        Returns:
+            The options.
 
         Raises:
             InputError: neither one nor three numbers of bands from 1 on, or no such stretch.
@@ -87,6 +97,8 @@ class Picture:
     """Smallest and largest number, of deep pictures."""
     empty: np.ndarray | None = None
     """`H x W bool`: pixels of the file's value for no data."""
+    window: str | None = None
+    """Of volumes: what the range is, where nobody named one."""
 
 
 def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
@@ -117,7 +129,13 @@ def tell_stretch(path: str | Path, picture: Picture, options: ImageOptions) -> N
     """Warn, once, of a stretch that nobody asked for, or that cuts off most of a picture."""
     if picture.stretch is None:
         return
-    if options.stretch in (None, "auto"):
+    if picture.window is not None:
+        warn(
+            f"{path}: shown from {picture.stretch.low:g} to {picture.stretch.high:g} "
+            f"({picture.window}), and so with others of this kind; --stretch LOW,HIGH sets it",
+            once="window",
+        )
+    elif options.stretch in (None, "auto"):
         warn(
             f"{path}: {picture.bits} numbers of a narrow range; its own percentiles 1 and 99 "
             f"({picture.stretch.low:g} and {picture.stretch.high:g}) are shown as black and white, "
@@ -138,6 +156,8 @@ def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int 
     path = Path(path)
     nodata = nodata_of(path)
     with opened(path) as image:
+        if volume := volume_of(path):
+            return _picture_of_volume(volume, path, options, page)
         if image is None or (page and is_tiff(path) and _frames(image) != page_count(path)):
             return picture_of(decode_tiff(path, page), path, options, nodata)
         if page:
@@ -149,6 +169,17 @@ def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int 
         if nodata is None or image.mode == "P":
             return picture
         return replace(picture, empty=(picture.pixels == nodata).all(2))
+
+
+def _picture_of_volume(volume: Volume, path: Path, options: ImageOptions, page: int) -> Picture:
+    """Show a slice; where no range was named, by the one of all slices."""
+    numbers, window = volume.numbers(page), None
+    if options.stretch in (None, "auto") and (found := window_of(volume)):
+        (low, high), window = found
+        options = replace(options, stretch=f"{low!r},{high!r}")
+    picture = picture_of(numbers, path, options, volume.facts.nodata)
+    bits = f"{picture.bits} ({volume.facts.kind})"
+    return replace(picture, bits=bits, window=window)
 
 
 def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:

@@ -7,12 +7,14 @@ from pathlib import Path
 from statistics import median_low
 
 from prompttune.data.decoding import header
+from prompttune.data.mask_forms import MaskOptions, Stored, read_stored
 from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
-from prompttune.data.masks import MaskOptions, Stored, class_counts, read_stored
+from prompttune.data.masks import class_counts
 from prompttune.data.reading import ImageOptions, read_numbers
 from prompttune.data.samples import Sample, read_layers
 from prompttune.data.stretch import common_stretch
 from prompttune.utils.constants import IGNORE
+from prompttune.volumes.opening import volume_of
 
 FULL = 0.9
 """A class that covers more than this of every picture is warned of."""
@@ -125,11 +127,24 @@ def _common(
         return images, ""
     if images.stretch not in (None, "auto"):
         return images, f" shown from {images.stretch}"
+    if window := _common_window(chosen):
+        low, high = window
+        named = f" shown from {low:g} to {high:g}, the files' window"
+        return replace(images, stretch=f"{low:g},{high:g}"), named
     every = max(1, len(chosen) // _MEASURED)
     numbers = (read_numbers(each.image, images, each.page) for each in chosen[::every])
     stretch = common_stretch(numbers)
     named = f" shown from {stretch.replace(',', ' to ')}" if stretch and "," in stretch else ""
     return replace(images, stretch=stretch), named
+
+
+def _common_window(samples: Sequence[Sample]) -> tuple[float, float] | None:
+    """Return the window that all DICOM files of a set name; None where they differ."""
+    windows = set()
+    for path in dict.fromkeys(sample.image for sample in samples):
+        volume = volume_of(path)
+        windows.add(None if volume is None else volume.facts.window)
+    return windows.pop() if len(windows) == 1 else None
 
 
 def _counted(

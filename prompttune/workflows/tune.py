@@ -16,7 +16,8 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.inference.segmenter import Segmenter, choose_bf16
+from prompttune.inference.devices import choose_bf16
+from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
@@ -25,6 +26,7 @@ from prompttune.tasks.data import TaskData, task_data
 from prompttune.tasks.recipe import FOUND, READING, Recipe, recipe_values
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.recipe_reader import convert_fields
 
 with warnings.catch_warnings():
     # In a notebook without ipywidgets: of a bar of Lightning's that is never shown.
@@ -99,7 +101,7 @@ def _prepare(
     for field in values:
         if field not in known:
             raise InputError(f"tune: a recipe has no value '{field}'.{suggest(field, known)}")
-    settings = recipe_values(task) | values
+    settings = recipe_values(task) | _typed(values)
     if classes is not None:
         settings["classes"] = Palette.of(classes).classes
     if data is None or isinstance(data, str | PathLike):
@@ -122,6 +124,13 @@ def _prepare(
     recipe = Recipe(**settings)
     samples = [LoadedSample(f"{n:04}", *pair) for n, pair in enumerate(pairs)]
     return recipe, _split(samples, recipe)
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return convert_fields(Recipe, values)
+    except InputError as error:
+        raise InputError(f"tune: {error}") from None
 
 
 def _pairs(data: Any, masks: Any) -> list[tuple[ImageLike, MaskLike]]:

@@ -1,4 +1,4 @@
-"""Find the annotations of a folder: one COCO file, or a labelme file for each image."""
+"""Find the annotations of a folder: one file for all images, or one for each."""
 
 import json
 import re
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.data.annotations.coco import category_ids, coco_annotations
+from prompttune.data.annotations.cvat import XML, cvat_annotations
+from prompttune.data.annotations.geojson import geojson_annotation, is_geojson
 from prompttune.data.annotations.labelme import labelme_annotation
+from prompttune.data.annotations.labelstudio import is_label_studio, label_studio_annotations
 from prompttune.data.annotations.things import Annotation
 from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
 from prompttune.utils.errors import InputError
@@ -35,10 +38,14 @@ class Annotated:
 def find_annotated(
     folder: Path, suffixes: frozenset[str], crowds: str = "auto"
 ) -> Annotated | None:
-    """Read the JSON files of a folder with images in it or in its `images/`; None without any.
+    """Read the annotation files beside images, beside `images/` or in a folder for them; None
+    without any.
 
-    - COCO: `annotations.json`, or the only JSON file, beside `images/` or the images.
-    - labelme: a JSON file for each image, beside it or beside `images/`.
+    - COCO: `annotations.json`, or the only JSON file.
+    - Label Studio: the only JSON file, a list of tasks.
+    - CVAT: `annotations.xml`.
+    - labelme: a JSON file for each image.
+    - QuPath: a GeoJSON file for each image, in pixels, or in map coordinates of a GeoTIFF.
     - YOLO: a text file for each image in `labels/` beside `images/`; images without one show
       nothing.
 
@@ -56,7 +63,10 @@ def find_annotated(
     inside = folder / "images" if (folder / "images").is_dir() else folder
     if has_yolo(folder / "labels"):
         return read_yolo(inside, folder / "labels", suffixes)
-    files = _json_files(folder) or _json_files(inside)
+    if (folder / XML).is_file():
+        found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
+        return Annotated(tuple(found), "CVAT annotations", folder=inside)
+    files = _json_files(folder) or _json_files(inside) or _json_beside(folder)
     if not files:
         return None
     if (folder / COCO) in files:
@@ -113,7 +123,15 @@ def _annotated(
     first_file, first = next(contents)
     ids: dict[str, int] = {}
     notes: tuple[str, ...] = ()
-    if isinstance(first, dict) and "shapes" in first:
+    if is_geojson(first):
+        kind = "GeoJSON annotations"
+        found = [geojson_annotation(first_file, first, images.find)]
+        found += [geojson_annotation(file, content, images.find) for file, content in contents]
+    elif len(files) == 1 and is_label_studio(first):
+        kind, found = "Label Studio annotations", label_studio_annotations(
+            first_file, first, images.find
+        )  # fmt: skip
+    elif isinstance(first, dict) and "shapes" in first:
         kind = "labelme annotations"
         found = [labelme_annotation(first_file, first, images.find)]
         found += [labelme_annotation(file, content, images.find) for file, content in contents]
@@ -181,8 +199,16 @@ def _json_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() == ".json" and not path.name.startswith(".")
+        if path.suffix.lower() in (".json", ".geojson") and not path.name.startswith(".")
     )
+
+
+def _json_beside(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder beside `images/` that is made for them."""
+    for name in ("annotations", "labels", "json", "geojson", "ann"):
+        if (folder / name).is_dir() and (files := _json_files(folder / name)):
+            return files
+    return []
 
 
 def _read(file: Path) -> Any:
