@@ -156,8 +156,9 @@ INTRODUCTION = (
     "as many crops as the key, `unet-best` until 20 validations brought nothing, but {longest} "
     "minutes at most; `tuned-best` is the key asked as `predict --quality best` asks it, "
     "`tuned-decoder` the key learned on beside the decoder's last two convolutions (not a key: "
-    "what freezing costs), `matching` one example by image features alone. Curves over time are of validation crops: of 128 pixels for U-Nets, of the key's canvas "
-    "for the others. Of several classes all values are means over classes."
+    "what freezing costs), `matching` one example by image features alone. Curves over time are "
+    "of validation crops: of 128 pixels for U-Nets, of the key's canvas for the others. Of "
+    "several classes all values are means over classes."
 )
 
 
