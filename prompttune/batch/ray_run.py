@@ -200,6 +200,8 @@ class _Cluster:
         if ray.is_initialized():
             return
         _check_answers(self._address)
+        if self._address == "local":  # where Ray starts on its own, its workers yield to all else
+            os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
