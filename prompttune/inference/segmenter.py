@@ -193,6 +193,7 @@ class Segmenter:
             batch_size: as in `predict`.
             flips: as in `predict`.
             options: as in `predict`.
+            zooms: as in `predict`.
 
         Yields:
             A result for each image, in their order.

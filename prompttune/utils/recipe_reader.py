@@ -87,7 +87,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         if value is None and NoneType in parts:
             return None
-        return _convert(next(part for part in parts if part is not NoneType), value, where)
+        return _of_union([part for part in parts if part is not NoneType], value, where)
     if origin is Literal:
         if value not in parts or isinstance(value, bool):
             raise InputError(f"{where} must be one of {', '.join(map(str, parts))}, not {value!r}")
@@ -104,6 +104,17 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             raise InputError(f"{where} must be a list, not {value!r}")
         return origin(_items(origin, parts, value, where))
     return _scalar(kind, value, where)
+
+
+def _of_union(parts: list[Any], value: Any, where: str) -> Any:
+    """Check a value against several types; the line that refuses it is that of the first."""
+    complaints = []
+    for part in parts:
+        try:
+            return _convert(part, value, where)
+        except InputError as error:
+            complaints.append(error)
+    raise complaints[0]
 
 
 def _items(origin: type, parts: tuple[Any, ...], value: Any, where: str) -> Iterable[Any]:

@@ -24,6 +24,7 @@ class Outer:
     kind: Literal[0, 1, "auto"] = "auto"
     shown: bool = True
     place: str | Path | None = None
+    scale: float | Literal["auto"] = 1.0
 
 
 def test_values_get_the_types_of_their_fields() -> None:
@@ -60,6 +61,13 @@ def test_values_get_the_types_of_their_fields() -> None:
 def test_a_wrong_value_is_named(wrong: dict, line: str) -> None:
     with pytest.raises(InputError, match=line):
         build(Outer, wrong)
+
+
+def test_of_several_types_the_one_that_fits_is_taken() -> None:
+    assert build(Outer, {"scale": "auto"}).scale == "auto"
+    assert build(Outer, {"scale": 2}).scale == 2.0
+    with pytest.raises(InputError, match="scale must be a number, not 'fast'"):
+        build(Outer, {"scale": "fast"})
 
 
 def test_some_fields_alone_keep_what_they_are() -> None:
