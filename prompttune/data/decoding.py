@@ -373,7 +373,7 @@ def orientation_in(path: Path) -> int:
         return 1
     try:
         with opened(path) as image:
-            return 1 if image is None else orientation_of(image)
+            return 1 if image is None else _orientation_in_header(path, image)
     except InputError:  # reading it will say what is wrong
         return 1
 

@@ -202,6 +202,7 @@ def task_data(
         SampleFolder(part, recipe, root, found.masks, found.images)
         for part in (split.train, split.val, split.test)
     )
+    val._kept = test._kept = train._kept  # parts of small sets share images
     name = folder.resolve().name
     return TaskData(train, val, test, name, split.layout, False, recipe, found)
 
