@@ -27,7 +27,7 @@ ROOMS = {
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
-    "baselines": "backbone data evaluation inference tasks tuning utils",
+    "baselines": "backbone data evaluation inference prompts tasks tuning utils",
     "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
     "export": "backbone inference prompts utils",

@@ -58,7 +58,7 @@ class Recipe:
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     min_canvas: int = 0
     """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
-    generator: Literal["fundus"] | None = None
+    generator: Literal["fundus", "contours", "text", "stuff", "instances"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal[
         "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
@@ -112,6 +112,8 @@ class Recipe:
     """Share of the training images that is held out for validation."""
     overlap: float = 0.25
     """Of neighbouring tiles at prediction."""
+    score: Literal["dice", "boundary", "pq"] = "dice"
+    """What the table shows besides: boundary F at 2 pixels, or PQ of insides with borders."""
     seed: int = 0
     """Of the split, the crops and the starting prompt."""
 
@@ -156,7 +158,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in READING or value != usual[name]
+            if name not in (*READING, "score") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":
