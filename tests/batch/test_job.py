@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from predicting import backbone as backbone
 
 from prompttune.batch.job import RUN, Job, find_inputs, read_list
 from prompttune.batch.worker import Work, Worker, run_lengths
@@ -16,8 +17,6 @@ from prompttune.inference.result import Result
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
-
-pytest_plugins = ["predicting"]
 
 
 def picture(path: Path, seed: int, size: tuple[int, int] = (20, 17)) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from predicting import backbone as backbone
 
 from prompttune.utils.errors import InputError
 
 pytest.importorskip("ray", reason="the extra batch is not here")
-pytest_plugins = ["predicting"]
 SCRIPT, ROOT = Path(__file__).with_name("cluster.py"), Path(__file__).parents[2]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from key_fixtures import make_key
+from predicting import backbone as backbone
 
 from prompttune.backbone import load
 from prompttune.cli import export
@@ -12,7 +13,6 @@ from prompttune.keys.key import save_key
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-pytest_plugins = ["predicting"]
 
 
 @pytest.fixture

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from predicting import backbone as backbone
 from torchrun import run_on_two_nodes
 
 from prompttune.cli import tune
 from prompttune.keys.key import read_key
 from prompttune.tuning.run import CHECKPOINT
-
-pytest_plugins = ["predicting"]
 
 
 def test_four_processes_tune_what_one_tunes(backbone: Path, tmp_path: Path) -> None:
