@@ -15,16 +15,28 @@ from prompttune.data.layouts import (
     find_split,
     load_sample,
 )
-from prompttune.data.masks import MaskOptions
+from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
 from prompttune.data.survey import Survey, survey
 from prompttune.synthetic.fundus import generate_fundus
+from prompttune.synthetic.tasks import (
+    generate_contours,
+    generate_instances,
+    generate_stuff,
+    generate_text,
+)
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
 from prompttune.volumes.opening import files_of_volume
 
-GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
+GENERATORS: dict[str, Callable[[int], LoadedSample]] = {
+    "fundus": generate_fundus,
+    "contours": generate_contours,
+    "text": generate_text,
+    "stuff": generate_stuff,
+    "instances": generate_instances,
+}
 GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
 FIRST_TEST_SEED = 1_000_000
 """Generated test images come from seeds that no training image has."""

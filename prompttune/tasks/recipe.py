@@ -11,7 +11,7 @@ from prompttune.utils.paths import shipped_folder
 from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 READING = (
@@ -58,7 +58,7 @@ class Recipe:
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     min_canvas: int = 0
     """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
-    generator: Literal["fundus"] | None = None
+    generator: Literal["fundus", "contours", "text", "stuff", "instances"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal[
         "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
@@ -112,6 +112,8 @@ class Recipe:
     """Share of the training images that is held out for validation."""
     overlap: float = 0.25
     """Of neighbouring tiles at prediction."""
+    score: Literal["dice", "boundary", "pq"] = "dice"
+    """What the table shows besides: boundary F at 2 pixels, or PQ of insides with borders."""
     seed: int = 0
     """Of the split, the crops and the starting prompt."""
 
@@ -156,7 +158,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in READING or value != usual[name]
+            if name not in (*READING, "score") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":
@@ -165,7 +167,8 @@ class Recipe:
         Raises:
             InputError: colors that are none, or of names that are no classes.
         """
-        from prompttune.data.masks import MaskOptions, parse_colors
+        from prompttune.data.mask_forms import MaskOptions
+        from prompttune.data.masks import parse_colors
 
         colors = None if self.colors is None else parse_colors(self.colors, self.classes)
         return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)

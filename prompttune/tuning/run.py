@@ -76,11 +76,23 @@ def tune(
     output: Path,
     machine: Machine,
     resume: bool = False,
+    start: Prompt | Composition | None = None,
+    module: type[PromptTuning] = PromptTuning,
 ) -> Tuned:
     """Learn a prompt; everything that a resumed run needs lies in `output`.
 
     Two runs with one recipe, data and backbone give the same prompt bit for bit on a CPU, whether
     one of them was killed and resumed or not. On several devices all processes return the same.
+
+    Args:
+        recipe: what is learned, and how.
+        network: frozen.
+        data: images to learn from, and those that choose.
+        output: folder of the run.
+        machine: that computes.
+        resume: go on with the run in `output`.
+        start: where to begin; None: as the recipe's `init` says.
+        module: what is trained.
 
     Raises:
         InputError: `output` holds another run, `resume` does not fit it, or too many devices.
@@ -98,7 +110,7 @@ def tune(
         _check_claim(output, settings, resume)
     # What is resumed brings its pixels along, and other processes get those of the first.
     begin = replace(recipe, init="noise") if resumes or rank else recipe
-    module = _begun(begin, network, data, val, machine)
+    learner = _begun(begin, network, data, val, machine, start, module)
     # Only now: images that cannot be read must not leave a run behind.
     if settings:
         _claim(output, settings)
@@ -106,36 +118,46 @@ def tune(
     with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
         loaders = _loaders(recipe, train, val, step, machine)
-        trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
-    best = module.best
-    learned = with_learned(module.prompt.start, network.fingerprint, **best["learned"])
+        trainer.fit(learner, *loaders, ckpt_path=resumes, weights_only=True)
+    best = learner.best
+    learned = with_learned(learner.prompt.start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
-    seconds = module.seconds
-    return Tuned(learned, best["dice"], best["step"], seconds, module.history, precision)
+    seconds = learner.seconds
+    return Tuned(learned, best["dice"], best["step"], seconds, learner.history, precision)
 
 
 def _begun(
-    recipe: Recipe, network: SegGPT, data: TaskData, val: CropDataset, machine: Machine
+    recipe: Recipe,
+    network: SegGPT,
+    data: TaskData,
+    val: CropDataset,
+    machine: Machine,
+    start: Prompt | Composition | None,
+    module: type[PromptTuning],
 ) -> PromptTuning:
-    """Choose the start, on the module's clock."""
+    """Choose the start where none is given, on the module's clock."""
     began = time.perf_counter()
-    start = starting_prompt(
+    start = start or starting_prompt(
         recipe,
         network.config.canvas,
         data.train,
         lambda prompts: _judged(prompts, recipe, network, val, machine),
     )
-    return _module(recipe, network, start, time.perf_counter() - began)
+    return _module(recipe, network, start, time.perf_counter() - began, module)
 
 
 def _module(
-    recipe: Recipe, network: SegGPT, start: Prompt | Composition, seconds: float = 0.0
+    recipe: Recipe,
+    network: SegGPT,
+    start: Prompt | Composition,
+    seconds: float = 0.0,
+    module: type[PromptTuning] = PromptTuning,
 ) -> PromptTuning:
     prompt = LearnablePrompt(
         start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout,
         type_dim=network.config.dim if recipe.type_lr else 0,
     )  # fmt: skip
-    return PromptTuning(network, prompt, recipe, seconds)
+    return module(network, prompt, recipe, seconds)
 
 
 def _judged(

@@ -16,7 +16,8 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.inference.segmenter import Segmenter, choose_bf16
+from prompttune.inference.devices import choose_bf16
+from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
@@ -32,6 +33,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")
     from prompttune.tuning import run
     from prompttune.workflows import finish
+    from prompttune.workflows.auto_scale import AUTO, with_auto_scale
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
@@ -48,6 +50,7 @@ def tune(
     backbone: str | Path | SegGPT | Segmenter = DEFAULT_BACKBONE,
     device: str = "auto",
     precision: str = "auto",
+    tokens: int | None = None,
     output: str | PathLike[str] | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -68,11 +71,12 @@ def tune(
         backbone: its name or weights file, a loaded network, or a segmenter to tune for.
         device: "auto", "cpu" or "cuda"; a segmenter stays where it is.
         precision: of the tuning steps: "auto", "fp32" or "bf16".
+        tokens: makes the prompt compact: the later blocks see so many of its tokens; None: all.
         output: folder to keep the run in (checkpoint, log, pictures of the progress).
         resume: go on with the run in `output`.
         progress: show how far it is, on stderr.
         **values: any value of `prompttune.tasks.recipe.Recipe` in place of the task's own, such as
-            `scale=0.5` or `max_steps=400`.
+            `scale=0.5` or `max_steps=400`. `scale="auto"` chooses one by a few training images.
 
     Returns:
         The prompt, with its threshold chosen on the images that were held out for validation. A
@@ -82,14 +86,23 @@ def tune(
     Raises:
         InputError: unknown task, class, backbone or value; images or masks that cannot be used.
     """
+    by_images = values.get("scale") == AUTO
+    if by_images:
+        values.pop("scale")
     recipe, found = _prepare(data, masks, classes, task, values)
     if not isinstance(backbone, Segmenter):
         backbone = Segmenter(backbone, device)
+    if tokens is not None:
+        finish.check_tokens(tokens, recipe, backbone)
+    if by_images:
+        recipe = with_auto_scale(recipe, found, backbone)
     bf16 = choose_bf16(precision, backbone.device, on_cpu=True)
     machine = run.Machine(backbone.device.type, bf16, progress=progress)
     with _run_folder(output) as folder:
         tuned = run.tune(recipe, backbone.network, found, folder, machine, resume)
-    return finish.ready(tuned, recipe, backbone, found, name or task, progress=progress)
+    return finish.ready(
+        tuned, recipe, backbone, found, name or task, progress=progress, tokens=tokens
+    )
 
 
 def _prepare(

@@ -7,15 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored
 from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
-from prompttune.data.masks import (
-    AUTO,
-    MaskOptions,
-    color_pairs,
-    parse_colors,
-    read_mask,
-    read_stored,
-)
+from prompttune.data.masks import color_pairs, parse_colors, read_mask
 from prompttune.utils.errors import InputError
 
 SHAPE = (40, 60)

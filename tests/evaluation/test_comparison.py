@@ -8,6 +8,7 @@ from benches import PIXELS, dice_of, make_bench, missed, scored
 
 from prompttune.evaluation.comparison import count_predictions
 from prompttune.evaluation.rows import ROWS
+from prompttune.inference.quality import BEST
 from prompttune.utils.errors import InputError
 
 
@@ -61,7 +62,7 @@ def test_thresholds_come_from_validation_images_alone(fakes):
     class Brighter(fakes.FakeSegmenter):
         """On test images all scores lie above those of the validation images."""
 
-        def predict(self, images, prompt, overlap=0.25, flips=False):
+        def predict(self, images, prompt, overlap=0.25, flips=False, zooms=(1.0,)):
             result = super().predict(images, prompt, overlap)
             result.scores += 0.5 * (images[0, 0, 2] == fakes.TEST)
             return result
@@ -87,7 +88,7 @@ def test_all_rows_together_predict_each_image_once_a_prompt_and_with_one_overlap
     # The grid of examples begins as the first example does, which is what a call remembers; the key
     # is asked four times: without and with flips, at its best, and with all its tokens.
     assert len(set(segmenter.calls)) == (5 + 1 + 1 + 1) * (2 + 3)
-    assert {overlap for *_, overlap in segmenter.calls} == {0.4, 0.5}
+    assert {overlap for *_, overlap in segmenter.calls} == {0.4, BEST.overlap}
     assert len(counted) == expected
 
 

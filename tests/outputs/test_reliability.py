@@ -32,3 +32,13 @@ def test_many_strange_images_are_counted() -> None:
     for number in range(5):
         table.add(Path(f"{number}.png"), None, None, None, 2.0)
     assert "0.png, 1.png, 2.png and 2 more" in table.summary()
+
+
+def test_a_key_that_was_checked_on_its_own_images_says_so() -> None:
+    table = ReliabilityTable()
+    table.add(Path("a.png"), None, 0.8, 0.9, 0.5)
+    assert "hopeful" not in table.summary()
+    table.add(Path("b.png"), None, 0.8, 0.9, 0.5, held_out=False)
+    said = table.summary()
+    assert "too hopeful: the key had no images to spare" in said
+    assert "\n" not in said
