@@ -44,9 +44,9 @@ def paint(page: Page) -> None:
     api.expect(page.locator("#images")).to_contain_text("(painted)")
 
 
-def says(page: Page, words: str) -> None:
+def says(page: Page, words: str, wait: int = LONG) -> None:
     """Wait until a line of the page has some words."""
-    api.expect(page.locator(".said", has_text=words)).to_have_count(1, timeout=LONG)
+    api.expect(page.locator(".said", has_text=words)).to_have_count(1, timeout=wait)
 
 
 def colored(page: Page, canvas: str) -> int:

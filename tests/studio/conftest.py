@@ -31,14 +31,15 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("studio")
     weights = folder / "small.safetensors"
     save_weights(make_network(), weights)
-    command = [sys.executable, "-m", "prompttune.studio", "--port", "0", "--backbone", str(weights)]
+    command = [sys.executable, "-m", "prompttune.studio", "--port", "0", "--grace", "1"]
+    command += ["--backbone", str(weights)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PROMPTTUNE_HOME": str(folder / "home")}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     url = process.stdout.readline().split()[-1]
     yield Running(url, folder / "home" / "prompts_zoo", Segmenter(weights).network.fingerprint)
     process.terminate()
-    process.wait(20)
+    process.wait(100)
     process.stdout.close()
 
 

@@ -72,8 +72,13 @@ def test_twelve_megapixels_and_a_broken_file(page) -> None:  # type: ignore[no-u
     says(page, "Paint a class")
     paint(page)
     assert colored(page, "paint") > 0
+    api.expect(page.locator("#halt")).to_be_visible()
+    page.keyboard.press("Escape")
+    says(page, "Answering is stopped")
+    api.expect(page.locator("#halt")).to_be_hidden()
+    page.keyboard.press("a")
     load(page, "broken.png", b"this is no image")
-    says(page, "large.png is answered")  # an answer does not hide the problem, whichever is first
+    says(page, "large.png is answered", 3 * LONG)  # an answer hides no problem
     says(page, "broken.png: image: is not an image")
     assert page.locator("#images li").count() == 1
 

@@ -1,6 +1,11 @@
 """The worker tunes as its job says; what is wrong lies in a file."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +18,18 @@ from prompttune.utils.errors import InputError
 from prompttune.workflows import tune as workflow
 
 CONTENT = {"classes": ["a"], "backbone": "small", "device": "cpu", "values": {"max_steps": 3}}
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+print(child.pid, flush=True)
+child.wait()
+"""
+CHILD = """
+import os, time
+from prompttune.studio.worker import end_with
+end_with(os.getppid())
+time.sleep(300)
+"""
 
 
 @pytest.fixture
@@ -48,3 +65,27 @@ def test_bad_input_is_left_for_the_page(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(workflow, "tune", tune)
     assert worker.main(folder) == 2
     assert (folder / PROBLEM).read_text() == "no class is shown"
+
+
+def lives(number: int) -> bool:
+    try:
+        with open(f"/proc/{number}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc here")
+def test_a_worker_ends_with_its_server() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(1)
+    assert lives(child)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    ends = time.monotonic() + 30
+    while lives(child) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert not lives(child)

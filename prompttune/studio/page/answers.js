@@ -115,6 +115,7 @@ async function others(signal) {
     if (signal.aborted) return;
     const ready = image.painted ? { map: image.map } : answers.get(`${image.id}/${kind}`);
     await drawSmall(image, ready?.map);
+    if (signal.aborted) return;  // what was known of the image may be another by now
     if (ready || missing(kind) || (kind === "tuned" && state.running)) continue;
     say(`Answering the others: ${image.name}…`, "answering"); $("halt").hidden = false;
     await drawSmall(image, (await get(image, kind, signal))?.map);
