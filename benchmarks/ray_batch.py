@@ -5,11 +5,12 @@ python -m benchmarks.ray_batch [--images 96] [--cores 2]
 Both segment the same generated images in turn, several times, with one thread a core. The plain
 run has as many processes as the cluster has actors, each with its share of the folder, so that both
 use all cores. Starting either is not counted. Where other work runs on the machine, look at images
-a second of processor time, of which Ray's own processes are a part.
+a second of the workers' processor time, and at the share of a core that Ray's other processes take.
 """
 
 import argparse
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from PIL import Image
 
 from prompttune import load_prompt
@@ -54,6 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     import ray
 
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # as a plain run has it; else 15
     ray.init(address="local", num_cpus=given.cores, log_to_driver=False, include_dashboard=False)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -61,19 +64,23 @@ def main() -> None:
         images[0].parent.mkdir()
         for i, path in enumerate(images):
             Image.fromarray(generate_fundus(i, size=given.size).image).save(path)
-        ratios, own = [], []
+        ratios, own, rays = [], [], []
         for turn in range(given.repeats):
             plain, plain_own = _plain(images, folder / f"plain-{turn}", given.cores)
-            ray_rate, ray_own = _ray(images, folder / f"ray-{turn}", given.cores, given.part)
+            ray_rate, ray_own, daemons = _ray(
+                images, folder / f"ray-{turn}", given.cores, given.part
+            )
             ratios.append(ray_rate / plain)
             own.append(ray_own / plain_own)
+            rays.append(daemons)
             print(
                 f"plain {plain:.2f}, Ray {ray_rate:.2f} images a second; of processor time "
-                f"{plain_own:.2f} and {ray_own:.2f}", flush=True,
+                f"{plain_own:.2f} and {ray_own:.2f}; Ray itself {daemons:.3f} cores", flush=True,
             )  # fmt: skip
     print(
         f"Ray has {statistics.median(ratios):.2f} of the plain run's rate, and "
-        f"{statistics.median(own):.2f} of that of processor time (medians)"
+        f"{statistics.median(own):.2f} of that of the workers' processor time; Ray's other "
+        f"processes take {statistics.median(rays):.3f} of a core (medians)"
     )
 
 
@@ -95,40 +102,43 @@ def _plain(images: list[Path], output: Path, cores: int) -> tuple[float, float]:
     return len(images) / (time.perf_counter() - began), len(images) / sum(spent)
 
 
-def _ray(images: list[Path], output: Path, cores: int, part: int) -> tuple[float, float]:
-    """Return the same between the first part of each worker and the last."""
+def _ray(images: list[Path], output: Path, cores: int, part: int) -> tuple[float, float, float]:
+    """Return the same between the first part of each worker and the last, and Ray's own cores."""
     import pyarrow.parquet as pq
 
-    at_first: list[float] = []
+    seen: list[tuple[float, np.ndarray]] = []
 
     def watch() -> None:
-        while len(list(output.glob("part-*.parquet"))) < cores:
-            time.sleep(0.05)
-        at_first.append(_processor_seconds())
+        for count in (cores, -(-len(images) // part)):  # workers end soon after the last
+            while len(list(output.glob("part-*.parquet"))) < count:
+                time.sleep(0.02)
+            seen.append((time.time(), _processor_seconds()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     paths = list(map(str, images))
     asked = {"address": "auto", "workers": (cores, cores), "part_size": part}
     ray_predict(paths, load_prompt("retina"), str(output), **asked)
-    spent = _processor_seconds()
     watcher.join()
     parts = sorted(output.glob("part-*.parquet"), key=lambda part: part.stat().st_mtime_ns)
     ends = [part.stat().st_mtime_ns / 1e9 for part in parts]
     first = cores - 1  # by when each worker has done a part
     after = sum(pq.read_metadata(part).num_rows for part in parts[first + 1 :])
-    return after / (ends[-1] - ends[first]), after / (spent - at_first[0])
+    (began, spent_then), (ended, spent) = seen
+    workers, others = spent - spent_then
+    return after / (ends[-1] - ends[first]), after / workers, others / (ended - began)
 
 
-def _processor_seconds() -> float:
-    """Return what this process and all that it started, Ray's among them, have used."""
+def _processor_seconds() -> np.ndarray:
+    """Return what workers, and what Ray's other processes and this one, have used."""
     import psutil
 
-    total = 0.0
+    spent = np.zeros(2)
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
-            total += sum(process.cpu_times()[:2])
-    return total
+            is_worker = "MapWorker" in "".join(process.cmdline())
+            spent[0 if is_worker else 1] += sum(process.cpu_times()[:2])
+    return spent
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ const sessions = new Map();
 export async function segment(model, key, imageData, overlap = 0.25) {
   if (!sessions.has(model)) sessions.set(model, ort.InferenceSession.create(model));
   const session = await sessions.get(model);
+  if (key.bands || key.stretch) throw new Error("the key wants other pixels: see its bands and stretch");
   const { width, height } = imageData, side = key.window, count = key.classes.length;
   const scale = key.scale ?? null;
   const size = (length) => (scale === null ? side : Math.max(1, Math.round(length * scale)));

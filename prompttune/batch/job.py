@@ -6,10 +6,11 @@ rename, so whatever is killed at whatever moment, going on does the missing part
 """
 
 import json
+import os
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
@@ -85,12 +86,9 @@ class Job:
                 "--output, or go on as it was begun"
             )
 
-    def paths_of(self, part: int) -> list[str]:
-        """Return the images of a part."""
-        import pyarrow.parquet as pq
-
-        with self.fs.open(self.at(INPUTS), "rb") as file:
-            return pq.ParquetFile(file).read_row_group(part).column("path").to_pylist()
+    def open_list(self) -> "PartList":
+        """Open the list, to read parts of it."""
+        return PartList(self.fs.open(self.at(INPUTS), "rb"))
 
     def is_done(self, part: int) -> bool:
         """Say whether the results of a part are there."""
@@ -117,6 +115,23 @@ class Job:
         self.fs.pipe_file(path, content)
 
 
+class PartList:
+    """The list of a run, opened once: with millions of parts its footer is what takes time.
+
+    Args:
+        file: an open `inputs.parquet`.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(file)
+
+    def paths_of(self, part: int) -> list[str]:
+        """Return the images of a part."""
+        return self._file.read_row_group(part).column("path").to_pylist()
+
+
 def find_inputs(places: Iterable[str]) -> Iterator[str]:
     """List images: files, folders with all below them, and patterns (`s3://bucket/a/*.png`).
 
@@ -141,7 +156,7 @@ def find_inputs(places: Iterable[str]) -> Iterator[str]:
 
 
 def read_list(place: str) -> Iterator[str]:
-    """Read a list of images: one path or URL a line.
+    """Read a list of images: a path or URL a line; paths are those of the working folder.
 
     Raises:
         InputError: no such file.
@@ -150,7 +165,8 @@ def read_list(place: str) -> Iterator[str]:
     if not fs.isfile(path):
         raise InputError(f"{place}: there is no such list")
     with fs.open(path, "rt", encoding="utf-8") as lines:
-        yield from (line.strip() for line in lines if line.strip())
+        for line in filter(None, map(str.strip, lines)):
+            yield line if "://" in line else os.path.abspath(line)  # workers stand elsewhere
 
 
 def _file_system(place: str) -> tuple["AbstractFileSystem", str]:

@@ -2,28 +2,34 @@
 
 import csv
 import io
+import json
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from prompttune.batch.job import PART_SIZE, Job
 from prompttune.batch.worker import Work, Worker
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.reading import options_of, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.progress import Progress
 
 if TYPE_CHECKING:
-    pass
+    from prompttune.data.reading import ImageOptions
 
 BAD = "bad.csv"
 SECONDS = 5
 """That the head of a cluster has to answer."""
+READERS = 16
+"""Threads that look at what was done."""
 MOST_BLOCKS = 20_000
 """Pieces in which a run is handed out."""
 
@@ -52,8 +58,10 @@ def ray_predict(
     precision: str = "auto",
     overlap: float = 0.25,
     flips: bool = False,
+    zooms: Sequence[float] = (1.0,),
     files: bool = False,
     part_size: int = PART_SIZE,
+    options: "ImageOptions | None" = None,
 ) -> Done:
     """Segment images with a Ray cluster; a run that was stopped goes on where it was.
 
@@ -72,9 +80,16 @@ def ray_predict(
         backbone: a name, or a path that all machines have.
         device: "cpu", a core each, or "cuda", a GPU each.
         precision: "fp32", "bf16" or "auto".
-        overlap: as in `Segmenter.predict`; `flips` likewise.
+        overlap: as in `Segmenter.predict`.
+        flips: as in `Segmenter.predict`.
+        zooms: as in `Segmenter.predict`.
         files: masks as index PNGs in `masks/` instead of run lengths in the table.
         part_size: images that are done, or done again, together.
+        options: the bands and the stretch by which stored numbers become colors; None: as the key
+            was tuned.
+
+    Returns:
+        How many images were done, and what was no good.
 
     Raises:
         InputError: no cluster there, a prompt of another backbone, no images, or a folder that
@@ -88,7 +103,9 @@ def ray_predict(
     checked.check(prompt)
     prompt = checked.scaled(prompt)  # once, not by each worker
     job = Job(output if "://" in output else os.path.abspath(output))
-    work = Work(job, prompt, backbone, device, precision, overlap, flips, files)
+    known = options or options_of(recipes_of(prompt))
+    ways = overlap, flips, tuple(zooms)
+    work = Work(job, prompt, backbone, device, precision, *ways, files, known)
     parts = job.begin(images, _settings(work, checked), part_size)
     missing = job.missing(parts)
     if missing:
@@ -127,30 +144,40 @@ def _settings(work: Work, segmenter: Segmenter) -> dict[str, Any]:
         work, dict_factory=lambda pairs: {k: v for k, v in pairs if k not in ("job", "prompt")}
     )
     chosen.pop("device")
+    chosen["zooms"] = list(work.zooms)
     names = [part.name for part in work.prompt.parts]
     pixels = [
         float(plane.double().sum())
         for part in work.prompt.parts
         for plane in (*part.images, *part.colours)
     ]
-    return chosen | {
+    kept = [
+        part.kept_tokens and crc32(repr(part.kept_tokens).encode()) for part in work.prompt.parts
+    ]
+    settings = chosen | {
         "fingerprint": segmenter.network.fingerprint,
         "prompt": names,
         "scales": [part.scale for part in work.prompt.parts],
+        "kept_tokens": kept,
         "prompt_sums": pixels,
     }
+    return json.loads(json.dumps(settings))  # tuples become lists, as in what was kept
 
 
 def _finish(job: Job, parts: int, before: int, part_size: int) -> Done:
     """Count what was done, and write the table of images that are no good."""
     import pyarrow.parquet as pq
 
-    images, bad = 0, []
-    for part in range(parts):
+    def read(part: int) -> tuple[int, list[dict[str, str]]]:
         with job.fs.open(job.part_file(part), "rb") as file:
             table = pq.read_table(file, columns=["path", "error"])
-        images += table.num_rows
-        bad += [row for row in table.to_pylist() if row["error"] is not None]
+        return table.num_rows, table.filter(table["error"].is_valid()).to_pylist()
+
+    images, bad = 0, []
+    with ThreadPoolExecutor(READERS) as readers:  # another machine's files take their time
+        for rows, wrong in readers.map(read, range(parts)):
+            images += rows
+            bad += wrong
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["path", "error"])
@@ -173,6 +200,8 @@ class _Cluster:
         if ray.is_initialized():
             return
         _check_answers(self._address)
+        if self._address == "local":  # where Ray starts on its own, its workers yield to all else
+            os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:

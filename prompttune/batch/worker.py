@@ -6,19 +6,23 @@ import socket
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import numpy as np
 
 from prompttune.batch.job import Job
+from prompttune.data.decoding import page_count
+from prompttune.data.reading import AS_STORED, ImageOptions, read_picture
 from prompttune.inference.batch import read_ahead
 from prompttune.inference.result import Result
 from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.drawing import index_image
 from prompttune.outputs.instances import compress
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 
@@ -37,8 +41,11 @@ class Work:
     precision: str = "auto"
     overlap: float = 0.25
     flips: bool = False
+    zooms: tuple[float, ...] = (1.0,)
     files: bool = False
     """Masks as index PNGs in `masks/` rather than as run lengths in the table."""
+    images: ImageOptions = AS_STORED
+    """Bands and stretch."""
 
 
 class Worker:
@@ -52,6 +59,8 @@ class Worker:
         self.work = work
         self.segmenter = Segmenter(work.backbone, work.device, work.precision)
         self.segmenter.check(work.prompt)
+        self._read = partial(_read, options=work.images)
+        self._list = work.job.open_list()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -61,7 +70,7 @@ class Worker:
     def do(self, part: int) -> int:
         """Segment a part, unless it is done; return the number of its images."""
         job = self.work.job
-        paths = job.paths_of(part)
+        paths = self._list.paths_of(part)
         if not job.is_done(part):  # a part of a worker that was killed may be
             job.write(part, self._table(part, paths))
         return len(paths)
@@ -73,7 +82,7 @@ class Worker:
         opened: deque[str] = deque()
 
         def readable() -> Iterator[np.ndarray]:
-            for path, image in read_ahead(paths, read=_read):
+            for path, image in read_ahead(paths, read=self._read):
                 if isinstance(image, InputError):
                     rows[path]["error"] = " ".join(str(image).split())
                 else:
@@ -81,7 +90,9 @@ class Worker:
                     yield image
 
         work = self.work
-        results = self.segmenter.stream(readable(), work.prompt, work.overlap, flips=work.flips)
+        results = self.segmenter.stream(
+            readable(), work.prompt, work.overlap, None, work.flips, AS_STORED, work.zooms
+        )
         for result in results:
             path = opened.popleft()
             place = f"masks/{part:06}/{paths.index(path):03}.png"
@@ -91,7 +102,14 @@ class Worker:
 
     def _answer(self, result: Result, place: str) -> dict[str, Any]:
         height, width = result.classes.shape
-        answer: dict[str, Any] = {"height": height, "width": width}
+        confidence = result.confidence
+        answer: dict[str, Any] = {
+            "height": height,
+            "width": width,
+            "expected_dice": result.expected_dice,
+            "confidence": None if confidence is None else float(confidence.mean()),
+            "in_domain": result.in_domain,
+        }
         if not self.work.files:
             return answer | {"masks": run_lengths(result)}
         png = io.BytesIO()
@@ -120,10 +138,24 @@ def run_lengths(result: Result) -> list[dict[str, Any]]:
     return found
 
 
-def _read(path: str) -> np.ndarray:
+def _read(path: str, options: ImageOptions) -> np.ndarray:
+    """Read an image of any file system, `H x W x 3 uint8`, by the key's bands and stretch."""
+
+    def read(file: Path) -> np.ndarray:
+        pages = page_count(file)
+        if pages > 1:
+            raise InputError(f"has {pages} pages; segment stacks without --ray, or split them")
+        return read_picture(file, options).pixels
+
     try:
-        with fsspec.open(path, "rb") as file:
-            return load_image(file.read())
+        if "://" not in path:
+            return read(Path(path))
+        with fsspec.open(path, "rb") as remote:
+            content = remote.read()
+        with TemporaryDirectory(prefix="prompttune-") as folder:
+            file = Path(folder) / path.rpartition("/")[2]  # readers look at suffixes
+            file.write_bytes(content)
+            return read(file)
     except (OSError, ValueError) as error:  # InputError is one of the latter
         raise InputError(str(error) or type(error).__name__) from None
 
@@ -142,6 +174,9 @@ def _schema() -> "pa.Schema":
             ("width", pa.int32()),
             ("masks", pa.list_(mask)),
             ("mask_file", pa.string()),
+            ("expected_dice", pa.float32()),
+            ("confidence", pa.float32()),
+            ("in_domain", pa.bool_()),
             ("error", pa.string()),
             ("worker", pa.string()),
         ]

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prompttune.cli.file_options import cards_of, image_options
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def check_cluster(options: argparse.Namespace) -> None:
         return
     others = {
         "--video": options.video, "--instances": options.instances, "--format": options.format,
-        "--coco": options.coco, "--bands": options.bands is not None,
-        "--stretch": options.stretch is not None,
+        "--coco": options.coco,
         "--select nearest": options.pool and options.select == "nearest",
     }  # fmt: skip
     for name, given in others.items():
@@ -80,6 +80,7 @@ def predict_on_cluster(
 
     prompt = make_prompt(options, Segmenter(options.backbone, "cpu"))
     listed = read_list(options.list) if options.list else ()
+    cards = cards_of(options.prompt, options.prompts_zoo)
     done = ray_predict(
         chain(find_inputs(_absolute(each) for each in options.images), listed),
         prompt,
@@ -91,8 +92,10 @@ def predict_on_cluster(
         precision=options.precision,
         overlap=options.overlap,
         flips=options.flips,
+        zooms=options.zooms,
         files=options.files,
         part_size=options.part or PART_SIZE,
+        options=image_options(options, cards),
     )
     before = f" ({done.before} were done before)" if done.before else ""
     print(f"{done.images - done.bad} of {done.images} images segmented in {options.output}{before}")

@@ -10,7 +10,7 @@ from prompttune.data.class_names import class_names
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 MASK_KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
@@ -72,7 +72,8 @@ def mask_options(given: argparse.Namespace, classes: Sequence[str] | None) -> "M
     Raises:
         InputError: options that are none.
     """
-    from prompttune.data.masks import MaskOptions, parse_colors
+    from prompttune.data.mask_forms import MaskOptions
+    from prompttune.data.masks import parse_colors
 
     colors = None
     if given.colors is not None:

@@ -20,7 +20,7 @@ from prompttune.cli.file_options import (
     image_options,
 )
 from prompttune.outputs.paths import ENDINGS, FORMATS, find_images, is_done, name_outputs
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--quality", choices=("fast", "best"),
-        help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
-        "six to nine times the work (default: between the two)",
+        help="fast: tiles overlap by an eighth; best: the mean of answers at five zooms, some six "
+        "times the work (default: one answer, tiles overlap by a quarter)",
     )  # fmt: skip
     add(
         "--overlap", type=float,
@@ -116,6 +116,10 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
         help="score above which a pixel is of a class, in 0..1 (default: the key's; else 0.5)",
     )  # fmt: skip
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
+    add(
+        "--zooms", type=_zooms, metavar="Z,...",
+        help="take the mean over answers at these multiples of the scale, such as 0.8,1,1.25",
+    )  # fmt: skip
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
@@ -144,16 +148,25 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
 
 
+def _zooms(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' are not numbers with commas") from None
+
+
 def _set_quality(options: argparse.Namespace) -> None:
-    """Fill in what `--quality` stands for; `--overlap` and `--flips` go before it."""
+    """Fill in what `--quality` stands for; `--overlap`, `--flips` and `--zooms` go before it."""
     if options.quality is None:
         options.overlap = 0.25 if options.overlap is None else options.overlap
+        options.zooms = options.zooms or (1.0,)
         return
     from prompttune.inference.quality import QUALITIES
 
     chosen = QUALITIES[options.quality]
     options.overlap = chosen.overlap if options.overlap is None else options.overlap
     options.flips = options.flips or chosen.flips
+    options.zooms = options.zooms or chosen.zooms
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -190,8 +203,8 @@ def _check(options: argparse.Namespace) -> None:
         and options.select == "nearest",
         "--video takes one key; several are not composed there": options.video
         and len(options.prompt) > 1,
-        "--flips, --skip_done and --instances go with IMAGES": options.video
-        and (options.flips or options.skip_done or options.instances),
+        "--flips, --zooms, --skip_done and --instances go with IMAGES": options.video
+        and (options.flips or options.zooms != (1.0,) or options.skip_done or options.instances),
         "--format goes with IMAGES": options.video and options.format,
         "--bands and --stretch go with IMAGES": options.video
         and (options.bands is not None or options.stretch is not None),
@@ -286,7 +299,14 @@ def _segment_images(
     ids = _coco_ids(options, prompt, recipes)
     formats = tuple(options.format)
     asked = Asked(
-        options.overlap, options.flips, least_area, images, ids, formats, options.min_area
+        options.overlap,
+        options.flips,
+        options.zooms,
+        least_area,
+        images,
+        ids,
+        formats,
+        options.min_area,
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
@@ -329,6 +349,10 @@ def _large(
             )
         if isinstance(prompt, NearestExamples):
             raise InputError(f"{image}: so large a raster takes --select diverse or random")
+    if large and options.zooms != (1.0,):
+        warn(
+            "rasters that are read by windows are seen at one zoom; the other --zooms are left out"
+        )
     return large
 
 

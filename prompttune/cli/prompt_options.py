@@ -164,7 +164,7 @@ def _fix_window(options: argparse.Namespace) -> None:
 def _example_pages(image: Path, mask: Path) -> list[int]:
     """Return the pages of an example that show something: of stacks, a few; else the only one."""
     from prompttune.data.decoding import page_count
-    from prompttune.data.masks import read_stored
+    from prompttune.data.mask_forms import read_stored
 
     pages = page_count(image), page_count(mask)
     if pages[0] != pages[1]:
@@ -180,8 +180,8 @@ def _example_pages(image: Path, mask: Path) -> list[int]:
 
 def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:
     """Return the pool's files that show a class, their masks understood as a set."""
+    from prompttune.data.mask_forms import read_stored
     from prompttune.data.mask_survey import describe_masks, look_at, settle
-    from prompttune.data.masks import read_stored
     from prompttune.inference.selection import find_pool, showing
     from prompttune.prompts.examples import ImageFile, MaskFile
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,7 +149,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
             return size, bits_in_words(dtype, bands), dtype not in (np.uint8, bool)
         size = (image.width, image.height)
-        if orientation_of(image) > 4:
+        if _orientation_in_header(path, image) > 4:
             size = size[::-1]
         if is_deep(image) or image.mode[0] in "IF":
             bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(image.mode, 1)
@@ -348,6 +349,22 @@ def numbers_of(image: Image.Image) -> np.ndarray:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1..8; of TIFF, which Pillow has turned, 1."""
     return 1 if image.format == "TIFF" else int(image.getexif().get(ORIENTATION, 1))
+
+
+def _orientation_in_header(path: Path, image: Image.Image) -> int:
+    """Return the orientation; Pillow would decode a PNG to look for it behind the pixels."""
+    if image.format != "PNG":
+        return orientation_of(image)
+    exif = Image.Exif()
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
+            length = int.from_bytes(start[:4])
+            if start[4:] == b"eXIf":
+                exif.load(file.read(length))
+                return int(exif.get(ORIENTATION, 1))
+            file.seek(length + 4, os.SEEK_CUR)
+    return 1
 
 
 def orientation_in(path: Path) -> int:

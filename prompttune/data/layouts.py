@@ -9,7 +9,7 @@ from prompttune.data.class_names import UNNAMED
 from prompttune.data.decoding import page_count
 from prompttune.data.finding import ANYWHERE, Finding
 from prompttune.data.folders import find_samples
-from prompttune.data.masks import AUTO, MaskOptions, read_stored, value_counts
+from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored, value_counts
 from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample

@@ -13,18 +13,8 @@ import cv2
 import numpy as np
 from skimage.measure import label
 
-from prompttune.data.masks import (
-    APART,
-    MANY,
-    Form,
-    MaskOptions,
-    Stored,
-    covers_areas,
-    lie_apart,
-    lie_on_areas,
-    numbers_things,
-    value_counts,
-)
+from prompttune.data.mask_forms import Form, MaskOptions, Stored, value_counts
+from prompttune.data.masks import APART, MANY, covers_areas, lie_apart, lie_on_areas, numbers_things
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 

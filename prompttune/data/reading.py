@@ -53,7 +53,15 @@ class ImageOptions:
 
     @classmethod
     def of(cls, bands: str | None, stretch: str | None) -> "ImageOptions":
-        """Read them as commands take them: `4,3,2`; `image`, `full` or `LOW,HIGH`.
+        """Read them as commands take them.
+
+        Args:
+            bands: one number or three, counted from 1, as `4,3,2`; None: the first three.
+            stretch: `image`, `full` or `LOW,HIGH`, in the numbers that the files store; None: by
+                the picture.
+
+        Returns:
+            The options.
 
         Raises:
             InputError: neither one nor three numbers of bands from 1 on, or no such stretch.

@@ -8,7 +8,7 @@ import numpy as np
 
 from prompttune.data.annotations.things import Painting
 from prompttune.data.decoding import orientation_in, upright
-from prompttune.data.masks import AUTO, MaskOptions
+from prompttune.data.mask_forms import AUTO, MaskOptions
 from prompttune.data.reading import (
     AS_STORED,
     ImageOptions,

@@ -64,7 +64,7 @@ def check_onnx(
     embedded = inputs == ["image"]
     asked = [{}] if embedded else [key_inputs(part, segmenter) for part in prompt.parts]
     feeds = [{"image": windows} | one for one in asked]
-    seen = _unscaled(prompt)  # a window is one already
+    seen = _for_windows(prompt)
     scores = np.concatenate([session.run(None, feed)[0] for feed in feeds], 1)
     expected = segmenter.predict(list(windows), seen)
     wanted = np.stack([result.scores for result in expected])
@@ -113,6 +113,8 @@ def _windows(prompt: Prompt | Composition, canvas: int) -> np.ndarray:
     return np.concatenate([own.numpy()[None], noise])
 
 
-def _unscaled(prompt: Prompt | Composition) -> Prompt | Composition:
-    parts = [replace(part, scale=1.0) for part in prompt.parts]
+def _for_windows(prompt: Prompt | Composition) -> Prompt | Composition:
+    """Return a prompt whose images are windows already, and which tells only what they show."""
+    plain: dict[str, Any] = {"scale": 1.0, "card": None, "domain": None, "calibration": None}
+    parts = [replace(part, **plain) for part in prompt.parts]
     return parts[0] if isinstance(prompt, Prompt) else Composition(parts)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from prompttune.backbone.network import EncodedPrompt, SegGPT
-from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.prompts.palette import Palette
 from prompttune.utils.normalize import denormalise, normalise
 

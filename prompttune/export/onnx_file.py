@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from prompttune.backbone.compact import keep_tokens
 from prompttune.backbone.network import EncodedPrompt, SegGPT
-from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.export.graph import EmbeddedKey, KeyAsInput
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.reading import options_of, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import whole_file
 from prompttune.utils.normalize import normalise
@@ -80,8 +82,8 @@ def export_onnx(
         options: how.
 
     Returns:
-        What the file says of itself in its metadata: window, scale, classes, colors, groups, and
-        the backbone.
+        What the file says of itself in its metadata: window, scale, classes, colors, groups, the
+        bands and the stretch of its images, and the backbone.
 
     Raises:
         InputError: a key of another backbone, a network that cannot be written so, a file that
@@ -177,7 +179,10 @@ def _describe(
         "precision": options.precision,
     }
     if not options.key_input:
+        read = options_of(recipes_of(prompt))
         known |= {
+            "bands": read.bands,
+            "stretch": read.stretch,
             "name": prompt.name,
             "classes": list(prompt.palette.classes),
             "colors": [list(color) for color in prompt.palette.colours],

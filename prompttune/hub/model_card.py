@@ -15,6 +15,15 @@ LICENSES = frozenset(
      "odbl", "openrail", "unlicense"}
 )  # fmt: skip
 """Names that the Hub knows, of those that a card may well bear."""
+METRICS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "auc": "Area under the ROC curve",
+    "cldice": "clDice",
+    "ece": "Expected calibration error of the confidence",
+    "expected_dice_r": "Correlation of expected and true Dice",
+}
+"""What a key's scores may hold, and its name on the Hub."""
 
 
 def model_card(card: Card, repo: str) -> str:
@@ -48,7 +57,8 @@ def metadata(card: Card) -> dict[str, Any]:
     }
     results = _results(card)
     if results:
-        fields["metrics"] = ["dice", "iou"]
+        measured = {one["type"] for result in results for one in result["metrics"]}
+        fields["metrics"] = [name for name in METRICS if name in measured]
         fields["model-index"] = [{"name": card.name, "results": results}]
     return fields
 
@@ -58,9 +68,10 @@ def _results(card: Card) -> list[dict[str, Any]]:
     found = []
     for scores in card.scores:
         for row in (row for row in scores.rows if row.mode == "tuned"):
+            measured = ((kind, name, getattr(row, kind, None)) for kind, name in METRICS.items())
             metrics = [
-                {"type": name, "name": name.capitalize(), "value": round(value, 4)}
-                for name, value in (("dice", row.dice), ("iou", row.iou))
+                {"type": kind, "name": name, "value": round(value, 4)}
+                for kind, name, value in measured
                 if value is not None
             ]
             found.append(

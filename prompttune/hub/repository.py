@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from prompttune.keys.files import KEY_FILE, is_name
-from prompttune.keys.header import MAX_FILE, load_card
+from prompttune.keys.files import KEY_FILE, is_name, key_file
+from prompttune.keys.header import MAX_FILE
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def push(
     """Upload a key with its model card and previews as one commit; make the repository if needed.
 
     Args:
-        folder: of the key.
+        folder: of the key, or its file.
         repo: `user/name`.
         private: a new repository is seen by its owner alone.
         message: of the commit.
@@ -97,24 +97,26 @@ def push(
     """
     from prompttune.hub.model_card import model_card
     from prompttune.keys.key import read_key
+    from prompttune.keys.previews import write_previews
 
     hub = _library()
     reference = Reference.parse(repo)
     if reference is None or reference.revision:
         raise InputError(f"--repo {repo}: give user/name")
-    read_key(folder)
-    card = load_card(folder)
+    file = key_file(folder)
+    tensors, card = read_key(file)
     if (token or hub.get_token()) is None:
         raise InputError(
             f"{repo}: no token for the Hub; run `hf auth login`, or set HF_TOKEN, with a token "
             "that may write"
         )
     files: dict[str, str | bytes] = {
-        KEY_FILE: str(folder / KEY_FILE),
+        KEY_FILE: str(file),
         "README.md": model_card(card, repo).encode(),
     }
-    files |= {name: str(folder / name) for name in PICTURES if (folder / name).is_file()}
-    with _explained(reference):
+    with _explained(reference), TemporaryDirectory(prefix="prompttune-") as made:
+        write_previews(Path(made), tensors["images"], tensors["colours"], card)
+        files |= {name: str(Path(made) / name) for name in PICTURES}
         api = hub.HfApi(token=token)
         api.create_repo(repo, private=private, exist_ok=True)
         commit = api.create_commit(

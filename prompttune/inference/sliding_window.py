@@ -21,6 +21,8 @@ Kind = tuple[int, int, int]
 """Of windows that may share a batch: how many images their prompts have, the canvas, and how many
 tokens their compact prompts keep (0: all)."""
 UNFLIPPED: tuple[Flip, ...] = ((),)
+UNZOOMED: tuple[float, ...] = (1.0,)
+"""The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
 """Of images that wait for their batch: it runs early rather than hold more of them."""
@@ -36,11 +38,12 @@ class Part:
         canvas: int,
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
+        zoom: float = 1.0,
     ) -> None:
-        self.prompt = prompt
+        self.prompt, self.zoom = prompt, zoom
         own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
         canvas = prompt.canvas or canvas
-        self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
+        self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale * zoom)
         self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
         self.canvas = canvas
         self.flips = flips
@@ -81,12 +84,15 @@ class Window:
 
     def describe(self, features: Tensor) -> None:
         """Take what the backbone saw, `dim`."""
-        if not self.flip and self.part.prompt.domain is not None:
+        if not self.flip and self.part.zoom == 1 and self.part.prompt.domain is not None:
             self.part.features.append(features)
 
 
 class Question:
-    """An image, and the prompt or the composition that it is put to."""
+    """An image, and the prompt or the composition that it is put to.
+
+    At several zooms every prompt of a known scale answers the image at each, and the mean counts.
+    """
 
     def __init__(
         self,
@@ -95,10 +101,17 @@ class Question:
         canvas: int,
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> None:
         self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
-        self.parts = [Part(image, part, canvas, overlap, flips) for part in prompt.parts]
+
+        def each_zoom(part: Prompt) -> list[Part]:
+            ways = UNZOOMED if part.known_scale is None else zooms
+            return [Part(image, part, canvas, overlap, flips, zoom) for zoom in ways]
+
+        self._of_each = [each_zoom(part) for part in prompt.parts]
+        self.parts = [part for parts in self._of_each for part in parts]
 
     def windows(self) -> Iterator[Window]:
         """List all windows of all parts."""
@@ -114,7 +127,7 @@ class Question:
 
     def result(self) -> Result:
         """Decide, once all windows are answered."""
-        each = [part.scores(self.size) for part in self.parts]
+        each = [_mean([part.scores(self.size) for part in parts]) for parts in self._of_each]
         scores = each[0] if len(each) == 1 else torch.cat(each)
         classes = self.prompt.decide(scores).numpy()
         unlikeness = self._unlikeness()
@@ -132,6 +145,10 @@ class Question:
             if part.prompt.domain is not None
         ]
         return max(found, default=None)
+
+
+def _mean(scores: list[Tensor]) -> Tensor:
+    return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
 
 def answered(

@@ -19,7 +19,7 @@ from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.prompt import Prompt, calibration_of
 from prompttune.utils.image_files import stem_of
 from prompttune.volumes.dicom import is_dicom
 from prompttune.volumes.nifti import NiftiWriter, is_nifti
@@ -43,6 +43,8 @@ class Asked:
     overlap: float = 0.25
     """As in `Segmenter.predict`."""
     flips: bool = False
+    """As in `Segmenter.predict`."""
+    zooms: tuple[float, ...] = (1.0,)
     """As in `Segmenter.predict`."""
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
@@ -163,12 +165,14 @@ class ResultWriter:
 
     def _note_trust(self, each: Slice, result: Result) -> None:
         confidence = result.confidence
+        calibration, _ = calibration_of(self._prompt)
         self._asked.trust.add(
             each.path,
             each.page + 1 if each.pages > 1 else None,
             result.expected_dice,
             None if confidence is None else float(confidence.mean()),
             result.unlikeness,
+            calibration is None or calibration.held_out,
         )
 
     def _objects(self, each: Slice, result: Result) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPT, explain_out_of_memory
@@ -22,11 +22,12 @@ from prompttune.pretraining.dataset import PairDataset
 from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import Generate, InContextColouring
 from prompttune.pretraining.resuming import describe_run, resumed_step
-from prompttune.pretraining.sharding import ShardedAverage, check_sharded
+from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
 """The manifest of the kept state, below a run's folder; that folder can go on elsewhere."""
@@ -85,12 +86,9 @@ def pretrain(
     machine = machine or Machine()
     time_box = TimeBox(machine.minutes)
     state, run = output / STATE, describe_run(recipe, data)
-    if state.exists() and not (resume or overwrite):
-        raise InputError(
-            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
-        )
+    refuse_begun(output, state.exists(), resume or overwrite)
     if machine.shards:
-        check_sharded(recipe, resume)
+        check_sharded(recipe)
     resumes = resume and state.exists()
     start = resumed_step(state, run) if resumes else 0
     if start < recipe.max_steps:
@@ -147,9 +145,7 @@ def _trainer(
 def _strategy(machine: Machine, beyond_decoder: bool) -> Any:
     several = machine.devices * machine.nodes
     if machine.shards:
-        return ModelParallelStrategy(
-            data_parallel_size=several, tensor_parallel_size=1, save_distributed_checkpoint=False
-        )
+        return ShardedStrategy(several)
     return DDPStrategy(find_unused_parameters=beyond_decoder) if several > 1 else "auto"
 
 

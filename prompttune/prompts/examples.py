@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,12 @@ from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_size
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions, Stored
+    from prompttune.data.mask_forms import MaskOptions, Stored
     from prompttune.data.reading import ImageOptions, Picture
+
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
 
 
 @dataclass(frozen=True)
@@ -272,7 +276,8 @@ def _turned_mask(class_map: np.ndarray, size: tuple[int, int], image: ImageLike)
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.mask_forms import AUTO
+    from prompttune.data.masks import class_map_of
 
     asked = mask.options if isinstance(mask, MaskFile) else AUTO
     stored, options = _stored(mask, classes, called, asked)
@@ -284,7 +289,7 @@ def _stored(
     mask: MaskLike, classes: int, called: str, options: "MaskOptions"
 ) -> tuple["Stored", "MaskOptions"]:
     """Return what any accepted mask holds, and how it is to be understood."""
-    from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
+    from prompttune.data.mask_forms import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
     if isinstance(mask, str | PathLike | bytes):
         page = mask.page if isinstance(mask, MaskFile) else 0
@@ -317,8 +322,9 @@ def read_class_maps(
     Raises:
         InputError: a mask that cannot be read, or whose values the classes do not name.
     """
+    from prompttune.data.mask_forms import AUTO
     from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.masks import class_map_of
 
     names = None if classes is None else Palette.of(classes).classes
     count = MOST_CLASSES if names is None else len(names)
@@ -363,3 +369,23 @@ def shows_foreground(mask: MaskLike, classes: int) -> bool:
     """
     class_map = _load_mask(mask, classes, "mask")
     return bool(((class_map != 0) & (class_map != IGNORE)).any())
+
+
+def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none.
+
+    Raises:
+        InputError: not above 0, or a number without a canvas.
+    """
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str) or not 0 < scale < float("inf"):
+        raise InputError(
+            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
+            "whole"
+        )
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale

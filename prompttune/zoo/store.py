@@ -69,8 +69,13 @@ def load_prompt(
     `user/name@revision` pins a commit, a tag or a branch. What was fetched is kept in the cache of
     huggingface_hub (the extra `hub`), which also serves it without a network.
 
-    A key whose classes are shared among groups is a composition of their prompts.
-    `prompts_zoo` is searched before the shipped keys, instead of the user's own folder.
+    Args:
+        name_or_folder: the key's name, or the path of its folder or file.
+        prompts_zoo: folder of keys that is searched before the shipped ones; None: your own.
+
+    Returns:
+        The prompt that the key keeps, its pixels as `float32`. A key whose classes are shared among
+        groups is a composition of their prompts.
 
     Raises:
         InputError: there is no such key, or it breaks the format (docs/key-format.md).

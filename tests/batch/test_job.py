@@ -52,9 +52,13 @@ def test_inputs_are_files_folders_patterns_and_urls(tmp_path: Path) -> None:
         list(find_inputs(["nonsense://x"]))
 
 
-def test_lists_have_a_path_a_line(tmp_path: Path) -> None:
+def test_lists_have_a_path_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where workers do not stand
     (tmp_path / "list.txt").write_text("a.png\n\n s3://b/c.png \n")
-    assert list(read_list(str(tmp_path / "list.txt"))) == ["a.png", "s3://b/c.png"]
+    assert list(read_list(str(tmp_path / "list.txt"))) == [
+        str(tmp_path / "a.png"),
+        "s3://b/c.png",
+    ]
     with pytest.raises(InputError, match="no such list"):
         list(read_list(str(tmp_path / "other.txt")))
 
@@ -62,7 +66,11 @@ def test_lists_have_a_path_a_line(tmp_path: Path) -> None:
 def test_a_run_goes_on_only_as_it_was_begun(tmp_path: Path) -> None:
     job, inputs = Job(str(tmp_path / "out")), [f"{i}.png" for i in range(7)]
     assert job.begin(inputs, {"scale": 1}, 3) == 3
-    assert [job.paths_of(part) for part in range(3)] == [inputs[:3], inputs[3:6], inputs[6:]]
+    assert [job.open_list().paths_of(part) for part in range(3)] == [
+        inputs[:3],
+        inputs[3:6],
+        inputs[6:],
+    ]
     assert job.begin(inputs, {"scale": 1}, 3) == 3
     for other in (
         (inputs[1:], {"scale": 1}, 3),
@@ -103,8 +111,8 @@ def test_a_part_holds_what_predict_answers(backbone, prompt, tmp_path, files: bo
     (tmp_path / "bad.png").write_text("no image")
     paths[1:1] = [str(tmp_path / "bad.png"), str(tmp_path / "gone.png")]
     job = Job("memory://run" if files else str(tmp_path / "out"))
-    worker = Worker(Work(job, prompt, str(backbone), files=files))
     job.begin(paths, {"files": files}, 8)
+    worker = Worker(Work(job, prompt, str(backbone), files=files))
     assert worker({"part": np.array([0])})["images"].tolist() == [5]
     with job.fs.open(job.part_file(0), "rb") as file:
         rows = pq.read_table(file).to_pylist()
@@ -125,3 +133,59 @@ def test_a_part_holds_what_predict_answers(backbone, prompt, tmp_path, files: bo
     assert worker.do(0) == 5  # again: it is done
     assert job.fs.modified(job.part_file(0)) == written
     assert not [name for name in job.fs.ls(job.at(""), detail=False) if name.endswith(".tmp")]
+
+
+def test_deep_images_are_read_as_the_key_was_tuned(backbone, prompt, tmp_path: Path) -> None:
+    """A stretch of 0 to 1000 makes 8 bits of 16; without it nearly all would be black."""
+    import tifffile
+
+    from prompttune.data.reading import ImageOptions
+    from prompttune.prompts.examples import load_image
+
+    deep = np.random.default_rng(0).integers(0, 1000, (20, 17, 3), np.uint16)
+    tifffile.imwrite(tmp_path / "deep.tif", deep, photometric="rgb")
+    tifffile.imwrite(
+        tmp_path / "stack.tif", np.zeros((3, 20, 17), np.uint8), photometric="minisblack"
+    )
+    paths, seen = [], []
+    memory = fsspec.filesystem("memory")
+    for name in ("deep.tif", "stack.tif"):
+        memory.pipe_file(f"/deep/{name}", (tmp_path / name).read_bytes())
+        paths += [str(tmp_path / name), f"memory://deep/{name}"]
+    job, options = Job(str(tmp_path / "out")), ImageOptions.of(None, "0,1000")
+    job.begin(paths, {}, 8)
+    worker = Worker(Work(job, prompt, str(backbone), images=options))
+    stream = worker.segmenter.stream
+
+    def watched(images, *given, **named):
+        return stream((seen.append(image) or image for image in images), *given, **named)
+
+    worker.segmenter.stream = watched
+    worker.do(0)
+    expected = load_image(tmp_path / "deep.tif", options=options)
+    assert 120 < expected.mean() < 135
+    assert len(seen) == 2
+    for pixels in seen:
+        np.testing.assert_array_equal(pixels, expected)
+    errors = [row["error"] for row in pq.read_table(job.part_file(0)).to_pylist()]
+    assert errors[:2] == [None, None]
+    assert all("has 3 pages; segment stacks without --ray" in each for each in errors[2:])
+
+
+def test_the_table_says_how_far_to_trust_an_answer(backbone, prompt, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from prompttune.reliability.calibration import Calibration
+    from prompttune.reliability.curve import Curve
+
+    curve = Curve(np.linspace(0, 1, 33))
+    known = replace(prompt, calibration=Calibration(curve, curve, (0.1, 0.8), 4, True))
+    job = Job(str(tmp_path / "out"))
+    job.begin([picture(tmp_path / "a.png", 1)], {}, 8)
+    worker = Worker(Work(job, known, str(backbone)))
+    worker.do(0)
+    (row,) = pq.read_table(job.part_file(0)).to_pylist()
+    expected = worker.segmenter.predict(tmp_path / "a.png", known)
+    assert row["confidence"] == pytest.approx(float(expected.confidence.mean()), abs=1e-6)
+    assert row["expected_dice"] == pytest.approx(expected.expected_dice, abs=1e-6)
+    assert row["in_domain"] is None  # nothing is known of its training images

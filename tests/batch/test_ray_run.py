@@ -26,7 +26,11 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(backbone, tmp_path: P
         pixels = np.random.default_rng(number).integers(0, 256, (90, 90, 3), np.uint8)
         Image.fromarray(pixels).save(images / f"{number:02}.png")
     (images / "43.png").write_text("no image")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_DISABLE_IMPORT_WARNING": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "RAY_worker_niceness": "0",
+    }  # else starved where all cores are busy
     line = [sys.executable, SCRIPT, output, images, backbone]
     run = subprocess.run(line, capture_output=True, text=True, timeout=280, env=env)
     said = [text for text in run.stdout.splitlines() if text.startswith("RESULT")]

@@ -1,37 +1,17 @@
 """Pairs by list, by metadata, by legend, by tables; several masks an image."""
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from pair_lists import INSIDE, mask, picture, samples
 
 from prompttune.data.finding import Finding
 from prompttune.data.layouts import find_split, load_sample
-from prompttune.tasks.data import TaskData, task_data
+from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
-
-INSIDE = np.zeros((20, 30), np.uint8)
-INSIDE[3:13, 2:12] = 1
-
-
-def picture(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (30, 20), (90, 120, 60)).save(path)
-
-
-def mask(path: Path, values: np.ndarray = INSIDE) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
-
-
-def samples(data: TaskData) -> dict[str, np.ndarray]:
-    return {
-        each.name: each.class_map for part in (data.train, data.val, data.test) for each in part
-    }
 
 
 def pairs(folder: Path, count: int) -> list[tuple[str, str]]:
@@ -108,66 +88,6 @@ def test_an_imagefolder_with_metadata(tmp_path: Path) -> None:
     split = find_split(tmp_path)
     assert [len(each) for each in (split.val, split.test)] == [2, 1]
     np.testing.assert_array_equal(load_sample(split.train[0], 1).class_map, INSIDE)
-
-
-def as_bytes(image: Image.Image) -> dict[str, object]:
-    content = io.BytesIO()
-    image.save(content, "PNG")
-    return {"bytes": content.getvalue(), "path": None}
-
-
-@pytest.mark.parametrize("kind", ["parquet", "arrow"])
-def test_tables_of_the_hub(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    rng = np.random.default_rng(0)
-    pixels = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(4)]
-    columns = {
-        "image": [as_bytes(Image.fromarray(each)) for each in pixels],
-        "label": [as_bytes(Image.fromarray(INSIDE)) for _ in pixels],
-    }
-    table, data = pa.table(columns), tmp_path / "set"
-    if kind == "parquet":
-        (data / "data").mkdir(parents=True)
-        pq.write_table(table, data / "data" / "train-00000-of-00001.parquet")
-    else:
-        (data / "train").mkdir(parents=True)
-        with pa.ipc.new_stream(data / "train" / "data-00000-of-00001.arrow", table.schema) as out:
-            out.write_table(table)
-    for _ in range(2):  # the second time from the cache
-        split = find_split(data)
-        both = sorted({*split.train, *split.val, *split.test}, key=lambda sample: sample.name)
-        loaded = [load_sample(each, 1) for each in both]
-        assert all(np.array_equal(a.image, b) for a, b in zip(loaded, pixels, strict=True))
-        np.testing.assert_array_equal(loaded[0].class_map, INSIDE)
-
-
-LEFT, RIGHT = INSIDE.copy(), INSIDE.copy()
-LEFT[:, 6:] = RIGHT[:, :6] = 0
-
-
-@pytest.mark.parametrize("named", ["masks/{n}_{k}.png", "masks/{n}/{k}.png"])
-def test_a_mask_file_for_each_thing(tmp_path: Path, named: str) -> None:
-    for n in range(4):
-        picture(tmp_path / f"images/{n}.jpg")
-        for k, own in enumerate((LEFT, RIGHT)):
-            mask(tmp_path / named.format(n=n, k=k), own * np.uint8(255))
-    data = task_data(Recipe("custom", classes=("cell",)), tmp_path)
-    assert "a mask for each thing" in data.layout
-    for class_map in samples(data).values():
-        np.testing.assert_array_equal(class_map, INSIDE)
-
-
-def test_a_folder_for_each_image(tmp_path: Path) -> None:
-    for n in range(4):
-        picture(tmp_path / f"id{n}/images/id{n}.png")
-        for k, own in enumerate((LEFT, RIGHT)):
-            mask(tmp_path / f"id{n}/masks/{k}.png", own * np.uint8(255))
-    found = samples(task_data(Recipe("custom", classes=("cell",)), tmp_path))
-    assert sorted(found) == ["id0", "id1", "id2", "id3"]
-    np.testing.assert_array_equal(found["id1"], INSIDE)
 
 
 def test_vocs_lists_decide_the_parts(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from key_fixtures import make_key
 from PIL import Image
 
 from prompttune.export.check import check_onnx, key_inputs
@@ -108,9 +109,11 @@ def test_other_precisions_are_near_and_smaller(
 def test_groups_of_classes_and_an_older_opset(segmenter, key_of, tmp_path) -> None:
     import onnx
 
-    first, second = key_of(segmenter, ("a", "b")), key_of(segmenter, ("c",))
+    _, card = make_key(size=16, recipe={"bands": "4,3,2", "stretch": "0,3000"})
+    first, second = key_of(segmenter, ("a", "b"), card=card), key_of(segmenter, ("c",))
     both, path = Composition([first, second]), tmp_path / "both.onnx"
-    export_onnx(both, segmenter, path, OnnxOptions(opset=18))
+    about = export_onnx(both, segmenter, path, OnnxOptions(opset=18))
+    assert (about["bands"], about["stretch"]) == ((4, 3, 2), "0,3000")
     found = check_onnx(path, both, segmenter, repeats=1)
     assert found.difference < 1e-4
     assert found.agreement == 1
@@ -155,6 +158,15 @@ def test_the_example_segments_large_images(
     assert 0.3 < (expected > 0).mean() < 0.7
     # At a scale the example rounds resized pixels to 8 bits; the segmenter does not.
     assert (mask == expected).mean() > (0.98 if scale == 1 else 0.9)
+
+
+def test_the_example_refuses_what_it_would_misread(embedded, tmp_path: Path) -> None:
+    Image.fromarray(np.full((20, 20), 999, np.uint16)).save(tmp_path / "deep.png")
+    line = [sys.executable, EXAMPLE, embedded, tmp_path / "deep.png", tmp_path / "mask.png"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "deep.png: not a picture of 8 bits" in done.stderr
+    assert not (tmp_path / "mask.png").exists()
 
 
 def test_a_two_way_network_is_exported_too(key_of, tmp_path) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_hub import FakeHub
-
-pytest_plugins = ["key_fixtures"]
+from key_fixtures import forge, key, make, own, shipped  # noqa: F401
 
 
 @pytest.fixture

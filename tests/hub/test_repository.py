@@ -47,7 +47,7 @@ def test_a_key_goes_and_comes_back(hub: FakeHub, key: Path, own: Path, token, ca
 def test_the_model_card_has_the_fields_of_the_hub(hub: FakeHub, make, own: Path, token) -> None:
     from prompttune.keys.key import save_key
 
-    row = ScoreRow(mode="tuned", dice=0.81234, iou=0.7)
+    row = ScoreRow(mode="tuned", dice=0.81234, iou=0.7, ece=0.0312)
     scores = Scores(data="DRIVE", split="test", command="x", rows=(row,))
     prompt, card = make("eyes", scores=(scores,), licence="My own terms")
     push(save_key(prompt, card, own), "ann/eyes")
@@ -59,11 +59,22 @@ def test_the_model_card_has_the_fields_of_the_hub(hub: FakeHub, make, own: Path,
     assert "prompt-tuning" in head["tags"]
     (result,) = head["model-index"][0]["results"]
     assert result["metrics"][0] == {"type": "dice", "name": "Dice", "value": 0.8123}
+    assert head["metrics"] == ["dice", "iou", "ece"]
+    assert result["metrics"][2]["value"] == 0.0312
     from huggingface_hub import ModelCard
 
     data = ModelCard(page).data  # the library's own reader
     assert data.eval_results[0].dataset_name == "DRIVE"
     assert 'load_prompt("ann/eyes")' in page
+
+
+def test_a_key_without_pictures_gets_them(hub: FakeHub, key: Path, tmp_path: Path, token) -> None:
+    bare = tmp_path / "bare.safetensors"  # as it comes by mail
+    bare.write_bytes((key / KEY_FILE).read_bytes())
+    push(bare, "ann/bare")
+    files = hub.repos["ann/bare"].files("main")[1]
+    assert files[KEY_FILE] == bare.read_bytes()
+    assert files["preview.png"] == (key / "preview.png").read_bytes()
 
 
 def test_prompts_push_themselves(hub: FakeHub, key: Path, token) -> None:

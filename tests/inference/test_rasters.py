@@ -8,65 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import torch
 from predicting import backbone as backbone
-from rasterio.transform import Affine
+from raster_rows import PIXELS, PLACE, prompt, raster
+from raster_rows import segmenter as segmenter
 
 from prompttune.data.reading import ImageOptions
 from prompttune.inference import rasters
-from prompttune.inference.rasters import RasterRows, score_strips, segment_raster
+from prompttune.inference.rasters import RasterRows, segment_raster
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import Palette
-from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (70, 53, 3), np.uint8)
-PIXELS[0, 0], PIXELS[0, 1] = 0, 255
-PLACE = {"crs": "EPSG:32633", "transform": Affine(0.5, 0, 4e5, 0, -0.5, 58e5)}
-
-
-def prompt(scale: float | None, seed: int = 3, *classes: str) -> Prompt:
-    random = torch.Generator().manual_seed(seed)
-    image, colours = torch.rand(2, 3, 16, 16, generator=random)
-    return Prompt((image,), (colours,), Palette.of(classes or ("a", "b")), scale=scale)
-
-
-def raster(path: Path, pixels: np.ndarray = PIXELS, **more: object) -> Path:
-    height, width, bands = pixels.shape
-    with rasterio.open(
-        path, "w", driver="GTiff", width=width, height=height, count=bands, dtype=pixels.dtype,
-        **PLACE, **more,
-    ) as file:  # fmt: skip
-        file.write(np.moveaxis(pixels, -1, 0))
-    return path
-
-
-@pytest.fixture
-def segmenter(backbone: Path) -> Segmenter:
-    return Segmenter(backbone)
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.5, 0.37, 1.6])
-@pytest.mark.parametrize("flips", [False, True])
-def test_by_rows_it_is_what_it_is_at_once(
-    tmp_path: Path, segmenter: Segmenter, monkeypatch, scale: float, flips: bool
-) -> None:
-    monkeypatch.setattr(rasters, "STEP", 11)
-    asked = prompt(scale)
-    rows = RasterRows(raster(tmp_path / "a.tif"), ImageOptions())
-    found = torch.cat([s for _, s in score_strips(segmenter, asked, rows, 0.25, flips)], 1)
-    expected = segmenter.predict(PIXELS, asked, flips=flips).scores
-    np.testing.assert_allclose(found.numpy(), expected, atol=2e-4)
-
-
-def test_a_composition(tmp_path: Path, segmenter: Segmenter, monkeypatch) -> None:
-    monkeypatch.setattr(rasters, "STEP", 11)
-    both = Composition([prompt(1.0, 3, "a"), prompt(0.5, 4, "b")])
-    segment_raster(segmenter, both, raster(tmp_path / "a.tif"), tmp_path / "m.tif", ImageOptions())
-    with rasterio.open(tmp_path / "m.tif") as file:
-        differing = file.read(1) != segmenter.predict(PIXELS, both).classes
-    assert differing.mean() < 0.01
 
 
 def test_the_place_and_what_holds_nothing(tmp_path: Path, segmenter: Segmenter) -> None:

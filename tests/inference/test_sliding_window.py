@@ -13,6 +13,7 @@ from prompttune.inference.sliding_window import Question, Window, answered
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
@@ -116,6 +117,28 @@ def test_flips_are_averaged(segmenter: Segmenter, scale: float | None) -> None:
     result = segmenter.predict(image, prompt, flips=True)
     np.testing.assert_allclose(result.scores, np.mean(mirrored, axis=0), atol=1e-5)
     assert np.abs(mirrored[0] - result.scores).max() > 0.01
+
+
+def test_answers_at_several_zooms_are_averaged(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=1.0)
+    zooms = (0.75, 1.0, 1.5)
+    each = [
+        segmenter.predict(image, prompt_of(1, scale=zoom)).scores for zoom in zooms
+    ]  # a prompt of images at the canvas' own size is the same at any scale
+    result = segmenter.predict(image, prompt, zooms=zooms)
+    np.testing.assert_allclose(result.scores, np.mean(each, axis=0), atol=1e-5)
+    assert np.abs(each[1] - result.scores).max() > 0.01
+
+
+def test_an_image_that_is_seen_whole_has_no_zooms(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=None)
+    once = segmenter.predict(image, prompt).scores
+    assert np.array_equal(segmenter.predict(image, prompt, zooms=(0.5, 2.0)).scores, once)
+
+
+def test_zooms_out_of_bounds(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="zoom 5"):
+        segmenter.predict(photo(16, 16), prompt_of(1, scale=1.0), zooms=(1, 5))
 
 
 def test_flipped_windows_of_a_large_image_are_blended(segmenter: Segmenter) -> None:
