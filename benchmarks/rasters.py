@@ -57,7 +57,7 @@ def forward(segmenter: Segmenter, prompt: Prompt, count: int) -> float:
     """Return the seconds of the network alone for so many windows."""
     canvas, batch = segmenter.canvas(prompt), segmenter.batch_size(1)
     segmenter.check(prompt)
-    encoded = segmenter._encode(prompt)
+    encoded = segmenter.encode(prompt)
     queries = torch.rand(batch, 3, canvas, canvas)
     began = time.perf_counter()
     with segmenter.computing():

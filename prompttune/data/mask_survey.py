@@ -134,14 +134,14 @@ def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> Ma
         if set(shown) <= {*range(1, classes + 1), IGNORE}:
             return options
         if len(shown) == classes and lie_apart(shown):
-            return replace(options, values=_rising(shown))
+            return replace(options, values=_rising(masks, shown))
         return options
     if _number_things(masks):
         return replace(options, kind="instances")
     if any(each.form == "indices" for each in masks):
         return options
     if len(shown) == 1 and APART <= shown[0] != 255 and shown[0] != 65535:
-        return replace(options, values={0: 0, shown[0]: 1})
+        return replace(options, values=_rising(masks, shown))
     return _of_greys(masks, shown, options)
 
 
@@ -166,7 +166,7 @@ def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
         raise InputError(
             f"{_example_of(masks, shown)}: the masks hold the greys {listed}, each on areas of its "
             f"own; name {len(shown)} classes with --classes, or give --mask_kind grey if only what "
-            "is brighter than half is meant"
+            "is brighter than half is meant, --mask_kind instances where they number things"
         )
     gaps = shown and shown[-1] > _SPARSE * len(shown) and shown[-1] not in (255, 65535)
     if gaps and any(each.scattered for each in masks):
@@ -203,8 +203,10 @@ def _own_areas(masks: Sequence[MaskFacts], greys: Sequence[int]) -> bool:
     return own >= set(greys)
 
 
-def _rising(shown: Sequence[int]) -> dict[int, int]:
-    return {0: 0} | {value: number for number, value in enumerate(shown, 1)}
+def _rising(masks: Sequence[MaskFacts], shown: Sequence[int]) -> dict[int, int]:
+    """Make values the classes in rising order; -1 marks what is not counted."""
+    unset = {-1: IGNORE} if any(-1 in each.counts for each in masks) else {}
+    return unset | {0: 0} | {value: number for number, value in enumerate(shown, 1)}
 
 
 def _number_things(masks: Sequence[MaskFacts]) -> bool:
@@ -273,11 +275,11 @@ def guess_classes(
     if options.kind == "auto":
         if len(shown) <= 1:
             value = shown[0] if shown else 1
-            return ("foreground",), replace(options, values={0: 0, value: 1})
+            return ("foreground",), replace(options, values=_rising(masks, [value]))
         if _number_things(masks):
             return ("foreground",), replace(options, kind="instances")
         if codes := codes_of(masks, shown):
-            return _numbers(len(codes)), replace(options, values=_rising(codes))
+            return _numbers(len(codes)), replace(options, values=_rising(masks, codes))
         if files:
             refuse_melting(masks, shown)
         if any(each.shades for each in masks) and shown[-1] > 127:

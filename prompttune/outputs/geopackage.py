@@ -1,5 +1,6 @@
 """Things as polygons in a GeoPackage, which GIS programs open (pyogrio, shapely)."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,11 +45,13 @@ def write_geopackage(
     # GDAL wants the ending, so that the name for the time being keeps it.
     temporary = path.with_name(f".{path.stem}.writing.gpkg")
     try:
-        write(
-            str(temporary), shapely.to_wkb(polygons), [names, pixels, areas],
-            ["class", "pixels", "area"], layer="things", driver="GPKG",
-            geometry_type="Polygon", crs=crs,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none
+            write(
+                str(temporary), shapely.to_wkb(polygons), [names, pixels, areas],
+                ["class", "pixels", "area"], layer="things", driver="GPKG",
+                geometry_type="Polygon", crs=crs,
+            )  # fmt: skip
         publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -146,6 +146,7 @@ def _read_image(
     image: str | PathLike[str] | bytes, called: str, options: "ImageOptions"
 ) -> np.ndarray:
     """Read an image file, given by its path or as its bytes; an `ImageFile` has its own options."""
+    from prompttune.data.decoding import page_count
     from prompttune.data.reading import read_picture, tell_stretch
 
     page = 0
@@ -153,6 +154,9 @@ def _read_image(
         options, page = image.options, image.page
 
     def read(path: Path) -> "Picture":
+        if not isinstance(image, ImageFile) and (pages := page_count(path)) > 1:
+            where = called if isinstance(image, bytes) else str(image)
+            warn(f"{where}: the first of {pages} pages is read; prompttune predict does all")
         return read_picture(path, options, page)
 
     picture = read_given(image, read, called)
@@ -237,6 +241,10 @@ def _with_images(
 
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
     class_maps = [
+        _turned_mask(class_map, image.shape[:2], given)
+        for image, class_map, (given, _) in zip(images, class_maps, examples, strict=True)
+    ]
+    class_maps = [
         fitted_mask(class_map, image.shape[:2], isinstance(mask, MaskFile) and mask.options.resize)
         for image, class_map, (_, mask) in zip(images, class_maps, examples, strict=True)
     ]
@@ -252,6 +260,18 @@ def _with_images(
                 "(--resize_masks scales masks of the same shape)"
             )
     return list(zip(images, class_maps, strict=True))
+
+
+def _turned_mask(class_map: np.ndarray, size: tuple[int, int], image: ImageLike) -> np.ndarray:
+    """Turn a mask that was drawn before an EXIF tag turned its image sideways, and say so."""
+    from prompttune.data.decoding import orientation_in, upright
+
+    if class_map.shape == size or class_map.shape != size[::-1]:
+        return class_map
+    if not isinstance(image, str | PathLike) or (tag := orientation_in(Path(image))) <= 4:
+        return class_map
+    warn(f"{image}: is turned upright by its EXIF tag, and its mask, drawn before that, alike")
+    return upright(class_map, tag)
 
 
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:

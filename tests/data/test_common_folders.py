@@ -11,6 +11,8 @@ import tifffile
 from PIL import Image
 
 from prompttune.data.class_names import class_names
+from prompttune.data.mask_survey import guess_classes, look_at
+from prompttune.data.masks import MaskOptions, read_stored
 from prompttune.tasks.data import TaskData, task_data
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
@@ -322,3 +324,29 @@ def test_arrays_beside_images_are_named(tmp_path: Path) -> None:
     fill(tmp_path, lambda d, n: np.save(d / f"{n}.npy", things(n)))
     with pytest.raises(InputError, match=r"masks/0\.npy are not read"):
         read(tmp_path)
+
+
+def test_pixels_without_a_class_beside_the_only_class(tmp_path: Path) -> None:
+    def draw(folder: Path, number: int) -> None:
+        values = things(number).astype(np.int16)
+        values[:2] = -1
+        tifffile.imwrite(folder / f"{number}.tif", values)
+
+    fill(tmp_path, draw)
+    path = tmp_path / "masks" / "0.tif"
+    asked = settle_examples([path])
+    assert asked.values == {-1: 255, 0: 0, 1: 1}
+    assert all((each[:2] == 255).all() for each in maps(read(tmp_path)).values())
+
+
+def settle_examples(masks: list[Path]) -> MaskOptions:
+    facts = [look_at(read_stored(mask), mask) for mask in masks]
+    return guess_classes(facts, MaskOptions())[1]
+
+
+@pytest.mark.parametrize("codes", [[0, 7, 26, 26], [0, 37, 61, 140]])
+def test_an_example_of_numbers_with_gaps_is_asked_about(tmp_path: Path, codes: list[int]) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.array(codes, np.uint8)[things(0, 3)]).save(path)
+    with pytest.raises(InputError, match="--mask_kind instances"):
+        settle_examples([path])
