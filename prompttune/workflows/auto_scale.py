@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from prompttune.tuning.init import scored_map
 
 EXAMPLES = 4
 """Training images that choose."""
-AUTO = "auto"
+AUTO: Final = "auto"
 
 
 def with_auto_scale(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Recipe:
