@@ -113,8 +113,8 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     """Return the classes that a legend or annotations name, or that the masks' values are."""
     from prompttune.data.folders import Finding, annotated_names, find_samples
-    from prompttune.data.mask_forms import read_stored
     from prompttune.data.mask_survey import guess_classes, look_at
+    from prompttune.data.survey import stored_mask
     from prompttune.tasks.legend import read_legend
     from prompttune.tasks.recipe import Recipe
 
@@ -127,7 +127,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     found = find_samples(options.data, Recipe.classes, finding)
     masks = mask_options(options, None)
     samples = (*found.train, *(found.val or ()), *(found.test or ()))
-    facts = [look_at(read_stored(sample.mask, masks), sample.mask) for sample in samples]
+    facts = [look_at(stored_mask(sample, masks), sample.mask) for sample in samples]
     names, meaning = guess_classes(facts, masks)
     if masks.kind != "auto" or masks.values is not None:
         return {"classes": names}

@@ -367,6 +367,17 @@ def _orientation_in_header(path: Path, image: Image.Image) -> int:
     return 1
 
 
+def orientation_in(path: Path) -> int:
+    """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
+    if path.suffix.lower() in (".tif", ".tiff", ".nii", ".gz", ".dcm", ".bmp", ".gif"):
+        return 1
+    try:
+        with opened(path) as image:
+            return 1 if image is None else orientation_of(image)
+    except InputError:  # reading it will say what is wrong
+        return 1
+
+
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation (1..8): first swap the axes, then mirror rows and columns."""
     if orientation in (5, 6, 7, 8):

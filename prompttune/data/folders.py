@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prompttune.data.annotations.finding import (
+    ANNOTATION_FOLDERS,
     Annotated,
     find_annotated,
     find_coco_parts,
@@ -32,10 +33,13 @@ from prompttune.data.mask_folders import (
     holds_masks,
     pairs,
     pairs_by_lists,
+    pairs_in_named_folders,
     pairs_in_parts,
     pairs_of_sample_folders,
     part_of,
+    parts_of_names,
     plain,
+    unread_below,
 )
 from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
 from prompttune.data.pairing import sample_folders, side_by_side
@@ -57,7 +61,7 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     val = part_of(folder, VAL_FOLDERS)
     parts = [train] + [each for each in (val, test) if each is not None and each.is_dir()]
     called = " and ".join(f"{each.name}/" for each in parts)
-    if drawn := _annotated(parts if len(parts) > 1 else [train, test], classes, finding):
+    if drawn := _annotated(parts, classes, finding):
         found, annotated = drawn
         samples = dict(zip(parts, found, strict=True))
         return Found(
@@ -190,6 +194,8 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         return Found(paired.samples, plain("images + masks", paired.said), notes=paired.notes)
     if found := _with_lists(folder, classes, finding):
         return found
+    if found := pairs_in_named_folders(folder, finding, classes):
+        return found
     if (folder / "train").is_dir():
         return _in_parts(folder, classes, finding)
     if found := _release(folder):
@@ -205,7 +211,7 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         return found
     raise InputError(
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
-        "--images_dir and --masks_dir"
+        f"--images_dir and --masks_dir{unread_below(folder)}"
     )
 
 
@@ -255,9 +261,10 @@ def _with_masks(folder: Path, classes: Sequence[str], finding: Finding) -> Found
 
 def is_labelled(folder: Path) -> bool:
     """Say whether a folder looks like one of the layouts; whether it is good is not asked."""
-    inside = ("train", "training", "annotations", *MASK_FOLDERS)
+    inside = {n.lower() for n in ("train", "training", *ANNOTATION_FOLDERS, *MASK_FOLDERS)}
     return (
-        any((folder / name).is_dir() for name in inside)
+        any(path.name.lower() in inside for path in folder.iterdir() if path.is_dir())
+        or bool(parts_of_names(folder))
         or any(path.suffix.lower() in (".json", ".geojson", ".xml") for path in folder.iterdir())
         or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None

@@ -18,12 +18,24 @@ from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES, images_below
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
+IMAGE_FOLDERS = (
+    "images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos", "img_dir", "image_dir",
+)  # fmt: skip
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "SegmentationClass", "labelsTr", "annotations", "gt",
-    "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual",
+    "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual", "ann_dir",
+    "mask_dir", "SegmentationClassPNG", "SegmentationClassRaw", "gts", "annot", "seg",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
+_NAMED_IMAGES = ("{}_images", "{}_image", "{}_imgs", "{}_img", "{}-images", "images_{}", "{}")
+_NAMED_MASKS = (
+    "{}_masks", "{}_mask", "{}_labels", "{}_label", "{}_gt", "{}_annot", "{}annot", "{}-masks",
+    "{}_annotations", "{}_segmentation", "masks_{}", "labels_{}",
+)  # fmt: skip
+_UNREAD = frozenset(
+    {".npy", ".npz", ".h5", ".hdf5", ".mat", ".zarr", ".mha", ".nrrd", ".czi", ".nd2", ".lif"}
+)
+"""Of files that hold arrays in many ways, which people keep beside images."""
 _FEW = 3
 """So many pairs show that the names were understood; images without a mask are then left out."""
 
@@ -104,6 +116,50 @@ def pairs_in_parts(folder: Path, finding: Finding, classes: Sequence[str]) -> Fo
     return found_of(read, f"{kind} ({said})" if said else kind)
 
 
+def parts_of_names(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Find folders whose names say the part and the side: `train_images/` with `train_masks/`.
+
+    Returns:
+        Folders of images and of masks by `train`, `val` and `test`; empty where there are none.
+    """
+    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = {}
+    for part, called in {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}.items():
+        for name in called:
+            sides = [
+                next((there[n] for each in wanted if (n := each.format(name)) in there), None)
+                for wanted in (_NAMED_IMAGES, _NAMED_MASKS)
+            ]
+            if sides[0] is not None and sides[1] is not None and part not in found:
+                found[part] = (sides[0], sides[1])
+    return found if "train" in found else {}
+
+
+def pairs_in_named_folders(folder: Path, finding: Finding, classes: Sequence[str]) -> Found | None:
+    """Read `train_images/` with `train_masks/`, or `train/` with `trainannot/`, and other parts."""
+    parts = parts_of_names(folder)
+    if not parts:
+        return None
+    read = {
+        part: pairs(folder, replace(finding, images_dir=images, masks_dir=masks), classes)
+        for part, (images, masks) in parts.items()
+    }
+    listed = " and ".join(f"{images.name}/ + {masks.name}/" for images, masks in parts.values())
+    return found_of(read, plain(listed, read["train"].said) if len(read) == 1 else listed)
+
+
+def unread_below(folder: Path) -> str:
+    """Say which files of a folder may hold masks in a format that is not read; else nothing."""
+    if not folder.is_dir():
+        return ""
+    files = (each for each in folder.rglob("*") if each.suffix.lower() in _UNREAD)
+    first = min(files, default=None)
+    if first is None:
+        return ""
+    called = first.relative_to(folder).as_posix()
+    return f"; files such as {called} are not read: save masks and images as PNG or TIFF"
+
+
 def found_of(read: dict[str, Paired], layout: str) -> Found:
     """Put `train`, `val` and `test` together."""
     samples = {part: each.samples for part, each in read.items()}
@@ -121,7 +177,7 @@ def pairs_by_lists(folder: Path, finding: Finding, classes: Sequence[str]) -> Fo
     read = {}
     for part in ("train", "val", "test"):
         if (lists / f"{part}.txt").is_file():
-            listed = (lists / f"{part}.txt").read_text(encoding="utf-8").split()
+            listed = (lists / f"{part}.txt").read_text(encoding="utf-8-sig").split()
             own = tuple(by_name[name] for name in dict.fromkeys(listed) if name in by_name)
             read[part] = Paired(own) if own else None
     there = {part: each for part, each in read.items() if each is not None}
@@ -189,8 +245,10 @@ def _check_partners(files: dict[str, Path], partners: dict[str, Path], kind: str
     if lacking:
         others = f" (nor have {len(lacking) - 1} others)" if len(lacking) > 1 else ""
         named = "" if kind != "mask" else ", or say how masks are named with --mask_pattern"
+        unread = unread_below(files[lacking[0]].parents[1])
         raise InputError(
             f"{files[lacking[0]]}: has no {kind}{others}; add it or take the file out{named}"
+            f"{unread}"
         )
 
 

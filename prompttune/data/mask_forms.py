@@ -43,6 +43,8 @@ class MaskOptions:
     """From a color 0xRRGGBB to its class index."""
     resize: bool = False
     """Whether a mask of another size than its image is scaled to it."""
+    turned: bool = False
+    """Whether masks were drawn on images as stored, before their EXIF tag turns them upright."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -166,8 +168,12 @@ def stored_of_array(
     colours = numbers[:, :, : 3 if channels >= 3 else 1]
     if channels in (2, 4):
         alpha = numbers[:, :, -1]
-        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha)):
+        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha, name)):
             return Stored(alpha, "alpha")
+        hidden = alpha == 0
+        if options.kind != "grey" and hidden.any() and not hidden.all():
+            # Whatever color lies under it is not seen.
+            colours = np.where(hidden[:, :, None], colours.dtype.type(0), colours)
     if (colours == colours[:, :, :1]).all() and options.colors is None:
         return Stored(colours[:, :, 0], form)
     if colours.dtype != np.uint8:
@@ -196,15 +202,24 @@ def whole_numbers(numbers: np.ndarray) -> np.ndarray:
     return filled.astype(np.int64)
 
 
-def _is_alpha(colours: np.ndarray, alpha: np.ndarray) -> bool:
-    """Say whether alpha is the mask: colours that are all equal, or a photo that was cut out."""
+def _is_alpha(colours: np.ndarray, alpha: np.ndarray, name: str | Path) -> bool:
+    """Say whether alpha is the mask: colours that are all equal, or a photo that was cut out.
+
+    Raises:
+        InputError: black that is seen on white that is not, which may mean either.
+    """
     if (alpha == alpha.flat[0]).all():
         return False
     if (colours == colours[0, 0]).all():
         return True
-    seen = colours[alpha > 0]
-    if len(seen) and (seen == seen[0]).all() and not colours[alpha == 0].any():
-        return True  # one colour on transparent black
+    seen, hidden = colours[alpha > 0], colours[alpha == 0]
+    if len(hidden) and (seen == seen[0]).all() and (hidden == hidden[0]).all():
+        if (hidden[0] > seen[0]).all() and not seen[0].any():
+            raise InputError(
+                f"{name}: its white cannot be seen, and black can: which is the object? Give "
+                "--mask_kind alpha for what can be seen, --mask_kind grey for the white"
+            )
+        return True  # one colour on what cannot be seen
     grey = (colours == colours[:, :, :1]).all()
     return not grey and len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0)) > _PHOTO
 

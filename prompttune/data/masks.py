@@ -28,6 +28,8 @@ APART = 16
 """Greys that stand for classes lie at least so far apart."""
 _FAR = 48
 """A color farther than this (of 255, the largest channel) from all that are named is unknown."""
+_MERGED = 4096
+"""Colors, the most frequent first, that a message sums up."""
 
 
 def read_mask(
@@ -169,6 +171,9 @@ def _meanings(
                     f"{IGNORE} for pixels that do not count"
                 )
         return ignored | dict(options.values)
+    if (unset := _unset(found, classes, options)) is not None:
+        others = [value for value in found if value != unset]
+        return _meanings(stored, others, classes, options, name) | {unset: IGNORE}
     indices = {index: index for index in range(classes + 1)} | ignored
     if options.kind == "instances":
         if classes > 1:
@@ -186,6 +191,16 @@ def _meanings(
     if stored.form == "indices" and 1 in found and set(found) <= {0, 1, IGNORE}:
         return {0: 0, 1: 1, IGNORE: IGNORE}  # a palette, as VOC has it: 255 is void
     return _of_one_class(stored, found, options, name)
+
+
+def _unset(found: list[int], classes: int, options: MaskOptions) -> int | None:
+    """Return the -1, stored as it is or in 16 bits, that marks pixels without a class beside 0."""
+    if options.kind in ("auto", "index", "instances") and found[0] == -1 and len(found) > 1:
+        return -1
+    beside = set(found) - {65535}
+    if classes > 1 and len(found) > len(beside) and beside <= set(range(classes + 1)):
+        return 65535
+    return None
 
 
 def _of_one_class(
@@ -266,9 +281,11 @@ def _color_table(
     """Return the class of each color; a few pixels of unknown colors are ignored."""
     named = dict(options.colors or {})
     if not named:
+        if options.kind == "instances" and classes == 1:
+            return (found != 0).astype(np.uint8)
         others = [int(color) for color in found if color]
         if classes > 1 or len(others) != 1 or len(found) != 2:
-            raise InputError(_without_names(name, found, counts))
+            raise InputError(_without_names(name, found, counts, classes))
         named = {others[0]: 1}
     named.setdefault(0, 0)
     keys = np.array(list(named), np.int64)
@@ -290,14 +307,19 @@ def _split(packed: np.ndarray) -> np.ndarray:
     return np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], 1)
 
 
-def _without_names(name: str | Path, found: np.ndarray, counts: np.ndarray) -> str:
-    order = counts.argsort()[::-1][:6]
-    listed = ", ".join(
-        f"#{int(found[place]):06x} ({100 * counts[place] / counts.sum():.1f} %)" for place in order
-    )
+def _without_names(name: str | Path, found: np.ndarray, counts: np.ndarray, classes: int) -> str:
+    merged: dict[int, int] = {}  # a JPEG has many shades of each color
+    for place in counts.argsort()[::-1][:_MERGED]:
+        near = np.abs(_split(found[[place]]).astype(int) - _split(np.array([*merged], np.int64)))
+        kept = next((color for color, d in zip(merged, near.max(1), strict=True) if d <= _FAR), -1)
+        kept = int(found[place]) if kept < 0 else kept
+        merged[kept] = merged.get(kept, 0) + int(counts[place])
+    most = sorted(merged.items(), key=lambda item: -item[1])[:6]
+    listed = ", ".join(f"#{color:06x} ({100 * n / counts.sum():.1f} %)" for color, n in most)
+    things = ", --mask_kind instances where each thing has its own color" if classes == 1 else ""
     return (
         f"{name}: mask is coloured, and colours name no classes ({listed}); say which is which "
-        "with --colors crack=#ff0000,other=#00ff00, or save it as an index PNG"
+        f"with --colors crack=#ff0000,other=#00ff00{things}, or save it as an index PNG"
     )
 
 
@@ -354,7 +376,10 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
     if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
         things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
     lowest = found[0]  # of masks without 0, such as ilastik's, the first may be the background
-    meant = dict.fromkeys(found, 1) | {IGNORE: IGNORE} | {lowest: 0}
+    rising = {value: min(number, classes) for number, value in enumerate(found)}
+    meant = rising | {IGNORE: IGNORE} | {lowest: 0}
+    if lowest < 0:
+        meant |= {0: 0} | {value: IGNORE for value in found if value < 0}
     example = ", ".join(f"{value}: {meant[value]}" for value in sorted(found)[:4])
     return (
         f"{name}: mask holds values {listed(found)}, but the task's {classes} "

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,9 @@ def _part(file: Path, text: str) -> str:
 
 
 def _path(file: Path, text: str) -> Path:
-    for place in (file.parent / text, Path(text)):
+    parts = [part for part in re.split(r"[/\\]", text) if part not in ("", ".")]
+    ends = (file.parent.joinpath(*parts[start:]) for start in range(len(parts)))
+    for place in (file.parent / text, Path(text), *ends):  # another machine's path, or Windows'
         if place.is_file():
             return place
     raise InputError(f"{file}: names {text!a}, which is not there (relative to the list)")

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def stems_below(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in images_below(folder):
         stem = (path.parent / stem_of(path)).relative_to(folder).as_posix()
+        stem = unicodedata.normalize("NFC", stem)  # macOS writes accents apart from their letters
         if stem in found:
             raise InputError(f"{path} and {found[stem].name} beside it are both '{stem}'; keep one")
         found[stem] = path

@@ -183,10 +183,15 @@ def _picture_of_volume(volume: Volume, path: Path, options: ImageOptions, page: 
 
 
 def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
-    """Read the chosen bands of an image as `H x W x C` numbers, before any stretch."""
+    """Read the chosen bands of an image as `H x W x C` numbers, before any stretch.
+
+    Where some pixels hold the file's value for no data, `N x C` numbers of the others.
+    """
     with opened(path) as image:
         if image is None:
-            return _chosen(decode_tiff(path, page), path, options.bands)[0]
+            chosen = _chosen(decode_tiff(path, page), path, options.bands)[0]
+            empty = _empty_in(chosen, nodata_of(path))
+            return chosen if empty is None or not empty.any() else chosen[~empty]
         if is_deep(image):
             return _chosen(decode_opencv(path, image), path, options.bands)[0]
         if image.mode[0] in "IF":
@@ -217,9 +222,8 @@ def picture_of(
 ) -> Picture:
     """Turn stored numbers `H x W [x C]` into a picture; `nodata` marks pixels that hold nothing."""
     chosen, bands = _chosen(numbers, name, options.bands)
-    empty = counted = None
-    if nodata is not None:
-        empty = np.isnan(chosen).all(2) if np.isnan(nodata) else (chosen == nodata).all(2)
+    empty, counted = _empty_in(chosen, nodata), None
+    if empty is not None:
         counted = chosen[~empty] if empty.any() else None
     pixels, stretch = to_bytes(chosen, options.stretch, name, counted)
     if pixels.shape[2] == 1:
@@ -230,10 +234,17 @@ def picture_of(
         bits_in_words(numbers.dtype, 1 if numbers.ndim == 2 else numbers.shape[2]),
         bands,
         stretch,
-        stretch.share_outside(chosen) if stretch else 0.0,
+        stretch.share_outside(chosen if counted is None else counted) if stretch else 0.0,
         (float(np.nanmin(chosen)), float(np.nanmax(chosen))) if deep else None,
         empty,
     )
+
+
+def _empty_in(numbers: np.ndarray, nodata: float | None) -> np.ndarray | None:
+    """Return where `H x W x C` numbers hold nothing, `H x W bool`; None where no value says so."""
+    if nodata is None:
+        return None
+    return np.isnan(numbers).all(2) if np.isnan(nodata) else (numbers == nodata).all(2)
 
 
 def _chosen(

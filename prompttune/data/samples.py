@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.annotations.things import Painting
+from prompttune.data.decoding import orientation_in, upright
 from prompttune.data.mask_forms import AUTO, MaskOptions
 from prompttune.data.reading import (
     AS_STORED,
@@ -68,12 +69,13 @@ def load_sample(
     """
     image = read_image(sample.image, images, sample.page)
     if sample.painting is not None:
-        height, width = image.shape[:2]
-        return LoadedSample(sample.name, image, sample.painting.class_map((height, width)))
+        return LoadedSample(sample.name, image, _painted(sample, (image.shape[0], image.shape[1])))
     if sample.layers is not None:
         class_map = read_layers(sample, (image.shape[0], image.shape[1]), masks.resize)
     else:
         class_map = read_mask(sample.mask, classes, values, masks, sample.page)
+        if masks.turned:
+            class_map = upright(class_map, orientation_in(sample.image))
         class_map = fitted_mask(class_map, image.shape[:2], masks.resize)
         _check_size(sample.image, image, sample.mask, class_map)
     if sample.field_of_view is None:
@@ -81,6 +83,17 @@ def load_sample(
     field_of_view = read_field_of_view(sample.field_of_view)
     _check_size(sample.image, image, sample.field_of_view, field_of_view)
     return LoadedSample(sample.name, image, class_map, field_of_view)
+
+
+def _painted(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """Paint a class map; annotations made before EXIF turned the image sideways are turned too."""
+    assert sample.painting is not None
+    height, width = size
+    if height != width and sample.painting.annotation.size == (height, width):
+        tag = orientation_in(sample.image)
+        if tag > 4:
+            return upright(sample.painting.class_map((width, height)), tag)
+    return sample.painting.class_map(size)
 
 
 def fitted_mask(mask: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:

@@ -57,7 +57,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, int]]:
     """Return colors `#rrggbb` and values of the names that a legend lists; one of them is empty."""
     try:
         if file.name == CVAT:
-            return _cvat(file.read_text(encoding="utf-8").splitlines()), {}
+            return _cvat(file.read_text(encoding="utf-8-sig").splitlines()), {}
         if file.suffix == ".csv":
             return _table(file.read_text(encoding="utf-8-sig").splitlines())
         return _json(json.loads(file.read_bytes()))

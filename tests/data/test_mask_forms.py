@@ -9,9 +9,8 @@ import tifffile
 from mask_images import INDICES, SHAPES, palette_image
 from PIL import Image
 
-from prompttune.data.reading import (
-    read_mask,
-)
+from prompttune.data.mask_forms import MaskOptions
+from prompttune.data.reading import read_mask
 from prompttune.utils.errors import InputError
 
 
@@ -71,8 +70,12 @@ def test_rgb_masks_with_equal_channels_are_grey(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "rgb.png")
     Image.fromarray(np.dstack([grey, grey, grey, 255 - grey])).save(tmp_path / "rgba.png")
     Image.fromarray(np.dstack([grey, 255 - grey]), "LA").save(tmp_path / "la.png")
-    for name in ("rgb.png", "rgba.png", "la.png"):
-        np.testing.assert_array_equal(read_mask(tmp_path / name, 1), SHAPES)
+    np.testing.assert_array_equal(read_mask(tmp_path / "rgb.png", 1), SHAPES)
+    for name in ("rgba.png", "la.png"):
+        with pytest.raises(InputError, match="which is the object"):
+            read_mask(tmp_path / name, 1)
+        as_grey = read_mask(tmp_path / name, 1, options=MaskOptions("grey"))
+        np.testing.assert_array_equal(as_grey, SHAPES)
 
 
 def test_masks_of_fractions_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
 
 COCO = "annotations.json"
+ANNOTATION_FOLDERS = (
+    "annotations", "labels", "json", "jsons", "geojson", "ann", "anns", "annos", "labelme",
+)  # fmt: skip
+"""That may lie beside the images, in any case."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,11 @@ class _Images:
             for path in sorted(folder.rglob("*"))
             if path.suffix.lower() in suffixes and not any(map(is_hidden, _below(path, folder)))
         ]
-        self.stems = {path.stem: path for path in self.paths}
+        self.stems = {_composed(path.stem): path for path in self.paths}
+        self.names: dict[str, Path | None] = {}
+        for path in self.paths:  # of two files of one name neither is meant
+            name = _composed(path.name)
+            self.names[name] = None if name in self.names else path
 
     def find(self, name: str) -> Path | None:
         """Find an image by its name or path as another machine wrote it, or by its stem alone."""
@@ -187,7 +196,13 @@ class _Images:
             path = self.folder.joinpath(*parts[start:])
             if path.suffix.lower() in self.suffixes and path.is_file():
                 return path
-        return self.stems.get(name)
+        last = _composed(parts[-1]) if parts else ""
+        return self.stems.get(_composed(name)) or self.names.get(last)
+
+
+def _composed(name: str) -> str:
+    """Return a name with accents on their letters; macOS writes them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _below(path: Path, folder: Path) -> list[Path]:
@@ -205,8 +220,9 @@ def _json_files(folder: Path) -> list[Path]:
 
 def _json_beside(folder: Path) -> list[Path]:
     """Return the JSON files of a folder beside `images/` that is made for them."""
-    for name in ("annotations", "labels", "json", "geojson", "ann"):
-        if (folder / name).is_dir() and (files := _json_files(folder / name)):
+    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    for name in ANNOTATION_FOLDERS:
+        if name in there and (files := _json_files(there[name])):
             return files
     return []
 
