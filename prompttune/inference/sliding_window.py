@@ -11,9 +11,18 @@ from torch import Tensor
 from prompttune.inference.result import Result as Result
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.bounds import check_image
 from prompttune.utils.errors import warn
 from prompttune.utils.normalize import to_tensor
-from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
+from prompttune.utils.tiling import (
+    Blend,
+    Place,
+    pad_reflect,
+    resize,
+    resize_scores,
+    scaled_size,
+    window_count,
+)
 
 Flip = tuple[int, ...]
 """Dimensions of `C x H x W` that are mirrored."""
@@ -26,6 +35,41 @@ MOST_OPEN_PIXELS = 2**27
 """Of images that wait for their batch: it runs early rather than hold more of them."""
 
 
+Sized = dict[tuple[tuple[int, int], int], tuple[Tensor, Place]]
+"""An image at the sizes and canvases at which prompts want it, so that those alike share one."""
+
+
+def _size_for(prompt: Prompt, size: tuple[int, int], canvas: int) -> tuple[int, int]:
+    scale = prompt.known_scale
+    return (canvas, canvas) if scale is None else scaled_size(*size, scale)
+
+
+def check_work(
+    prompt: Prompt | Composition, size: tuple[int, int], canvas: int, overlap: float, flips: int
+) -> None:
+    """Refuse what asks for more memory or work than one image may, before any is spent.
+
+    Args:
+        prompt: at known scales.
+        size: height and width of the image.
+        canvas: the backbone's own, of prompts without one.
+        overlap: as in `Segmenter.predict`, within its bound.
+        flips: how often each window is answered.
+
+    Raises:
+        InputError: as `prompttune.utils.bounds.check_image`.
+    """
+    sizes, work = {}, 0
+    for part in prompt.parts:
+        side = part.canvas or canvas
+        height, width = (max(each, side) for each in _size_for(part, size, side))
+        sizes[height, width, side] = height * width
+        windows = window_count(height, width, side, overlap)
+        work += windows * flips * side**2 * len(part.images)
+    classes = sum(len(part.palette.classes) for part in prompt.parts)
+    check_image(prompt.name, size[0] * size[1], sum(sizes.values()), classes, work)
+
+
 class Part:
     """An image at the scale of one prompt, and what is known of that prompt's answer so far."""
 
@@ -36,12 +80,16 @@ class Part:
         canvas: int,
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
+        sized: Sized | None = None,
     ) -> None:
         self.prompt = prompt
-        own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
         canvas = prompt.canvas or canvas
-        self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
-        self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
+        self.size = _size_for(prompt, (image.shape[0], image.shape[1]), canvas)
+        sized = {} if sized is None else sized
+        if (self.size, canvas) not in sized:
+            resized = resize(to_tensor(image), self.size)
+            sized[self.size, canvas] = pad_reflect(resized, canvas)
+        self.pixels, self.start = sized[self.size, canvas]
         self.canvas = canvas
         self.flips = flips
         height, width = self.pixels.shape[1:]
@@ -86,7 +134,11 @@ class Window:
 
 
 class Question:
-    """An image, and the prompt or the composition that it is put to."""
+    """An image, and the prompt or the composition that it is put to.
+
+    Raises:
+        InputError: more memory or work than one image may ask for (`check_work`).
+    """
 
     def __init__(
         self,
@@ -98,7 +150,9 @@ class Question:
     ) -> None:
         self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
-        self.parts = [Part(image, part, canvas, overlap, flips) for part in prompt.parts]
+        check_work(prompt, self.size, canvas, overlap, len(flips))
+        sized: Sized = {}
+        self.parts = [Part(image, part, canvas, overlap, flips, sized) for part in prompt.parts]
 
     def windows(self) -> Iterator[Window]:
         """List all windows of all parts."""

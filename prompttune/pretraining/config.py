@@ -13,6 +13,7 @@ from prompttune.backbone.config import SegGPTConfig
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.sources.pool import SetConfig
+from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, suggest
 
 
@@ -61,16 +62,11 @@ class PretrainRecipe:
     """`saving` keeps one tensor a block for the backward pass and computes the rest twice."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "save_every", "scenes", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for one in dataclasses.fields(self):
+            if one.name in BOUNDS and one.name != "prompts":
+                check(one.name, getattr(self, one.name))
         if not self.prompts or not all(0 < count < self.views for count in self.prompts):
             raise InputError(f"prompts must lie in 1..{self.views - 1} (views - 1)")
-        for name in ("seed", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, is {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise InputError(f"ema must be at least 0 and below 1, not {self.ema}")
 
 
 def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:

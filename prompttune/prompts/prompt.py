@@ -23,6 +23,7 @@ from prompttune.prompts.examples import load_image as load_image
 from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration
 from prompttune.reliability.domain import Domain
+from prompttune.utils.bounds import check, check_prompt
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest, tiled
@@ -89,6 +90,10 @@ class Prompt:
                     f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
                 )
         object.__setattr__(self, "scale", _checked_scale(self.scale))
+        check("examples", len(self.images), f"prompt {self.name}: images")
+        if self.canvas is not None:
+            check("canvas", self.canvas, f"prompt {self.name}: canvas")
+            check_prompt(self.name, len(self.images), self.canvas)
 
     @property
     def known_scale(self) -> float | None:
@@ -146,8 +151,7 @@ class Prompt:
             InputError: no such factor, or a prompt that sees images whole: their size makes no
                 difference.
         """
-        if not 0 < factor < float("inf"):
-            raise InputError(f"resize {factor}: must be above 0")
+        check("resize", factor)
         if self.scale is None:
             raise InputError("resize: this key sees images whole; their size makes no difference")
         return replace(self, scale=(self.known_scale or 1) * factor)
@@ -392,11 +396,9 @@ def _checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["
         return None
     if scale == "auto":
         return "auto"
-    if isinstance(scale, str) or not 0 < scale < float("inf"):
-        raise InputError(
-            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
-            "whole"
-        )
+    if isinstance(scale, str):
+        raise InputError(f"scale {scale:.60}: must be a number, auto or whole")
+    check("scale", scale)
     if canvas is None:
         raise InputError("prompt: examples at a scale need the backbone's canvas as well")
     return scale

@@ -21,6 +21,7 @@ from prompttune.synthetic.fundus import generate_fundus
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import real
 
 GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
 GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
@@ -146,7 +147,7 @@ def task_data(
         SampleFolder(part, recipe, folder, found.masks, found.images)
         for part in (split.train, split.val, split.test)
     )
-    name = folder.resolve().name
+    name = real(folder).name
     return TaskData(train, val, test, name, split.layout, False, recipe, found)
 
 
