@@ -164,7 +164,8 @@ def run(
 ) -> dict[str, float]:
     """Tune one prompt; return its Dice on validation images, and the seconds that tuning took."""
     from prompttune.evaluation.comparison import Bench
-    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.devices import choose_bf16
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import task_data
     from prompttune.tasks.recipe import load_recipe
     from prompttune.tuning.run import Machine, tune

@@ -39,12 +39,14 @@ MINUTES = 2.0
 PLAIN_ROWS = (
     "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
 )  # fmt: skip
-KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens"}
+KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens", "tuned-decoder"}
 """These need a key; the others no more than its scale."""
 OTHER_ROWS = (
     "tuned-flips",
     "tuned-best",
     "tuned-all-tokens",
+    "tuned-decoder",
+    "matching",
     "community",
     "linear-probe",
     "unet",
@@ -131,6 +133,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench = _prepare(args, contender, segmenter)
         rivals = _rivals(args, contender, segmenter, Path(scratch))
         known = ROWS | rivals.rows()
+        if args.rows == ["all"]:
+            left_out = rivals.impossible(bench)
+            names = tuple(name for name in names if name not in left_out)
         notices = _notices(args, contender.data)
         for notice in notices:
             print(notice)
@@ -221,7 +226,7 @@ def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
 
 
 def _machine(segmenter: "Segmenter") -> "Machine":
-    from prompttune.inference.segmenter import choose_bf16
+    from prompttune.inference.devices import choose_bf16
     from prompttune.tuning.run import Machine
 
     bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)

@@ -15,6 +15,8 @@ def leftovers(folder: Path, used: Iterable[Path]) -> list[str]:
         folder: that was read.
         used: files that belong to a sample, or annotate one.
     """
+    if folder.is_file():
+        return []
     known = {real(path) for path in used}
     counts: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):

@@ -60,9 +60,9 @@ def tuned_flips(bench: Bench) -> list[Candidate]:
 
 
 def tuned_best(bench: Bench) -> list[Candidate]:
-    """The key as `predict --quality best` asks it: mirrored, in windows that overlap by half."""
+    """The key as `predict --quality best` asks it: the mean at five zooms."""
     name = f"tuned, best: {bench.key.name}"
-    return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap)]
+    return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap, BEST.zooms)]
 
 
 def all_tokens(bench: Bench) -> list[Candidate]:

@@ -5,19 +5,18 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from prompttune.data.class_names import UNNAMED, class_names
 from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import shipped_folder
+from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 READING = (
-    "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch",
+    "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands", "stretch",
     "image_size", "category_ids",
 )  # fmt: skip
 """Fields that tell how files are read; a key keeps them where they are not the default."""
@@ -41,10 +40,13 @@ class Recipe:
     """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
     mask_pattern: str | None = None
     """A mask's file name with {stem} for its image's: {stem}_mask.png."""
+    resize_masks: bool = False
+    """Scale masks of another size than their images to these."""
     crowds: Literal["auto", "objects", "ignore"] = "auto"
     """COCO's crowds: things like others, or not counted (auto: by who wrote the file)."""
     group_by: str | None = None
-    """A regular expression; images in whose names it matches one text stay in one part."""
+    """A regular expression, or a column of a list: images for which it gives one text stay
+    together."""
     bands: str | None = None
     """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
     stretch: str | None = None
@@ -57,7 +59,7 @@ class Recipe:
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     min_canvas: int = 0
     """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
-    generator: Literal["fundus"] | None = None
+    generator: Literal["fundus", "contours", "text", "stuff", "instances"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal[
         "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
@@ -111,6 +113,8 @@ class Recipe:
     """Share of the training images that is held out for validation."""
     overlap: float = 0.25
     """Of neighbouring tiles at prediction."""
+    score: Literal["dice", "boundary", "pq"] = "dice"
+    """What the table shows besides: boundary F at 2 pixels, or PQ of insides with borders."""
     seed: int = 0
     """Of the split, the crops and the starting prompt."""
 
@@ -139,7 +143,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in READING or value != usual[name]
+            if name not in (*READING, "score") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":
@@ -148,10 +152,11 @@ class Recipe:
         Raises:
             InputError: colors that are none, or of names that are no classes.
         """
-        from prompttune.data.masks import MaskOptions, parse_colors
+        from prompttune.data.mask_forms import MaskOptions
+        from prompttune.data.masks import parse_colors
 
         colors = None if self.colors is None else parse_colors(self.colors, self.classes)
-        return MaskOptions(self.mask_kind, self.mask_values, colors)
+        return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)
 
     def image_options(self) -> "ImageOptions":
         """Return how the numbers of images become colours.
@@ -174,21 +179,23 @@ def task_names() -> tuple[str, ...]:
 def recipe_values(task: str) -> dict[str, Any]:
     """Read a task's YAML.
 
+    Args:
+        task: its name, see `task_names`.
+
+    Returns:
+        The fields that the recipe sets, in the types of `Recipe`, and `task`.
+
     Raises:
         InputError: Unknown task, or a file that is no mapping of recipe fields.
     """
     if task not in task_names():
         raise InputError(f"unknown task '{task}'.{suggest(task, task_names())}")
     path = _folder() / f"{task}.yaml"
+    values = read_mapping(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({error})") from error
-    known = {one.name for one in fields(Recipe)}
-    if not isinstance(values, dict) or (unknown := sorted(set(values) - known)):
-        what = f"unknown fields {unknown}" if isinstance(values, dict) else "not a mapping"
-        raise InputError(f"{path}: {what}; a recipe has {', '.join(sorted(known))}")
-    return {"task": task} | values
+        return {"task": task} | convert_fields(Recipe, values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -197,7 +204,7 @@ def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     Raises:
         InputError: As `recipe_values`, or a value that makes no sense.
     """
-    return Recipe(**(recipe_values(task) | dict(overrides or {})))
+    return Recipe(**(recipe_values(task) | convert_fields(Recipe, overrides or {})))
 
 
 def _folder() -> Path:

@@ -8,11 +8,14 @@ from prompttune.utils.paths import real
 
 SUFFIXES = frozenset(
     {
-        ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
-        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+        ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
+        ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".nii", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+        ".tif", ".tiff", ".webp",
     }
 )  # fmt: skip
 """Of image files, in lower case."""
+LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+"""Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 ANSWERS = frozenset({"masks", "mask", "labels", "label", "annotations", "fov"})
 """Folders that, beside `images/`, hold what was drawn and not what was seen."""
@@ -24,8 +27,34 @@ def is_hidden(path: Path) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Say by its name whether a file is an image of the user's."""
-    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
+    """Say by its name whether a file is an image of the user's; DICOM may have no ending."""
+    if is_hidden(path):
+        return False
+    name = path.name.lower()
+    return path.suffix.lower() in SUFFIXES or name.endswith(".nii.gz") or is_unnamed_dicom(path)
+
+
+def is_unnamed_dicom(path: Path) -> bool:
+    """Say whether a file without an ending, or with one of digits alone, begins as DICOM does.
+
+    So files of PACS and of CDs are called.
+    """
+    ending = path.suffix
+    if (ending and not ending[1:].isdigit()) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(128)
+            return file.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its ending: `.nii.gz` goes whole, digits are no ending."""
+    if path.name.lower().endswith(".nii.gz"):
+        return path.name[: -len(".nii.gz")]
+    return path.name if path.suffix[1:].isdigit() else path.stem
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:

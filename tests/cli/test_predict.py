@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from predicting import backbone as backbone
 from predicting import fails
 
 from prompttune.cli import predict
+from prompttune.inference.quality import BEST, FAST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.instances import coco_results, find_instances
 from prompttune.prompts.composition import Composition
@@ -205,20 +207,35 @@ def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
     assert np.array_equal(shown(folder, "c"), expected.classes)
 
 
+def test_zooms_reach_the_segmenter(folder: Path, backbone: Path) -> None:
+    line = arguments(folder, backbone, "--zooms", "0.5,1", "--scale", "1", images="images/c.tif")
+    assert predict.main(line) == 0
+    pair = (folder / "eye.png", folder / "mask.png")
+    prompt = Prompt.from_examples([pair], scale=1.0, canvas=16)
+    expected = Segmenter(backbone).predict(folder / "images" / "c.tif", prompt, zooms=(0.5, 1))
+    assert np.array_equal(shown(folder, "c"), expected.classes)
+
+
 @pytest.mark.parametrize(
-    ("line", "overlap", "flips"),
+    ("line", "expected"),
     [
-        (["--quality", "fast"], 0.125, False),
-        (["--quality", "best"], 0.5, True),
-        (["--quality", "best", "--overlap", "0.25"], 0.25, True),
-        ([], 0.25, False),
+        (["--quality", "fast"], FAST),
+        (["--quality", "best"], BEST),
+        (["--quality", "best", "--overlap", "0.3"], replace(BEST, overlap=0.3)),
+        (["--quality", "best", "--zooms", "1,2"], replace(BEST, zooms=(1.0, 2.0))),
+        ([], Quality(0.25, False)),
     ],
 )
-def test_quality_stands_for_overlap_and_flips(
-    folder: Path, backbone: Path, line: list[str], overlap: float, flips: bool
+def test_quality_stands_for_overlap_flips_and_zooms(
+    folder: Path, backbone: Path, line: list[str], expected: Quality
 ) -> None:
     given = predict.parse(arguments(folder, backbone, *line))
-    assert (given.overlap, given.flips) == (overlap, flips)
+    assert Quality(given.overlap, given.flips, given.zooms) == expected
+
+
+def test_zooms_that_are_no_numbers(folder: Path, backbone: Path) -> None:
+    with pytest.raises(InputError, match="'1;2' are not numbers with commas"):
+        predict.parse(arguments(folder, backbone, "--zooms", "1;2"))
 
 
 def test_what_is_done_is_skipped_on_request(

@@ -120,6 +120,28 @@ def test_flips_are_averaged(segmenter: Segmenter, scale: float | None) -> None:
     assert np.abs(mirrored[0] - result.scores).max() > 0.01
 
 
+def test_answers_at_several_zooms_are_averaged(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=1.0)
+    zooms = (0.75, 1.0, 1.5)
+    each = [
+        segmenter.predict(image, prompt_of(1, scale=zoom)).scores for zoom in zooms
+    ]  # a prompt of images at the canvas' own size is the same at any scale
+    result = segmenter.predict(image, prompt, zooms=zooms)
+    np.testing.assert_allclose(result.scores, np.mean(each, axis=0), atol=1e-5)
+    assert np.abs(each[1] - result.scores).max() > 0.01
+
+
+def test_an_image_that_is_seen_whole_has_no_zooms(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=None)
+    once = segmenter.predict(image, prompt).scores
+    assert np.array_equal(segmenter.predict(image, prompt, zooms=(0.5, 2.0)).scores, once)
+
+
+def test_zooms_out_of_bounds(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="zoom 5"):
+        segmenter.predict(photo(16, 16), prompt_of(1, scale=1.0), zooms=(1, 5))
+
+
 def test_flipped_windows_of_a_large_image_are_blended(segmenter: Segmenter) -> None:
     image, prompt = photo(33, 21), prompt_of(1, scale=1.0)
     result = segmenter.predict(image, prompt, flips=True, overlap=0.5)

@@ -27,7 +27,7 @@ def test_unknown_task_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("colour: 1", "unknown fields"), ("- a", "not a mapping"), ("a: [", "not valid YAML")],
+    [("colour: 1", "unknown field .colour."), ("- a", "not a mapping"), ("a: [", "not valid YAML")],
 )
 def test_a_broken_recipe_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str

@@ -50,7 +50,7 @@ def _annotation(image: Path, file: Path, names: Sequence[str] | None) -> Annotat
     if not file.is_file():
         return Annotation(image, image, size, ())
     things = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip():
             continue
         place = f"{file}: line {number}"
@@ -89,7 +89,7 @@ def _names(labels: Path) -> list[str] | None:
         for file in (folder / name for name in NAMES):
             if not file.is_file():
                 continue
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             if file.suffix == ".txt":
                 return text.splitlines()
             try:
