@@ -387,7 +387,7 @@ def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
 
     None where they have none, or not the same: keys that were composed by hand.
     """
-    parts = getattr(prompt, "parts", ())  # what chooses examples for each image has none
+    parts: Sequence[Any] = getattr(prompt, "parts", ())  # what chooses examples for each image has none
     known = {id(part.calibration) for part in parts}
     groups = [len(part.palette.classes) for part in parts]
     return (parts[0].calibration if len(known) == 1 else None), groups
