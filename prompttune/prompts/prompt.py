@@ -387,7 +387,8 @@ def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
 
     None where they have none, or not the same: keys that were composed by hand.
     """
-    parts: Sequence[Any] = getattr(prompt, "parts", ())  # what chooses examples for each image has none
+    # What chooses examples for each image has no parts.
+    parts: Sequence[Any] = getattr(prompt, "parts", ())
     known = {id(part.calibration) for part in parts}
     groups = [len(part.palette.classes) for part in parts]
     return (parts[0].calibration if len(known) == 1 else None), groups
