@@ -20,8 +20,9 @@ from prompttune.cli.file_options import (
     image_options,
 )
 from prompttune.outputs.paths import ENDINGS, FORMATS, find_images, is_done, name_outputs
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
-from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.paths import DEFAULT_BACKBONE, real
 
 if TYPE_CHECKING:
     from prompttune.data.reading import ImageOptions
@@ -182,7 +183,6 @@ def _check(options: argparse.Namespace) -> None:
         and (options.scale is not None or options.classes is not None),
         "--resize goes with --prompt; examples have --scale": options.resize is not None
         and not options.prompt,
-        "--resize: must be above 0": options.resize is not None and not options.resize > 0,
         "--threshold: must be above 0 and below 1": options.threshold is not None
         and not 0 < options.threshold < 1,
         "--coco goes with --instances": options.coco and not options.instances,
@@ -196,8 +196,6 @@ def _check(options: argparse.Namespace) -> None:
             and (not options.example or options.prompt or options.ensemble == "spatial")
         )
         or (options.instance_masks and not options.instances),
-        "--min_area: must be at least 1": options.min_area < 1,
-        "--memory_frames: must be at least 0": options.memory_frames < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
         and options.select == "nearest",
@@ -212,6 +210,12 @@ def _check(options: argparse.Namespace) -> None:
     for line, wrong in refused.items():
         if wrong:
             raise InputError(line)
+    for name in ("resize", "scale", "overlap", "min_area", "seed"):
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, str):
+            check(name, value, f"--{name}")
+    check("frames", options.memory_frames, "--memory_frames")
+    check("examples", max(1, len(options.example)), "--example: given so often,")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -261,7 +265,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     masks = name_outputs(images, options.output, kept, folders, ending)
     endings = [ENDINGS[name] for name in options.format if name in ENDINGS]
     for image, mask in masks.items():
-        beside = image.parent.resolve() == mask.parent.resolve()
+        beside = real(image.parent) == real(mask.parent)
         for file in (mask.with_name(f"{stem_of(mask)}{ending}") for ending in endings):
             if beside and file.exists():
                 raise InputError(

@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from prompttune.cli.commandline import OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
 from prompttune.tasks.recipe import FOUND, RENAMED, Recipe, recipe_values, task_names
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
@@ -59,8 +60,9 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     args = parser.parse_args(words)
     args.auto_scale = auto_scale
     args.classes = _classes(args.classes, args.colors) or classes
-    if args.score_images < 1:
-        raise InputError(f"--score_images must be at least 1, not {args.score_images}")
+    for name in ("score_images", "images", "workers", "devices", "tokens"):
+        if args[name] is not None:
+            check(name, args[name], f"--{name}")
     given = {one.name: args[one.name] for one in fields(Recipe) if one.name not in FOUND}
     return args, Recipe(**given)
 

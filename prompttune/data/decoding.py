@@ -38,7 +38,8 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
     """
     if not is_volume(path):
         if not path.exists():
-            raise InputError(f"{path}: no such file")
+            what = "is a link that leads to no file" if path.is_symlink() else "no such file"
+            raise InputError(f"{path}: {what}")
         if not path.is_file():
             raise InputError(f"{path}: is not a file; name an image file")
     try:

@@ -34,6 +34,7 @@ from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import image_for, recipes_of
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -141,7 +142,7 @@ class Segmenter:
                 A prompt with a scale sees the image in overlapping windows at that scale; one
                 without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
                 is chosen once, and the result says which.
-            overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
+            overlap: share of a window that its neighbour covers as well, 0 to 0.9.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
             options: the bands and the stretch by which stored numbers become colors; None: as the
@@ -155,7 +156,8 @@ class Segmenter:
 
         Raises:
             InputError: an image that cannot be read, a prompt learned on another backbone, keys
-                that were tuned with different bands or stretches, or numbers out of their range.
+                that were tuned with different bands or stretches, numbers out of their range, or
+                more work than one image may ask for (`prompttune.utils.bounds`).
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
         single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
@@ -256,10 +258,9 @@ class Segmenter:
         zooms: Sequence[float] = UNZOOMED,
         sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
-        if not 0 <= overlap < 1:
-            raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch size {batch_size}: must be at least 1")
+        check("overlap", overlap)
+        if batch_size is not None:
+            check("batch_size", batch_size, "batch size")
         check_zooms(zooms)
         canvas = self.canvas(None)
 

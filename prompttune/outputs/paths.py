@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import images_below, stem_of
+from prompttune.utils.paths import check_folder, real
 
 
 def find_images(
@@ -54,8 +55,10 @@ def name_outputs(
         ending: of an image's mask.
 
     Raises:
-        InputError: two images would be written to one file, or a result over an image.
+        InputError: two images would be written to one file, a result over an image, or an output
+            that cannot become a folder.
     """
+    check_folder(output, "--output")
     folders = list(roots)
     masks = {
         image: output / _below(image, folders) / f"{stem_of(image)}{ending(image)}"
@@ -69,9 +72,9 @@ def name_outputs(
                     f"{owner[path]} and {image} would both be written to {path}; rename one"
                 )
             owner[path] = image
-    inputs = {path.resolve() for path in (*masks, *kept)}
+    inputs = {real(path) for path in (*masks, *kept)}
     for path in owner:
-        if path.resolve() in inputs:
+        if real(path) in inputs:
             raise InputError(
                 f"{path}: the result would be written over an input; choose another --output"
             )

@@ -1,6 +1,6 @@
 """What a pre-training run does: a dataclass, and its recipes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ from prompttune.backbone.config import SegGPTConfig
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.sources.pool import SetConfig
+from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError
 from prompttune.utils.recipe_reader import build, read_mapping
 
@@ -57,16 +58,11 @@ class PretrainRecipe:
     """`saving` keeps one tensor a block for the backward pass and computes the rest twice."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "save_every", "scenes", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for one in fields(self):
+            if one.name in BOUNDS and one.name != "prompts":
+                check(one.name, getattr(self, one.name))
         if not self.prompts or not all(0 < count < self.views for count in self.prompts):
             raise InputError(f"prompts must lie in 1..{self.views - 1} (views - 1)")
-        for name in ("seed", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, is {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise InputError(f"ema must be at least 0 and below 1, not {self.ema}")
 
 
 def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:

@@ -16,6 +16,7 @@ from prompttune.data.inputs import ImageLike as ImageLike
 from prompttune.data.inputs import MaskLike as MaskLike
 from prompttune.data.inputs import as_array, read_given, to_integers
 from prompttune.prompts.palette import MOST_CLASSES, Palette
+from prompttune.utils.bounds import check
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
@@ -375,17 +376,15 @@ def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["a
     """Return a scale with "whole" as None, or say why it is none.
 
     Raises:
-        InputError: not above 0, or a number without a canvas.
+        InputError: beyond its bound, or a number without a canvas.
     """
     if scale is None or scale == "whole":
         return None
     if scale == "auto":
         return "auto"
-    if isinstance(scale, str) or not 0 < scale < float("inf"):
-        raise InputError(
-            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
-            "whole"
-        )
+    if isinstance(scale, str):
+        raise InputError(f"scale {scale:.60}: must be a number, auto or whole")
+    check("scale", scale)
     if canvas is None:
         raise InputError("prompt: examples at a scale need the backbone's canvas as well")
     return scale

@@ -25,6 +25,7 @@ from prompttune.prompts.joining import check_joins
 from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration
 from prompttune.reliability.domain import Domain
+from prompttune.utils.bounds import check, check_prompt
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest
 
@@ -87,6 +88,10 @@ class Prompt:
                     f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
                 )
         object.__setattr__(self, "scale", checked_scale(self.scale))
+        check("examples", len(self.images), f"prompt {self.name}: images")
+        if self.canvas is not None:
+            check("canvas", self.canvas, f"prompt {self.name}: canvas")
+            check_prompt(self.name, len(self.images), self.canvas)
 
     @property
     def colors(self) -> tuple[Tensor, ...]:
@@ -164,8 +169,7 @@ class Prompt:
             InputError: no such factor, or a prompt that sees images whole: their size makes no
                 difference.
         """
-        if not 0 < factor < float("inf"):
-            raise InputError(f"resize {factor}: must be above 0")
+        check("resize", factor)
         if self.scale is None:
             raise InputError("resize: this key sees images whole; their size makes no difference")
         return replace(self, scale=(self.known_scale or 1) * factor)
@@ -388,6 +392,8 @@ def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
 
     None where they have none, or not the same: keys that were composed by hand.
     """
-    known = {id(part.calibration) for part in prompt.parts}
-    groups = [len(part.palette.classes) for part in prompt.parts]
-    return (prompt.parts[0].calibration if len(known) == 1 else None), groups
+    # What chooses examples for each image has no parts.
+    parts: Sequence[Any] = getattr(prompt, "parts", ())
+    known = {id(part.calibration) for part in parts}
+    groups = [len(part.palette.classes) for part in parts]
+    return (parts[0].calibration if len(known) == 1 else None), groups

@@ -28,6 +28,7 @@ from prompttune.synthetic.tasks import (
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import real
 from prompttune.volumes.opening import files_of_volume
 
 GENERATORS: dict[str, Callable[[int], LoadedSample]] = {
@@ -203,7 +204,7 @@ def task_data(
         for part in (split.train, split.val, split.test)
     )
     val._kept = test._kept = train._kept  # parts of small sets share images
-    name = folder.resolve().name
+    name = real(folder).name
     return TaskData(train, val, test, name, split.layout, False, recipe, found)
 
 

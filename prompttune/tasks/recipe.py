@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prompttune.data.class_names import UNNAMED, class_names
+from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import shipped_folder
 from prompttune.utils.recipe_reader import convert_fields, read_mapping
@@ -121,32 +122,16 @@ class Recipe:
         object.__setattr__(self, "classes", class_names(self.classes))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", tuple(self.image_size))
-        for name in ("scale", "lr"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"recipe: {name} must be above 0, not {getattr(self, name)}")
-        for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
-            if getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("overlap", "warmup", "dropout", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
-        least_zero = (
-            "min_canvas", "type_lr", "jitter", "weight_decay", "foreground_weight", "patience",
-            "group",
-        )  # fmt: skip
-        for name in least_zero:
-            if getattr(self, name) < 0:
-                raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
-        if not 0 < self.val_fraction < 1:
-            raise InputError(f"recipe: val_fraction must be in 0..1, not {self.val_fraction}")
-        if self.seed < 0:
-            raise InputError(f"recipe: seed must not be negative, is {self.seed}")
+        for one in fields(self):
+            if one.name in BOUNDS and one.name != "classes":
+                check(one.name, getattr(self, one.name), f"recipe: {one.name}")
+        check("classes", len(self.classes), "recipe: classes")
         if self.init == "generated" and self.generator is None:
             raise InputError(
                 "recipe: init 'generated' needs a generator; use init 'noise' or 'example'"
             )
         weights = self.dice_weight, self.color_weight
-        if min(weights) < 0 or sum(weights) == 0:
+        if sum(weights) == 0:
             raise InputError(f"recipe: dice_weight, color_weight = {weights}; one must be above 0")
 
     def to_dict(self) -> dict[str, Any]:

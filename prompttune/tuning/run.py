@@ -27,6 +27,7 @@ from prompttune.tuning.devices import check_devices, global_rank
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
+from prompttune.utils.bounds import check_step
 from prompttune.utils.io import write_whole
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.progress import Progress
@@ -95,7 +96,8 @@ def tune(
         module: what is trained.
 
     Raises:
-        InputError: `output` holds another run, `resume` does not fit it, or too many devices.
+        InputError: `output` holds another run, `resume` does not fit it, too many devices, or
+            a step that no memory holds.
     """
     check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops, machine.nodes)
     rank = global_rank(machine.devices)
@@ -103,6 +105,7 @@ def tune(
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
     canvas = max(recipe.min_canvas, network.config.canvas)
+    check_step(recipe.batch, recipe.prompts, canvas, network.config.patch)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
     settings = _settings(recipe, network, data) if rank == 0 else None

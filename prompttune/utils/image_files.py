@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from prompttune.utils.paths import real
+
 SUFFIXES = frozenset(
     {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
@@ -75,23 +77,29 @@ def images_below(
     """List the images of a folder and of the folders in it, in natural order.
 
     Left out are hidden files and folders, `without`, and, beside images or a folder `images`,
-    folders that hold masks or labels.
+    folders that hold masks or labels. A link to a folder above or beside it is followed once.
 
     Args:
         folder: to look into.
         without: a folder not to look into.
         passed: gets the folders of masks that were passed over.
     """
+    seen = set() if without is None else {real(without)}
+    yield from _below(folder, seen, passed)
+
+
+def _below(folder: Path, seen: set[Path], passed: list[Path] | None) -> Iterator[Path]:
+    seen.add(real(folder))
     entries = sorted(folder.iterdir(), key=path_key)
     folders = [each for each in entries if each.is_dir() and not is_hidden(each)]
     images = [each for each in entries if is_image(each) and not each.is_dir()]
     yield from images
     beside_images = bool(images) or any(each.name.lower() == "images" for each in folders)
     for each in folders:
-        if without is not None and each.resolve() == without.resolve():
+        if real(each) in seen:
             continue
         if beside_images and each.name.lower() in ANSWERS:
             if passed is not None:
                 passed.append(each)
             continue
-        yield from images_below(each, without, passed)
+        yield from _below(each, seen, passed)

@@ -9,7 +9,7 @@ from prompttune.keys.card import Card
 from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
 from prompttune.keys.header import load_card
 from prompttune.utils.errors import InputError, suggest
-from prompttune.utils.paths import shipped_folder
+from prompttune.utils.paths import real, shipped_folder
 
 if TYPE_CHECKING:
     from prompttune.prompts.composition import Composition
@@ -37,7 +37,7 @@ def zoo_folders(prompts_zoo: str | Path | None = None) -> list[Path]:
     if prompts_zoo and not own.is_dir():
         # Else a mistyped zoo would silently give the shipped key of that name.
         raise InputError(f"{own}: there is no such folder of keys (--prompts_zoo).")
-    return [own] if own.resolve() == shipped.resolve() else [own, shipped]
+    return [own] if real(own) == real(shipped) else [own, shipped]
 
 
 def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) -> Path:
@@ -142,7 +142,7 @@ def _key_folders(zoo: Path) -> list[Path]:
 
 
 def _is_shipped(folder: Path) -> bool:
-    return folder.resolve().is_relative_to(shipped_folder("prompts_zoo").resolve())
+    return real(folder).is_relative_to(real(shipped_folder("prompts_zoo")))
 
 
 def _entry(folder: Path) -> Entry:

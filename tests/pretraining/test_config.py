@@ -14,7 +14,7 @@ def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
     for wrong in ((), (0,), (1, 3)):
         with pytest.raises(InputError, match=r"prompts must lie in 1\.\.2 \(views - 1\)"):
             replace(ONE_WAY, prompts=wrong)
-    with pytest.raises(InputError, match="scenes must be at least 1"):
+    with pytest.raises(InputError, match="scenes 0: must be"):
         replace(ONE_WAY, scenes=0)
     path = tmp_path / "recipe.yaml"
     path.write_text("views: 5\nprompts: [1, 4]\nscenes: 7\nsets: [{name: a}]\n")

@@ -156,7 +156,7 @@ def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
         ([(7, regions(0, 1))], {}, "int given"),
         ([(photo(), photo())], {}, "coloured"),
         ([(photo(), regions(0, 1))], {"scale": 0.5}, "need the backbone's canvas"),
-        ([(photo(), regions(0, 1))], {"scale": 0.0, "canvas": 8}, "scale 0.0"),
+        ([(photo(), regions(0, 1))], {"scale": 0.0, "canvas": 8}, "scale 0: must be"),
         ([(photo(), regions(0, 1))], {"scale": "fine", "canvas": 8}, "scale fine: must be"),
         ([(photo(), regions(0, 1))], {"scale": float("nan"), "canvas": 8}, "scale nan"),
     ],

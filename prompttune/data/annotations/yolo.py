@@ -11,6 +11,7 @@ from prompttune.data.annotations.outlines import Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.data.decoding import header
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import real
 
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 """Files that list the classes' names, beside the labels or above them."""
@@ -84,7 +85,7 @@ def _box(shares: Sequence[float], size: tuple[int, int]) -> Outline | None:
 
 def _names(labels: Path) -> list[str] | None:
     """Return the classes' names from the nearest file that lists them; None without one."""
-    for folder in (labels, *list(labels.resolve().parents)[:3]):
+    for folder in (labels, *list(real(labels).parents)[:3]):
         for file in (folder / name for name in NAMES):
             if not file.is_file():
                 continue
