@@ -28,10 +28,11 @@ ROOMS = {
     "pretraining": "backbone data synthetic utils",
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
+    "protocols": "backbone data evaluation inference outputs prompts utils video",
     "serve": "backbone data inference keys outputs prompts utils zoo",
     "studio": "outputs prompts serve tuning utils workflows",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts serve"
-    " studio tasks tuning utils video workflows zoo",
+    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts"
+    " protocols serve studio tasks tuning utils video workflows zoo",
 }
 
 
