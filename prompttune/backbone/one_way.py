@@ -140,6 +140,16 @@ class OneWaySegGPT(SegGPT):
             types = types + type_shift.to(types)
         return self._encode(self.encode_images(images), colours, types)
 
+    def encode_seen(self, seen: ImageFeatures, colors: Tensor, seg_type: int = 0) -> CachedPrompt:
+        """Compute what `encode_prompt` does from what `encode_images` made of the prompt's images.
+
+        Args:
+            seen: of N images.
+            colors: N x 3 x S x S.
+            seg_type: 0 semantic, 1 instance.
+        """
+        return self._encode(seen, colors, self._type_token(seg_type))
+
     def encode_images(self, images: Tensor) -> ImageFeatures:
         """Run the apart blocks over images, `B x 3 x S x S`: what no prompt changes."""
         config = self.config

@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": ("prompttune.cli.predict", "segment images or a video with keys, examples or both"),
     "inspect": ("prompttune.cli.inspect", "say what a folder of images and masks holds"),
     "compare": ("prompttune.cli.compare", "score a key beside examples and trained networks"),
+    "benchmark": ("prompttune.cli.benchmark", "run a public benchmark under its rules"),
     "evaluate": ("prompttune.cli.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.cli.pretrain", "train a backbone"),
     "export": ("prompttune.cli.export", "write a key and its backbone as an ONNX file"),

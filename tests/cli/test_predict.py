@@ -388,7 +388,10 @@ def test_prompts_that_do_not_fit_end_in_one_line(
         (("--prompt", "a", "--prompt", "b"), "takes one key"),
         (("--prompt", "a", "--flips"), "go with IMAGES"),
         (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
-        (("--prompt", "a", "--memory_frames", "-1"), "--memory_frames -1: must be a whole number 0 to 64"),
+        (
+            ("--prompt", "a", "--memory_frames", "-1"),
+            "--memory_frames -1: must be a whole number 0 to 64",
+        ),
         ((), "one of the arguments --prompt --example"),
     ],
 )

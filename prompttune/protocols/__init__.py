@@ -1,0 +1,1 @@
+"""Public benchmarks under the rules of their owners: sets, episodes, metrics, and a runner."""

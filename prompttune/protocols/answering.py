@@ -1,0 +1,181 @@
+"""Answers for many prompts and images that share what the backbone makes of either.
+
+Episodes of a class draw queries and examples from the same images. A one-way backbone sees an image
+apart from all others first; that part is kept, and an image that was an example costs nothing more
+as a query. Every layout keeps encoded prompts, and answers queries of several prompts in one batch.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import ImageFeatures
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.normalize import denormalise, normalise, to_tensor
+from prompttune.utils.tiling import resize, resize_nearest, resize_scores
+
+MOST_FEATURE_BYTES = 2**28
+MOST_PROMPT_BYTES = 3 * 2**29
+T = TypeVar("T")
+ONE_CLASS = Palette.of(("foreground",))
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image and where it shows a class."""
+
+    key: Hashable
+    """Equal for equal images (not masks)."""
+    image: np.ndarray
+    """`H x W x 3 uint8`."""
+    mask: np.ndarray
+    """`H x W bool`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A query, and the examples that prompt it."""
+
+    key: Hashable
+    """Of the image."""
+    image: np.ndarray
+    prompt_key: Hashable
+    """Equal for equal examples of one class."""
+    examples: Callable[[], Sequence[Example]]
+    """Reads them, which is done only where their prompt is not known yet."""
+
+
+class Answering:
+    """Answers whole images by examples of one class, fitted to the canvas as SegGPT sees them.
+
+    Args:
+        segmenter: with any backbone.
+        ensemble: how several examples join: as a feature ensemble, or laid out in one image.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, ensemble: Literal["feature", "spatial"] = "feature"
+    ) -> None:
+        self.segmenter = segmenter
+        self.ensemble = ensemble
+        self._canvas = segmenter.network.config.canvas
+        self._features: _Kept[ImageFeatures] = _Kept(MOST_FEATURE_BYTES, _bytes_of)
+        self._prompts: _Kept[Any] = _Kept(MOST_PROMPT_BYTES, _bytes_of_prompt)
+
+    def scores(self, questions: Sequence[Question]) -> list[np.ndarray]:
+        """Return how well each pixel fits the class, `H x W float32` in [0, 1] for each."""
+        network = self.segmenter.network
+        with self.segmenter.computing():
+            prompts = [self._prompt(each) for each in questions]
+            fitted = {each.key: self._pixels(each.image) for each in _once(questions)}
+            queries = torch.stack([fitted[each.key] for each in questions])
+            if isinstance(network, OneWaySegGPT):
+                seen = _joined([self._seen(each.key, each.image) for each in questions])
+                colored = network.ensemble(queries, prompts, features=seen)
+            else:
+                colored = network.ensemble(queries, prompts)
+            planes = ONE_CLASS.scores(denormalise(colored.float())).cpu()
+        return [
+            resize_scores(plane, (each.image.shape[0], each.image.shape[1]))[0].numpy()
+            for plane, each in zip(planes, questions, strict=True)
+        ]
+
+    def masks(self, questions: Sequence[Question]) -> list[np.ndarray]:
+        """Return where each question's class is, `H x W bool`."""
+        return [scores > 0.5 for scores in self.scores(questions)]
+
+    def _prompt(self, question: Question) -> Any:
+        return self._prompts.get(question.prompt_key, lambda: self._encode(question.examples()))
+
+    def _encode(self, examples: Sequence[Example]) -> Any:
+        network = self.segmenter.network
+        if self.ensemble == "spatial" and len(examples) > 1:
+            grid = _grid(examples).at(self._canvas)
+            images, colors = (normalise(x).to(self.segmenter.device) for x in grid)
+            return network.encode_prompt(images, colors)
+        colors = torch.stack([self._colors(each.mask) for each in examples])
+        if isinstance(network, OneWaySegGPT):
+            seen = _joined([self._seen(each.key, each.image) for each in examples])
+            return network.encode_seen(seen, colors)
+        images = torch.stack([self._pixels(each.image) for each in examples])
+        return network.encode_prompt(images, colors)
+
+    def _seen(self, key: Hashable, image: np.ndarray) -> ImageFeatures:
+        network = self.segmenter.network
+        assert isinstance(network, OneWaySegGPT)
+        return self._features.get(key, lambda: network.encode_images(self._pixels(image)[None]))
+
+    def _pixels(self, image: np.ndarray) -> Tensor:
+        fitted = resize(to_tensor(image), (self._canvas, self._canvas))
+        return normalise(fitted).to(self.segmenter.device)
+
+    def _colors(self, mask: np.ndarray) -> Tensor:
+        fitted = resize_nearest(torch.from_numpy(mask), (self._canvas, self._canvas))
+        return normalise(ONE_CLASS.paint(fitted.long())).to(self.segmenter.device)
+
+
+class _Kept(Generic[T]):
+    """The things used last, as long as their sizes do not add up to more than `most`."""
+
+    def __init__(self, most: int, size: Callable[[T], int]) -> None:
+        self._most, self._size = most, size
+        self._kept: OrderedDict[Hashable, T] = OrderedDict()
+        self._total = 0
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        made = make()
+        self._kept[key] = made
+        self._total += self._size(made)
+        while self._total > self._most and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._total -= self._size(oldest)
+        return made
+
+
+def _once(questions: Sequence[Question]) -> list[Question]:
+    """Return one question of each image."""
+    return list({each.key: each for each in questions}.values())
+
+
+def _grid(examples: Sequence[Example]) -> Prompt:
+    prompt = Prompt(
+        images=tuple(to_tensor(each.image) for each in examples),
+        colours=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
+        palette=ONE_CLASS,
+        scale="auto",
+        grid=True,
+    )
+    return replace(prompt.at_scale(None, None), grid=False)
+
+
+def _joined(each: Sequence[ImageFeatures]) -> ImageFeatures:
+    if len(each) == 1:
+        return each[0]
+    match = [one.match for one in each if one.match is not None]
+    early = zip(*(one.early for one in each), strict=True)
+    return ImageFeatures(
+        torch.cat([one.last for one in each]),
+        torch.cat(match) if match else None,
+        tuple(torch.cat(taps) for taps in early),
+    )
+
+
+def _bytes_of_prompt(encoded: Any) -> int:
+    tensors = getattr(encoded, "tensors", None) or (encoded.images, encoded.target_stream)
+    return sum(x.numel() * x.element_size() for x in tensors)
+
+
+def _bytes_of(features: ImageFeatures) -> int:
+    match = () if features.match is None else (features.match,)
+    return sum(x.numel() * x.element_size() for x in (features.last, *match, *features.early))

@@ -1,0 +1,120 @@
+"""Few-shot episodes: a query, and examples of one class that prompt it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompttune.inference.segmenter import Segmenter
+from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
+from prompttune.protocols.metrics.episode_iou import (
+    episode_counts,
+    few_shot_scores,
+    foreground_iou,
+)
+from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
+from prompttune.utils.constants import IGNORE
+
+Ref = Any
+"""What an adapter knows an image and its class by; hashable."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One query of a class, and its examples."""
+
+    name: str
+    label: int
+    """Of the class, as the protocol counts classes."""
+    query: Ref
+    examples: tuple[Ref, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An image with one class of it."""
+
+    image: np.ndarray
+    """`H x W x 3 uint8`."""
+    mask: np.ndarray
+    """`H x W bool`."""
+    ignored: np.ndarray | None = None
+    """`H x W bool`, pixels that do not count."""
+
+
+@dataclass(frozen=True)
+class EpisodeSet:
+    """The episodes of a fold, and how their files are read."""
+
+    episodes: Sequence[Episode]
+    classes: Sequence[int]
+    """Labels of the fold."""
+    load: Callable[[Ref, int], Loaded]
+    """Reads an image and the class of a label."""
+
+
+class Episodes(Benchmark):
+    """Answers episodes, and scores them as HSNet does.
+
+    Args:
+        segmenter: with any backbone; images are fitted whole to its canvas.
+        given: the episodes.
+        options: how several examples join.
+    """
+
+    batch = 8
+    unit = "episodes"
+
+    def __init__(self, segmenter: Segmenter, given: EpisodeSet, options: Options) -> None:
+        super().__init__(segmenter)
+        self.given = given
+        self.by_name = {each.name: each for each in given.episodes}
+        self.answering = Answering(segmenter, options.ensemble)
+
+    @property
+    def cases(self) -> Sequence[str]:
+        """The names of the episodes, in the order in which they were drawn."""
+        return list(self.by_name)
+
+    def order(self, cases: Sequence[str]) -> Sequence[str]:
+        """Take class after class: its episodes share images."""
+        return sorted(cases, key=lambda name: self.by_name[name].label)
+
+    def run(self, cases: Sequence[str], output: Path) -> Iterator[dict[str, Any]]:
+        """Answer some episodes in one batch."""
+        episodes = [self.by_name[name] for name in cases]
+        loaded = [self.given.load(each.query, each.label) for each in episodes]
+        pairs = zip(episodes, loaded, strict=True)
+        found = self.answering.masks([self._question(*pair) for pair in pairs])
+        for episode, query, mask in zip(episodes, loaded, found, strict=True):
+            counts = episode_counts(mask, query.mask, query.ignored)
+            yield {"label": episode.label, "counts": counts, "value": foreground_iou(counts)}
+
+    def _question(self, episode: Episode, query: Loaded) -> Question:
+        def examples() -> list[Example]:
+            loaded = [(ref, self.given.load(ref, episode.label)) for ref in episode.examples]
+            return [Example(ref, each.image, each.mask) for ref, each in loaded]
+
+        prompt_key = episode.label, episode.examples
+        return Question(episode.query, query.image, prompt_key, examples)
+
+    def summary(self, outcomes: Outcomes) -> dict[str, float]:
+        """Return mIoU and FB-IoU."""
+        each = [(one["label"], one["counts"]) for one in outcomes.values()]
+        labels = {label for label, _ in each}
+        # A part of the episodes may not reach all classes; then only those reached are averaged.
+        whole = len(each) == len(self.by_name)
+        classes = self.given.classes if whole else [c for c in self.given.classes if c in labels]
+        return few_shot_scores(each, classes)
+
+    def panels(self, case: str, output: Path) -> Panels:
+        """Return the query with its truth and the answer, made anew."""
+        episode = self.by_name[case]
+        query = self.given.load(episode.query, episode.label)
+        (found,) = self.answering.masks([self._question(episode, query)])
+        truth = query.mask.astype(np.uint8)
+        if query.ignored is not None:
+            truth[query.ignored] = IGNORE
+        return Panels(query.image, truth, found.astype(np.uint8), ONE_CLASS)

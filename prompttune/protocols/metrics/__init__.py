@@ -1,0 +1,1 @@
+"""Scores as the owners of the sets compute them."""

@@ -1,0 +1,68 @@
+"""LVIS-92i: LVIS' classes in 10 folds, as Matcher defines them."""
+
+from pathlib import Path
+from typing import Any
+
+from prompttune.inference.segmenter import Segmenter
+from prompttune.protocols.coco_masks import union_of
+from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.layout import read_rgb, require, require_files
+from prompttune.protocols.plain_pickle import read_plain_pickle
+from prompttune.protocols.protocol import Benchmark, Options, Protocol
+from prompttune.protocols.sampling import Draw
+from prompttune.utils.errors import InputError
+
+EPISODES, FOLDS = 2300, 10
+LIST = "lvis_val.pkl"
+
+
+def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
+    """Open a fold of `DIR/{coco/val2017,coco/train2017,lvis_val.pkl}`.
+
+    Raises:
+        InputError: anything is missing, or the list is not Matcher's.
+    """
+    return Episodes(segmenter, episodes(root, options), options)
+
+
+def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
+    """Take the classes of the fold in turn; draw a query and examples of each."""
+    require(root, PROTOCOL, ["coco", LIST])
+    annotated = read_plain_pickle(root / LIST)
+    if not isinstance(annotated, dict) or not all(isinstance(x, dict) for x in annotated.values()):
+        raise InputError(f"{root / LIST}: is no list of images a class; get Matcher's again")
+    enough = [label for label, images in annotated.items() if len(images) > options.shots]
+    each = len(enough) // FOLDS
+    own = [enough[options.fold + FOLDS * number] for number in range(each)]
+    if not own:
+        raise InputError(f"{root / LIST}: has {len(enough)} classes of enough images; needs 10")
+    draw, drawn = Draw(options.seed), []
+    for number in range(count):
+        label = number % len(own)
+        names = list(annotated[own[label]])
+        query = draw.one(names)
+        others = draw.others(names, query, options.shots, f"class {own[label]}")
+        name = f"{number:04}-{Path(query).stem}-{own[label]}"
+        drawn.append(Episode(name, label, query, tuple(others)))
+    refs = {ref for one in drawn for ref in (one.query, *one.examples)}
+    require_files(root, PROTOCOL, [root / "coco" / ref for ref in refs])
+
+    def load(ref: str, label: int) -> Loaded:
+        image = read_rgb(root / "coco" / ref)
+        found: list[dict[str, Any]] = annotated[own[label]][ref]["annotations"]
+        outlines = [one["segmentation"] for one in found]
+        return Loaded(image, union_of(outlines, image.shape, root / LIST))
+
+    return EpisodeSet(drawn, range(len(own)), load)
+
+
+PROTOCOL = Protocol(
+    name="lvis-92i",
+    title="LVIS-92i",
+    home="cocodataset.org (2017 images), and the list lvis_val.pkl that datasets/README.md of "
+    "github.com/aim-uofa/Matcher names",
+    terms="annotations CC BY 4.0, photos under flickr's terms",
+    open=open_set,
+    folds=FOLDS,
+    how="Matcher's folds and drawing, 2,300 episodes a fold",
+)

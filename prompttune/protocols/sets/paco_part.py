@@ -1,0 +1,133 @@
+"""PACO-Part: parts of objects in 4 folds, each object cut out, as Matcher and INSID3 define it."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from prompttune.inference.segmenter import Segmenter
+from prompttune.protocols.coco_masks import union_of
+from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.layout import read_rgb, require, require_files
+from prompttune.protocols.plain_pickle import read_plain_pickle
+from prompttune.protocols.protocol import Benchmark, Options, Protocol
+from prompttune.protocols.sampling import Draw
+from prompttune.utils.errors import InputError
+
+EPISODES, FOLDS = 2500, 4
+TRAIN, VAL = "paco/paco_part_train.pkl", "paco/paco_part_val.pkl"
+Ref = tuple[Any, str, Any]
+"""Image by number and path, and the object."""
+
+
+def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
+    """Open a fold of `DIR/{coco/val2017,paco/paco_part_{train,val}.pkl}`.
+
+    Raises:
+        InputError: anything is missing, or the lists are not Matcher's.
+    """
+    return Episodes(segmenter, episodes(root, options), options)
+
+
+def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
+    """Draw a class, an image, and an object in it, and the examples likewise."""
+    require(root, PROTOCOL, ["coco", TRAIN, VAL])
+    train, val = read_plain_pickle(root / TRAIN), read_plain_pickle(root / VAL)
+    try:
+        images = {label: _once(listed) for label, listed in val["cid2img"].items()}
+        annotated, known = val["img2anno"], list(train["cid2img"])
+    except (TypeError, KeyError, AttributeError):
+        raise InputError(f"{root / VAL}: is not Matcher's list; get it again") from None
+    enough = {label for label, listed in images.items() if len(listed) > options.shots}
+    own = [known[options.fold + FOLDS * number] for number in range(len(known) // FOLDS)]
+    own = [label for label in own if label in enough]
+    if not own:
+        raise InputError(f"{root / VAL}: no class of fold {options.fold} has enough images")
+    drawing = _Drawing(root, images, annotated, Draw(options.seed), options.shots)
+    drawn = []
+    for number in range(count):
+        label, refs = drawing.episode(own)
+        query, *others = refs
+        name = f"{number:04}-{query[0]}-{label}"
+        drawn.append(Episode(name, own.index(label), query, tuple(others)))
+    names = {ref[1] for one in drawn for ref in (one.query, *one.examples)}
+    require_files(root, PROTOCOL, [root / "coco" / name for name in names])
+
+    def load(ref: Ref, label: int) -> Loaded:
+        image = read_rgb(root / "coco" / ref[1])
+        parts = _parts(annotated, ref, own[label])
+        mask = union_of([part["segmentation"] for part in parts], image.shape, root / VAL)
+        rows, columns = _box(parts[0]["obj_bbox"])
+        return Loaded(image[rows, columns], mask[rows, columns])
+
+    return EpisodeSet(drawn, range(len(own)), load)
+
+
+class _Drawing:
+    """Draws as Matcher does; an episode whose object has no pixels is drawn anew, as in INSID3."""
+
+    def __init__(self, root: Path, images: Any, annotated: Any, draw: Draw, shots: int) -> None:
+        self.root, self.images, self.annotated = root, images, annotated
+        self.draw, self.shots = draw, shots
+
+    def episode(self, own: list[Any]) -> tuple[Any, list[Ref]]:
+        while True:
+            label = self.draw.one(own)
+            refs = [self._one(label)]
+            while len(refs) <= self.shots:
+                image = self.draw.one(self.images[label])
+                number, name = next(iter(image.items()))
+                name = "/".join(name.split("/")[-2:])
+                if name != refs[0][1]:
+                    refs.append((number, name, self._object(number, label)))
+            if all(self._is_shown(ref, label) for ref in refs):
+                return label, refs
+
+    def _one(self, label: Any) -> Ref:
+        image = self.draw.one(self.images[label])
+        number, name = next(iter(image.items()))
+        return number, "/".join(name.split("/")[-2:]), self._object(number, label)
+
+    def _object(self, number: Any, label: Any) -> Any:
+        own = [one["obj_ann_id"] for one in self.annotated[number] if one["category_id"] == label]
+        return self.draw.one(list(dict.fromkeys(own)))
+
+    def _is_shown(self, ref: Ref, label: Any) -> bool:
+        rows, columns = _box(_parts(self.annotated, ref, label)[0]["obj_bbox"])
+        path = self.root / "coco" / ref[1]
+        require_files(self.root, PROTOCOL, [path])
+        with Image.open(path) as image:
+            width, height = image.size
+        return len(range(*rows.indices(height))) > 0 and len(range(*columns.indices(width))) > 0
+
+
+def _once(listed: list[dict[Any, str]]) -> list[dict[Any, str]]:
+    """Drop images that stand in a list twice."""
+    first: dict[Any, dict[Any, str]] = {}
+    for image in listed:
+        first.setdefault(next(iter(image)), image)
+    return list(first.values())
+
+
+def _parts(annotated: Any, ref: Ref, label: Any) -> list[dict[str, Any]]:
+    return [
+        one for one in annotated[ref[0]]
+        if one["category_id"] == label and one["obj_ann_id"] == ref[2]
+    ]  # fmt: skip
+
+
+def _box(box: Any) -> tuple[slice, slice]:
+    left, top, width, height = box
+    return slice(int(top), int(top + height)), slice(int(left), int(left + width))
+
+
+PROTOCOL = Protocol(
+    name="paco-part",
+    title="PACO-Part",
+    home="cocodataset.org (2017 images), and the lists paco_part_{train,val}.pkl that "
+    "datasets/README.md of github.com/aim-uofa/Matcher names",
+    terms="annotations as PACO states them, photos under flickr's terms",
+    open=open_set,
+    folds=FOLDS,
+    how="Matcher's folds and drawing, 2,500 episodes a fold, each object cut out by its box",
+)
