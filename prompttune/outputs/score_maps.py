@@ -18,7 +18,7 @@ def write_score_tiff(path: Path, scores: np.ndarray, place: Georeference | None)
     with whole_file(path) as file:
         tifffile.imwrite(
             file, scores if several else scores[0], photometric="minisblack", compression="zlib",
-            predictor=True, metadata=None, extratags=tags, **several,
+            metadata=None, extratags=tags, **several,
         )  # fmt: skip
 
 
