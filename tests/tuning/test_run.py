@@ -55,7 +55,7 @@ def test_learns_the_halves_that_it_is_told_to(network, recipe, data, tmp_path, l
     recipe = replace(recipe, learn=learn)
     start = starting_prompt(recipe, 16, data.train)
     prompt = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
-    assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colours")
+    assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colors")
     assert torch.equal(prompt.colours[0], start.colours[0]) == (learn == "image")
 
 
