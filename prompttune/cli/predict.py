@@ -232,6 +232,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (options.skip_done and is_done(mask, options.instances, options.format))
     }
     if masks and not todo:
+        from prompttune.outputs.unfinished import finish_tables
+
+        finish_tables(options.output)
         print(f"all {len(masks)} images are done already in {options.output}")
         return 0
 

@@ -19,6 +19,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.progress import Progress
 
 Item = TypeVar("Item")
@@ -48,14 +49,15 @@ def segment_files(
         output: folder of what belongs to all of them.
 
     Raises:
-        InputError: a prompt of another backbone.
+        InputError: a prompt of another backbone, or another run is at work in `output`.
         OSError: a result cannot be written.
     """
     bad: dict[Path, str] = {}
     opened: deque[tuple[Slice, Picture]] = deque()
     with (
+        alone_in(output),
         Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
-        ResultWriter(prompt, asked) as writer,
+        ResultWriter(prompt, asked, output) as writer,
         Behind() as behind,
         closing(
             read_ahead(_slices(masks), read=lambda each: _read(each, asked.images))
@@ -77,7 +79,8 @@ def segment_files(
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.pages)
-    writer.write_tables(output)
+        behind.finish()
+        writer.write_tables()
     return list(bad.values())
 
 
@@ -146,9 +149,14 @@ class Behind:
         while len(self._pending) > self._behind:
             self._pending.popleft().result()
 
+    def finish(self) -> None:
+        """Wait for all that is pending."""
+        while self._pending:
+            self._pending.popleft().result()
+
     def __exit__(self, kind: object, *_: object) -> None:
         try:
-            while kind is None and self._pending:
-                self._pending.popleft().result()
+            if kind is None:
+                self.finish()
         finally:
             self._thread.shutdown(cancel_futures=True)

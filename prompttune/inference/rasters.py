@@ -18,6 +18,7 @@ from prompttune.outputs.raster_files import RasterWriter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.locking import alone_in
 
 LARGE = 64_000_000
 """A TIFF of more pixels is segmented by windows."""
@@ -202,7 +203,10 @@ def segment_raster(
     rows = RasterRows(path, options)
     counts = np.zeros(256, np.int64)
     try:
-        with RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer:
+        with (
+            alone_in(mask.parent),
+            RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer,
+        ):
             for top, scores in score_strips(segmenter, prompt, rows, overlap, flips):
                 class_map = prompt.decide(scores).numpy()
                 pixels, empty = rows.read(top, top + len(class_map))

@@ -10,7 +10,15 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from prompttune.keys.card import TYPE_SHIFTS, Card, write_json
-from prompttune.keys.files import KEY_FILE, check_name, key_file, publish, staging, write_synced
+from prompttune.keys.files import (
+    KEY_FILE,
+    check_name,
+    key_file,
+    publish,
+    staging,
+    taken,
+    write_synced,
+)
 from prompttune.keys.header import (
     CENTERS,
     FORMAT,
@@ -39,10 +47,7 @@ def check_savable(name: str, zoo: str | Path, overwrite: bool = False) -> None:
     folder = Path(zoo) / name
     if (folder / KEY_FILE).exists():
         if not overwrite:
-            raise InputError(
-                f"{folder}: a key of this name is there already: "
-                "choose another name, or say that it may be overwritten."
-            )
+            raise taken(folder)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already and is not a key: choose another name.")
     with staging(Path(zoo), name):
@@ -62,8 +67,7 @@ def save_key(
     The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
     float16); a composition is several, each for its own group of classes. What is learned of the
     type token is kept beside them. A new key appears whole,
-    by one rename of its folder; where a key is overwritten its file is replaced first, by one
-    rename.
+    by one rename of its folder; where a key is overwritten its file is replaced by one rename.
 
     Raises:
         InputError: a name that is not allowed or taken, a card that does not agree with the prompt,
@@ -89,7 +93,7 @@ def save_key(
         # The previews show what a reader gets, and the key has passed a reader's checks.
         kept, card = read_key(staged)
         write_previews(staged, kept["images"], kept["colours"], card)
-        publish(staged, folder)
+        publish(staged, folder, overwrite)
     return folder
 
 

@@ -1,6 +1,7 @@
 """One pre-training run: from a recipe to a weights file, resumable at any moment."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPT, explain_out_of_memory
@@ -27,6 +29,7 @@ from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.locking import alone_in
 from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
@@ -81,9 +84,23 @@ def pretrain(
     the same weights bit for bit, whether one of them was killed and resumed or not.
 
     Raises:
-        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed.
+        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed,
+            or one that is at work there.
     """
     machine = machine or Machine()
+    # One run at a time in a folder; the first process keeps the others out.
+    with alone_in(output) if rank_zero_only.rank == 0 else nullcontext():
+        return _pretrain(recipe, data, output, machine, resume, overwrite)
+
+
+def _pretrain(
+    recipe: PretrainRecipe,
+    data: Path | None,
+    output: Path,
+    machine: Machine,
+    resume: bool,
+    overwrite: bool,
+) -> Path:
     time_box = TimeBox(machine.minutes)
     state, run = output / STATE, describe_run(recipe, data)
     refuse_begun(output, state.exists(), resume or overwrite)
