@@ -99,7 +99,9 @@ def follow(command: str, folder: Path) -> Walk:
 
 def main() -> None:
     """Count the walk of each command, or of one."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--functions", action="store_true", help="list what is called of each file")
     parser.add_argument("--command", choices=COMMANDS, help="of one command, in this process")
     options = parser.parse_args()

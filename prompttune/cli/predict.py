@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from prompttune.inference.selection import NearestExamples
     from prompttune.outputs.coco_ids import CocoIds
     from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import AnyScale, Prompt
+    from prompttune.prompts.prompt import Prompt
+    from prompttune.utils.bounds import AnyScale
 
 PROG = "prompttune.predict"
 RENAMED = {"--least_area": "--min_area", "--memory": "--memory_frames"}
@@ -248,8 +249,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     from prompttune.data.decoding import page_count
     from prompttune.geo.georeference import read_georeference
     from prompttune.inference.rasters import is_large
-    from prompttune.utils.image_files import stem_of
-    from prompttune.volumes.nifti import is_nifti
+    from prompttune.utils.image_files import is_nifti, stem_of
 
     def ending(image: Path) -> str:
         if is_nifti(image):

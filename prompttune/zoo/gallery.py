@@ -7,9 +7,8 @@ from typing import Any
 from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.metrics import counted_pixels, measure
-from prompttune.evaluation.page import format_score
+from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, format_score, save_picture
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card
 from prompttune.prompts.composition import Composition
@@ -18,8 +17,8 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import FIRST_TEST_SEED, GENERATORS, task_data
 from prompttune.tasks.recipe import READING, Recipe
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import PAGE, PICTURES, staged
 from prompttune.utils.normalize import to_uint8
-from prompttune.utils.staging import PAGE, PICTURES, staged
 from prompttune.zoo.gallery_page import (
     MARK,
     Learned,
