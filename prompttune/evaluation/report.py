@@ -16,9 +16,9 @@ from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, save_p
 from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
 from prompttune.prompts.palette import Palette
-from prompttune.utils import io
+from prompttune.utils import staging
 from prompttune.utils.constants import IGNORE
-from prompttune.utils.io import PAGE, PICTURES
+from prompttune.utils.staging import PAGE, PICTURES
 
 JSON, LEARNING = "comparison.json", "learning.png"
 SCORING = (
@@ -147,8 +147,8 @@ def write_report(folder: Path, comparison: Comparison) -> None:
 
 
 def staged(output: Path) -> AbstractContextManager[Path]:
-    """Stage a comparison, see `prompttune.utils.io.staged`."""
-    return io.staged(output, "comparison", _is_comparison)
+    """Stage a comparison, see `prompttune.utils.staging.staged`."""
+    return staging.staged(output, "comparison", _is_comparison)
 
 
 def _is_comparison(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from prompttune.outputs.formats import Answer, AreaTable, write_formats
 from prompttune.outputs.instances import coco_results, find_instances, write_json
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
-from prompttune.outputs.tables import ReliabilityTable
+from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt, calibration_of
 from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
@@ -78,7 +78,7 @@ class ResultWriter:
 
     def __init__(self, prompt: Prompt | Composition | NearestExamples, asked: Asked) -> None:
         self._prompt, self._asked = prompt, asked
-        self._areas = AreaTable() if "csv" in asked.formats else None
+        self._areas = AreaTable()
         self._open: dict[Path, _Open] = {}
         self._segs: dict[Path, SegWriter] = {}
 
@@ -154,13 +154,12 @@ class ResultWriter:
             pixel_size(each.path),
         )
         write_formats(self._asked.formats, answer, mask)
-        if self._areas is not None:
+        if "csv" in self._asked.formats:
             self._areas.add(answer)
 
     def write_tables(self, folder: Path) -> None:
         """Write the table of areas, where it was asked for, and that of what is known of trust."""
-        if self._areas is not None:
-            self._areas.write(folder)
+        self._areas.write(folder)
         self._asked.trust.write(folder)
 
     def _note_trust(self, each: Slice, result: Result) -> None:

@@ -17,8 +17,8 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import FIRST_TEST_SEED, GENERATORS, task_data
 from prompttune.tasks.recipe import READING, Recipe
 from prompttune.utils.errors import InputError
-from prompttune.utils.io import PAGE, PICTURES, staged
 from prompttune.utils.normalize import to_uint8
+from prompttune.utils.staging import PAGE, PICTURES, staged
 from prompttune.zoo.gallery_page import (
     MARK,
     Learned,
