@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from prompttune.inference import prompt_cache as encoded
-from prompttune.inference.prompt_cache import EncodedPrompts
+from prompttune.inference import frozen
+from prompttune.inference.frozen import EncodedPrompts
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 
@@ -48,7 +48,7 @@ def test_changed_pixels_or_weights_are_encoded_again() -> None:
 
 
 def test_those_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded, "MOST_IMAGES", 4)
+    monkeypatch.setattr(frozen, "MOST_IMAGES", 4)
     kept, encode = EncodedPrompts(), Encoder()
     first, second, large = prompt_of(2), prompt_of(2), prompt_of(6)
     for prompt in (first, second, first, prompt_of(1), first):
