@@ -1,6 +1,6 @@
 """How long the first answer takes: `python -m benchmarks.first_use`.
 
-Starts new processes in turn: a bare `import torch`, `import prompttune`, and `prompttune predict` on
+Starts processes in turn: a bare `import torch`, `import prompttune`, and `prompttune predict` on
 one small image with the shipped retina key. Compares the processor seconds (user and system) and
 the time on the clock, round by round. Bytecode is cached, as after a first run.
 """
