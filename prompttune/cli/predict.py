@@ -22,6 +22,7 @@ from prompttune.cli.file_options import (
 from prompttune.outputs.paths import ENDINGS, FORMATS, find_images, is_done, name_outputs
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.importing import uncollected
 from prompttune.utils.paths import DEFAULT_BACKBONE, real
 
 if TYPE_CHECKING:
@@ -222,7 +223,9 @@ def _check(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
-    from prompttune.cli.prompt_options import make_prompt
+    with uncollected():
+        from prompttune.cli.prompt_options import make_prompt
+        from prompttune.inference.batch import segment_files  # noqa: F401, all that is large
 
     if options.ray:
         return predict_on_cluster(options, make_prompt)
