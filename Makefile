@@ -1,11 +1,12 @@
 # make retina: set up and tune a first key.  make test: set up and run all checks.
 # make docs: build the site.  make notebooks: run examples/ anew.
+# make browser: with Node and Chromium, run the JavaScript example.
 PYTHON ?= python3
 VENV ?= .venv
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: retina test docs notebooks backbone zoo clean
+.PHONY: retina test fuzz browser docs notebooks backbone zoo clean
 
 # For `make backbone`: the folder of sets that the recipes name.
 DATA ?= data/pretraining-pool
@@ -19,6 +20,16 @@ test: $(VENV)/.test-ready
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest
+
+# Damaged files for every reader, for so many seconds each; what breaks one stays in build/fuzz.
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/.test-ready
+	PYTHONPATH=tests $(VENV)/bin/python tests/fuzz_readers.py --seconds $(FUZZ_SECONDS)
+
+# Apart from `make test`, which needs no Node and asks no registry of its packages.
+browser: $(VENV)/.test-ready
+	npm ci --silent --prefix examples/onnx
+	$(VENV)/bin/python -m pytest -rs tests/export/test_browser.py
 
 docs: $(VENV)/.docs-ready
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict

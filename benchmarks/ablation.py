@@ -36,7 +36,7 @@ LARGE: dict[str, Any] = {"min_canvas": 128, "scale": 2.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "learn the image alone": {"learn": "image"},
-    "learn the colours alone": {"learn": "colours"},
+    "learn the colours alone": {"learn": "colors"},
     "free pixels": {"bounded": False},
     "2 prompts": {"prompts": 2},
     "4 prompts": {"prompts": 4},
@@ -54,11 +54,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "start: Kaiming noise, free": {"init": "kaiming", "bounded": False},
     "jitter .1": {"jitter": 0.1},
     "dropout .1": {"dropout": 0.1},
-    "Dice alone": {"colour_weight": 0.0},
-    "smooth-L1 alone": {"dice_weight": 0.0, "colour_weight": 1.0},
-    "smooth-L1 alone, beta .01": {"dice_weight": 0.0, "colour_weight": 1.0, "beta": 0.01},
+    "Dice alone": {"color_weight": 0.0},
+    "smooth-L1 alone": {"dice_weight": 0.0, "color_weight": 1.0},
+    "smooth-L1 alone, beta .01": {"dice_weight": 0.0, "color_weight": 1.0, "beta": 0.01},
     "smooth-L1 alone, foreground x 4": {
-        "dice_weight": 0.0, "colour_weight": 1.0, "foreground_weight": 4.0,
+        "dice_weight": 0.0, "color_weight": 1.0, "foreground_weight": 4.0,
     },
     "lr .01": {"lr": 0.01},
     "lr .025": {"lr": 0.025},
@@ -78,7 +78,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "canvas 128: best of 32 generated, lr .1": {**LARGE, "init": "best-generated", "lr": 0.1},
     "canvas 128: best of 32 generated, lr .2": {**LARGE, "init": "best-generated", "lr": 0.2},
     "canvas 128: Dice + smooth-L1, foreground x 4": {
-        **LARGE, "colour_weight": 1.0, "foreground_weight": 4.0,
+        **LARGE, "color_weight": 1.0, "foreground_weight": 4.0,
     },
 }  # fmt: skip
 """What each changes; `scale` is a factor of the task's."""
@@ -164,7 +164,8 @@ def run(
 ) -> dict[str, float]:
     """Tune one prompt; return its Dice on validation images, and the seconds that tuning took."""
     from prompttune.evaluation.comparison import Bench
-    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.devices import choose_bf16
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import task_data
     from prompttune.tasks.recipe import load_recipe
     from prompttune.tuning.run import Machine, tune

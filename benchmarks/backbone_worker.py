@@ -17,7 +17,7 @@ from benchmarks.work import CONFIGS, TASKS, Task
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.linear import times_transposed
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from seggpt_oracle import random_network, transformers_model
 
 Run = Callable[[], list[Tensor]]

@@ -33,7 +33,7 @@ from prompttune.prompts.prompt import Prompt, load_image
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.utils.normalize import denormalise, normalise
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from seggpt_oracle import random_network, transformers_model
 
 COLUMNS = (

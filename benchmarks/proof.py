@@ -20,8 +20,8 @@ from PIL import Image
 from prompttune.evaluation.plot import draw_lines
 
 ROWS = (
-    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "tuned-flips", "community",
-    "linear-probe", "unet", "unet-best",
+    "one-shot", "one-shot-best", "feature", "spatial", "matching", "tuned", "tuned-best",
+    "tuned-decoder", "community", "linear-probe", "unet", "unet-best",
 )  # fmt: skip
 FEW_ROWS = ("one-shot", "feature", "tuned", "unet", "unet-best")
 """With a few images; their curves."""
@@ -57,7 +57,7 @@ class Run:
         if self.images is not None:
             return FEW_ROWS
         if self.task == "car-parts":  # a mirrored car has its left door on the right
-            return tuple(row for row in ROWS if row != "tuned-flips")
+            return tuple(row for row in ROWS if row != "tuned-best")
         return (*ROWS, "observer") if self.task == "retina" else ROWS
 
     def words(self, args: argparse.Namespace) -> list[str]:
@@ -154,9 +154,11 @@ INTRODUCTION = (
     "the threshold that is best on validation images, `seggpt-small` on one thread of a CPU. The "
     "rows `linear-probe` and `unet` were trained for the seconds that tuning took, `community` on "
     "as many crops as the key, `unet-best` until 20 validations brought nothing, but {longest} "
-    "minutes at most; `tuned-flips` is the key's mean answer to an image and three mirrorings of "
-    "it. Curves over time are of validation crops: of 128 pixels for U-Nets, of the key's canvas "
-    "for the others. Of several classes all values are means over classes."
+    "minutes at most; `tuned-best` is the key asked as `predict --quality best` asks it, "
+    "`tuned-decoder` the key learned on beside the decoder's last two convolutions (not a key: "
+    "what freezing costs), `matching` one example by image features alone. Curves over time are "
+    "of validation crops: of 128 pixels for U-Nets, of the key's canvas for the others. Of "
+    "several classes all values are means over classes."
 )
 
 

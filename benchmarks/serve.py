@@ -29,20 +29,23 @@ from prompttune.serve.client import Client, ServerError
 from prompttune.serve.limits import Limits
 from prompttune.zoo.store import load_prompt
 
+WAIT = 3600
+"""Seconds that a client waits: the server is to say when it has been too long."""
 KEYS = ("retina", "cracks", "aerial", "membranes")
 
 
 def main() -> None:
     """Run the benchmark and print JSON, a line for each row."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32])
     parser.add_argument("--requests", type=int, default=32, help="of each row")
     parser.add_argument("--sizes", type=int, nargs="+", default=[96, 128, 160], help="of images")
     parser.add_argument("--soak", type=float, default=0, help="seconds; the bar is 600")
+    parser.add_argument("--seconds", type=float, default=1800, help="that a request may take")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    limits = Limits(queue=64)
+    limits = Limits(queue=64, seconds=options.seconds)
     service = make_service(Segmenter(), limits=limits)
     server, url = _started(Gate(create_app(service), limits, service.metrics))
     tasks = _tasks(options.sizes, Segmenter())
@@ -91,7 +94,7 @@ def _ask(url: str, tasks: list[Task], clients: int) -> list[tuple[float, bool]]:
 
     def one(task: Task) -> tuple[float, bool]:
         if not hasattr(own, "client"):
-            own.client = Client(url)
+            own.client = Client(url, timeout=WAIT)
         began = time.perf_counter()
         answer = own.client.segment(task[1], task[0])
         return time.perf_counter() - began, np.array_equal(answer.scores, task[2])
@@ -133,19 +136,22 @@ def _network(service: Any) -> float:
 def _soak(url: str, tasks: list[Task], seconds: float, queue: int) -> dict[str, Any]:
     """Keep twice as many clients asking as the queue holds, without waiting when refused long."""
     counts: Counter[str] = Counter()
+    waits: list[float] = []
     ends, process, memory = time.monotonic() + seconds, psutil.Process(), []
 
     def ask(number: int) -> None:
-        client = Client(url)
+        client = Client(url, timeout=WAIT)
         while time.monotonic() < ends:
             key, image, scores = tasks[number % len(tasks)]
             number += 1
+            began = time.monotonic()
             try:
                 answer = client.segment(image, key)
             except ServerError as error:
                 counts[f"refused {error.status}"] += 1
                 time.sleep(0.25)
             else:
+                waits.append(time.monotonic() - began)
                 counts["right" if np.array_equal(answer.scores, scores) else "wrong"] += 1
 
     with ThreadPoolExecutor(2 * queue) as pool:
@@ -154,10 +160,13 @@ def _soak(url: str, tasks: list[Task], seconds: float, queue: int) -> dict[str, 
         while time.monotonic() < ends:
             memory.append(process.memory_info().rss / 2**20)
             time.sleep(min(1.0, seconds / 100))
+    waits.sort()
     tenth = max(1, len(memory) // 10)
     second, last = np.mean(memory[tenth : 2 * tenth]), np.mean(memory[-tenth:])
     return {
-        "soak": seconds, **counts, "megabytes_second_tenth": round(float(second)),
+        "soak": seconds, **counts, "p50": round(waits[len(waits) // 2], 1),
+        "p95": round(waits[int(len(waits) * 0.95)], 1),
+        "megabytes_second_tenth": round(float(second)),
         "megabytes_last_tenth": round(float(last)), "growth": round(float(last / second - 1), 4),
     }  # fmt: skip
 

@@ -30,6 +30,8 @@ __all__ = [
     "tune",
 ]
 
+# Written out, not lazy_loader's `attach`: a type checker sees through that one only by a stub file,
+# the list above once more. What it would save are the 8 lines at the end.
 _HOMES = {
     "Composition": "prompttune.prompts.composition",
     "InputError": "prompttune.utils.errors",

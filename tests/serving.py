@@ -1,7 +1,9 @@
 """Runs a server on a small random backbone, with keys of its own in a temporary zoo."""
 
 import io
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("prometheus_client", reason="the extra serve is not installed")
 
+import uvicorn
 from fastapi.testclient import TestClient
 
 from prompttune.backbone import SegGPT, SegGPTConfig
@@ -34,6 +37,8 @@ CONFIG = SegGPTConfig(
     pixel_dim=4,
 )  # fmt: skip
 FINGERPRINT = "f" * 64
+PATIENCE = 60
+"""Seconds that a test waits for what must come."""
 
 
 def make_network() -> SegGPT:
@@ -102,3 +107,31 @@ def run(zoo: Path, limits: Limits | None = None, token: str | None = None) -> It
     headers = {} if token is None else {"authorization": f"Bearer {token}"}
     with TestClient(gate, headers=headers, raise_server_exceptions=False) as client:
         yield Running(client, service, Segmenter(make_network()), zoo)
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def counted(service: Service, name: str) -> float:
+    lines = service.metrics.text().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+@contextmanager
+def listening(zoo: Path) -> Iterator[tuple[Service, int]]:
+    """Run a server of this process on a real socket, and give its port."""
+    service = make_service(Segmenter(make_network()), zoo)
+    gate = Gate(create_app(service), service.limits, service.metrics)
+    server = uvicorn.Server(uvicorn.Config(gate, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started)
+    try:
+        yield service, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -36,7 +36,7 @@ def test_yaml_is_yaml(path: Path) -> None:
 
 def test_workflows_run_what_the_project_has() -> None:
     jobs = read(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
-    assert set(jobs) == {"lint", "types", "tests", "lowest", "docs", "wheel"}
+    assert set(jobs) == {"lint", "types", "tests", "lowest", "browser", "docs", "wheel"}
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{name}:", makefile, re.M) for name in re.findall(r"make (\w+)", text))
@@ -73,3 +73,9 @@ def test_every_requirement_has_an_exact_version() -> None:
     extras = PROJECT["optional-dependencies"].values()
     asked = [line for lines in (PROJECT["dependencies"], *extras) for line in lines]
     assert names(asked) <= pinned
+
+
+def test_the_front_page_is_short() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    words = [word for word in text.split() if re.search(r"\w", word)]  # without bars and dashes
+    assert len(words) <= 1000

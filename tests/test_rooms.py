@@ -11,28 +11,33 @@ PACKAGE = "prompttune"
 # it a place. `prompttune/NAME.py` and `__main__.py` are doors, which only call the command line.
 ROOMS = {
     "utils": "",
+    "geo": "",
+    "volumes": "utils",
     "backbone": "utils",
-    "data": "utils",
+    "data": "geo utils volumes",
     "keys": "utils",
+    "hub": "keys utils",
     "reliability": "",
     "synthetic": "data",
-    "tasks": "data synthetic utils",
-    "prompts": "data keys reliability utils",
-    "outputs": "prompts utils",
-    "inference": "backbone data outputs prompts reliability utils",
+    "tasks": "data synthetic utils volumes",
+    "prompts": "data hub keys reliability utils",
+    "outputs": "data geo prompts utils volumes",
+    "inference": "backbone data geo outputs prompts reliability utils volumes",
+    "batch": "data inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
     "tuning": "backbone data evaluation outputs prompts synthetic tasks utils",
-    "baselines": "backbone data evaluation inference tasks tuning utils",
-    "zoo": "data evaluation inference keys prompts tasks utils",
+    "baselines": "backbone data evaluation inference prompts tasks tuning utils",
+    "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
+    "export": "backbone inference prompts utils",
     "workflows": "backbone data evaluation inference keys outputs prompts reliability tasks tuning"
     " utils",
     "protocols": "backbone data evaluation inference outputs prompts utils video",
-    "serve": "backbone data inference keys outputs prompts utils zoo",
-    "studio": "outputs prompts serve tuning utils workflows",
-    "cli": "backbone baselines data evaluation inference keys outputs pretraining prompts"
-    " protocols serve studio tasks tuning utils video workflows zoo",
+    "serve": "backbone data geo inference keys outputs prompts utils zoo",
+    "studio": "inference outputs prompts serve tuning utils workflows",
+    "cli": "backbone baselines batch data evaluation export geo hub inference keys outputs"
+    " pretraining prompts protocols serve studio tasks tuning utils video volumes workflows zoo",
 }
 
 
@@ -83,6 +88,11 @@ def test_rooms_stand_on_one_another() -> None:
     TopologicalSorter({name: below.split() for name, below in ROOMS.items()}).prepare()
 
 
+def test_the_guide_names_every_room() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert not [name for name in ROOMS if f"\n| `{name}` | " not in guide]
+
+
 def test_a_room_uses_what_it_may() -> None:
     known, used = modules(), {name: set() for name in ROOMS}
     for module, path in known.items():
@@ -90,6 +100,47 @@ def test_a_room_uses_what_it_may() -> None:
             used[own] |= {other.split(".")[1] for other in imports(path, known) if "." in other}
     unused = {name: set(below.split()) - used[name] for name, below in ROOMS.items()}
     assert not {name: rooms for name, rooms in unused.items() if rooms}
+
+
+# What has no test file of its own name, and why.
+UNTESTED = {
+    "cli.benchmark": "asked with miniature sets: tests/protocols/test_runner.py",
+    "keys.learned": "protocols alone",
+    "utils.constants": "a number",
+    "studio.answering": "asked through the page's routes: tests/studio/test_app.py",
+    "studio.downloads": "asked through the page's routes: tests/studio/test_app.py",
+    "studio.examples": "asked through the page's routes: tests/studio/test_app.py",
+    "studio.wanted": "asked through the page's routes: tests/studio/test_app.py",
+    "serve.work": "needs a server around it: tests/serve/test_app.py asks it",
+    "batch.worker": "needs a cluster around it: tests/batch/test_ray_run.py",
+    "cli.cluster": "needs a cluster around it: tests/batch/test_ray_run.py",
+    "cli.prompt_options": "options of predict: tests/cli/test_predict.py",
+    "cli.zoo_sharing": "subcommands of zoo: tests/hub/",
+    "export.check": "a step of an export: tests/export/test_onnx_file.py",
+    "export.graph": "a step of an export: tests/export/test_onnx_file.py",
+    "export.precision": "a step of an export: tests/export/test_onnx_file.py",
+    "hub.keeping": "a step of a download: tests/hub/test_https_zoo.py",
+    "hub.model_card": "a step of an upload: tests/hub/test_repository.py",
+    "outputs.raster_files": "a step of inference.rasters: tests/inference/test_rasters.py",
+    "volumes.opening": "what both formats share: tests/volumes/",
+    "volumes.segmentation": "what DICOM is answered by: tests/volumes/test_dicom.py",
+    "volumes.series": "files of one volume: tests/volumes/test_dicom.py",
+    "volumes.volume": "what both formats share: tests/volumes/",
+}
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    missing = {
+        module.removeprefix(f"{PACKAGE}.")
+        for module, path in modules().items()
+        if room(module)
+        and room(module) != "protocols"  # by whole runs on miniature sets: tests/protocols/
+        and path.name != "__init__.py"
+        and not (
+            ROOT / "tests" / path.relative_to(ROOT / PACKAGE).parent / f"test_{path.name}"
+        ).is_file()
+    }
+    assert missing == set(UNTESTED)
 
 
 def test_no_files_import_in_a_circle() -> None:

@@ -70,7 +70,7 @@ def attend(
         return _attend_fused(qkv, towards_h, towards_w, heads, tail)
     if qkv.dtype == torch.bfloat16 and height * width <= LONG_TOKENS:
         return _attend_long(qkv, towards_h, towards_w, heads, tail)
-    if height * width <= PLAIN_TOKENS:
+    if height * width <= PLAIN_TOKENS or torch.compiler.is_compiling():  # also what is exported
         return attend_plain(qkv, towards_h, towards_w, heads, tail)
     return _InCache.apply(qkv, towards_h, towards_w, heads, tail)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import resize_relative
+from prompttune.utils.bounds import check_canvas
 
 
 def at_canvas(network: SegGPT, canvas: int) -> SegGPT:
@@ -22,10 +23,11 @@ def at_canvas(network: SegGPT, canvas: int) -> SegGPT:
         canvas: side S, pixels, a multiple of the patch.
 
     Raises:
-        InputError: a canvas that patches do not fill.
+        InputError: a canvas that patches do not fill, or of too many tokens.
     """
     if canvas == network.config.canvas:
         return network
+    check_canvas(canvas, network.config.patch, network.name)
     config = replace(network.config, canvas=canvas)
     with torch.device("meta"):
         other = build(config)

@@ -105,7 +105,7 @@ def _read_official(path: Path) -> Checkpoint:
         raise InputError(
             f"{path}: holds more than tensors, or is no PyTorch file; it was not executed"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # of damaged bytes torch's reader raises whatever comes
         raise InputError(f"{path}: no whole PyTorch file; fetch it again") from error
     tensors = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(x, Tensor) for x in tensors.values()):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from prompttune.backbone.network import SegGPT
-from prompttune.backbone.one_way import CachedPrompt, OneWayBlock, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt, OneWayBlock
 from prompttune.utils.errors import InputError
 
 Kept = tuple[tuple[int, ...], ...]

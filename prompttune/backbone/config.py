@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from prompttune.utils.bounds import check, check_canvas
 from prompttune.utils.errors import InputError
 
 
@@ -59,16 +60,15 @@ class SegGPTConfig:
         for name in ("taps", "match_taps", "image_taps"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         sizes = ("canvas", "patch", "dim", "depth", "heads", "decoder_dim", "pretrain_canvas")
-        for name in sizes:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"backbone config: {name}={value!r} is no whole number from 1 up")
+        for name in (*sizes, "mlp_ratio", "pixel_dim"):
+            check(name, getattr(self, name), f"backbone config: {name}")
         for name in ("canvas", "pretrain_canvas"):
             if getattr(self, name) % self.patch:
                 raise InputError(
                     f"backbone config: {name}={getattr(self, name)} is no multiple of "
                     f"patch={self.patch}"
                 )
+        check_canvas(self.canvas, self.patch, "backbone config")
         if self.dim % self.heads:
             raise InputError(
                 f"backbone config: dim={self.dim} is no multiple of heads={self.heads}"
@@ -82,10 +82,8 @@ class SegGPTConfig:
             )
 
     def _check_one_way(self) -> None:
-        for name in ("apart", "pixel_dim"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise InputError(f"backbone config: {name}={value!r} is no whole number")
+        if not isinstance(self.apart, int) or not 0 <= self.apart <= self.depth:
+            raise InputError(f"backbone config: apart={self.apart!r} is not in 0..{self.depth}")
         for name in ("match_taps", "image_taps"):
             taps = getattr(self, name)
             if taps and not _rise_within(taps, 0, self.apart):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from prompttune.backbone.network import EncodedPrompt, SegGPT
-from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt
 
 Encoded = EncodedPrompt | CachedPrompt
 

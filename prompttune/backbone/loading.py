@@ -12,6 +12,7 @@ from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import fingerprint
 from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.paths import real
 
 SHIPPED = {"seggpt-small": Path(__file__).parent / "seggpt-small.safetensors"}
 """Backbones that came with the package."""
@@ -73,7 +74,7 @@ def _is_name(name_or_path: str | Path) -> bool:
 
 
 def _name_of(path: Path) -> str:
-    return path.resolve().name if path.is_dir() else path.stem
+    return real(path).name if path.is_dir() else path.stem
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -291,7 +291,8 @@ class SegGPT(nn.Module):
             prompt = EncodedPrompt.one_a_query(images)
         below = self._positions()[:, -self.config.tokens // 2 :]
         query = self.patch_embed(queries) + self.segment_token_x[0] + below + prompt.type_token
-        row = torch.cat((prompt.images.expand(len(queries), -1, -1), query), 1)
+        count = queries.shape[0]  # `len` would fix the batch of an exported graph
+        row = torch.cat((prompt.images.expand(count, -1, -1), query), 1)
         merged = (self._until_merge(row, prompt.prompts) + prompt.target_stream) * 0.5
         return self._colour(merged, prompt.prompts, query_only=True)
 

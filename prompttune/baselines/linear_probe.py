@@ -12,8 +12,8 @@ from prompttune.utils.normalize import normalise
 class LinearProbe(nn.Module):
     """One linear layer from each patch's features to the logits of its pixels.
 
-    The features are those that the decoder gets (four depths, after the last LayerNorm), of a query
-    under a prompt that shows nothing: a grey image, all background.
+    The features are those that the decoder gets (of all its depths, after the last LayerNorm), of a
+    query under a prompt that shows nothing: a grey image, all background.
     """
 
     def __init__(self, network: SegGPT, classes: int) -> None:
@@ -22,7 +22,9 @@ class LinearProbe(nn.Module):
         # In a tuple: the backbone is neither trained nor kept with the probe's weights.
         self._frozen = (network,)
         self._patch, self._columns, self._outputs = config.patch, config.grid[1], classes + 1
-        self.head = nn.Linear(len(config.taps) * config.dim, config.patch**2 * (classes + 1))
+        self._queries = config.tokens // 2
+        features = network.decoder_embed.in_features  # of a one-way network early blocks as well
+        self.head = nn.Linear(features, config.patch**2 * (classes + 1))
 
     def forward(self, queries: Tensor) -> Tensor:
         """Map `B x 3 x S x S`, normalised, to logits `B x (C + 1) x S x S`."""
@@ -49,4 +51,4 @@ class LinearProbe(nn.Module):
             network.ensemble(queries, nothing, normalise(nothing))
         finally:
             hook.remove()
-        return caught[0][:, self._columns :].float()
+        return caught[0][:, -self._queries :].float()  # the official layout has a border above

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from prompttune.backbone import at_canvas
+from prompttune.backbone import SegGPT, at_canvas
+from prompttune.baselines.decoder import tune_with_decoder
 from prompttune.baselines.linear_probe import LinearProbe
 from prompttune.baselines.second_annotator import observed_scores, second_masks
 from prompttune.baselines.supervised import Budget, predict_tiled, train_rival
 from prompttune.baselines.unet import CROP, unet
 from prompttune.evaluation.comparison import Bench, Candidate, Row
+from prompttune.evaluation.matching import feature_matching
 from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import SampleFolder, TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.run import Machine, tune
@@ -45,10 +49,21 @@ class Rivals:
         """Return the rows by name."""
         return {
             "community": Row(self.community),
+            "matching": Row(self.matching),
             "linear-probe": Row(self.linear_probe),
+            "tuned-decoder": Row(self.tuned_decoder),
             "unet": Row(self.unet),
             "unet-best": Row(self.unet_best),
             "observer": Row(self.observer),
+        }
+
+    def impossible(self, bench: Bench) -> set[str]:
+        """Return the rows that this backbone or these images cannot have."""
+        config = self.segmenter.network.config
+        matches = config.one_way and config.match_taps
+        return {
+            *(() if matches else ("matching",)),
+            *(() if _second_masks(bench.test) else ("observer",)),
         }
 
     def community(self, bench: Bench) -> list[Candidate]:
@@ -61,7 +76,7 @@ class Rivals:
         recipe = replace(
             self.recipe, init="kaiming", learn="both", bounded=False, prompts=1, batch=4,
             max_steps=steps, warmup=min(0.5, 50 / steps), lr=1e-3 * sum(STD) / 3,
-            weight_decay=0.01, dice_weight=0.0, colour_weight=1.0, foreground_weight=1.0,
+            weight_decay=0.01, dice_weight=0.0, color_weight=1.0, foreground_weight=1.0,
             beta=0.01, ema=0.0, jitter=0.0, dropout=0.0, patience=0,
         )  # fmt: skip
         tuned = tune(
@@ -69,6 +84,43 @@ class Rivals:
         )
         self.histories["community"] = tuned.history
         return [bench.prompted("community", tuned.prompt)]
+
+    def matching(self, bench: Bench) -> list[Candidate]:
+        """Each one-shot example, by image features alone: nothing was ever trained to color."""
+        segmenter = self._other(feature_matching(self.segmenter.network))
+        found = []
+        for sample in bench.drawn[: bench.examples]:
+            prompt = bench.from_examples([sample])
+            found.append(self._answered(f"matching: {sample.name}", segmenter, prompt, bench))
+        return found
+
+    def tuned_decoder(self, bench: Bench) -> list[Candidate]:
+        """The key, learned on beside the decoder's last convolutions, for as many steps again.
+
+        Not a key: it says what freezing the network costs.
+        """
+        tuned, network = tune_with_decoder(
+            bench.key, self.recipe, self.segmenter.network, self.data,
+            self.folder / "tuned-decoder", self.machine,
+        )  # fmt: skip
+        self.histories["tuned-decoder"] = tuned.history
+        return [self._answered("tuned-decoder", self._other(network), tuned.prompt, bench)]
+
+    def _other(self, network: SegGPT) -> Segmenter:
+        """Return a segmenter of another network that computes as the given one does."""
+        precision = "bf16" if self.segmenter.bf16 else "fp32"
+        return Segmenter(network, self.segmenter.device.type, precision)
+
+    def _answered(
+        self, name: str, segmenter: Segmenter, prompt: Prompt | Composition, bench: Bench
+    ) -> Candidate:
+        decides = prompt if isinstance(prompt, Composition) else None
+        images = sum(len(part.images) for part in prompt.parts)
+
+        def scores(_: str, image: np.ndarray) -> np.ndarray:
+            return segmenter.predict(image, prompt, overlap=bench.overlap).scores
+
+        return Candidate(name, images, scores, composition=decides)
 
     def linear_probe(self, bench: Bench) -> list[Candidate]:
         """One linear layer on the frozen backbone's features, for the time that tuning had."""

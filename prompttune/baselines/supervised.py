@@ -19,8 +19,8 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassF1Score
 
+from prompttune.data.batches import Share, StepSampler
 from prompttune.data.crops import CropDataset
-from prompttune.data.endless import EndlessSampler
 from prompttune.data.layouts import LoadedSample
 from prompttune.tuning.loss import dice_loss
 from prompttune.utils.constants import IGNORE
@@ -134,7 +134,7 @@ def train_rival(
         )
     ]
     loaders = (
-        DataLoader(crops[0], budget.batch, sampler=EndlessSampler(0)),
+        DataLoader(crops[0], batch_sampler=StepSampler(Share(budget.batch))),
         DataLoader(crops[1], 2 * budget.batch),
     )
     module = Supervised(network, classes, budget)

@@ -9,7 +9,7 @@ CROP = 128
 
 
 def unet(classes: int) -> nn.Module:
-    """Return MONAI's residual U-Net (2.6 M parameters), normalised pixels to `classes + 1` logits.
+    """Return MONAI's residual U-Net (1.6 M parameters), normalised pixels to `classes + 1` logits.
 
     Channels as in MONAI's own 2D segmentation tutorials, doubled; crops' sides divide by 16.
 

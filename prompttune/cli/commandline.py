@@ -41,15 +41,33 @@ class Parser(OneLineErrors, argparse.ArgumentParser):
         return super().parse_intermixed_args(self._as_now(args), namespace)
 
     def _as_now(self, args: Sequence[str] | None) -> list[str]:
-        """Return the words with options by their names of today."""
-        words = list(sys.argv[1:] if args is None else args)
-        end = words.index("--") if "--" in words else len(words)
-        for place, word in enumerate(words[:end]):
-            name, equals, value = word.partition("=")
-            if name in self.renamed:
-                warn(f"{name} is called {self.renamed[name]} now; the next version forgets {name}")
-                words[place] = f"{self.renamed[name]}{equals}{value}"
-        return words
+        return as_now(sys.argv[1:] if args is None else args, self.renamed)
+
+
+def as_now(words: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
+    """Return a command line's words with options by their names of today.
+
+    Args:
+        words: of the line; behind `--` none is an option.
+        renamed: from the names of version 0.1 to those of today.
+    """
+    words = list(words)
+    end = words.index("--") if "--" in words else len(words)
+    for place, word in enumerate(words[:end]):
+        name, equals, value = word.partition("=")
+        if name in renamed:
+            warn(f"{name} is called {renamed[name]} now; the next version forgets {name}")
+            words[place] = f"{renamed[name]}{equals}{value}"
+    return words
+
+
+def rows_now(names: Sequence[str] | None) -> list[str] | None:
+    """Return the names of rows as they are today."""
+    if names is None:
+        return None
+    if "nearest-colour" in names:
+        warn("nearest-colour is called nearest-color now; the next version forgets nearest-colour")
+    return ["nearest-color" if name == "nearest-colour" else name for name in names]
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

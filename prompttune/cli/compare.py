@@ -7,12 +7,11 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from prompttune.cli.commandline import Parser, quote_command
+from prompttune.cli.commandline import Parser, quote_command, rows_now
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.progress import Progress
@@ -22,12 +21,9 @@ if TYPE_CHECKING:
     from prompttune.evaluation.comparison import Bench, Row, RowScores
     from prompttune.evaluation.report import Comparison
     from prompttune.inference.segmenter import Segmenter
-    from prompttune.keys.card import Card
-    from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import Prompt
     from prompttune.tasks.data import TaskData
     from prompttune.tasks.recipe import Recipe
-    from prompttune.tuning.run import Machine, Tuned
+    from prompttune.workflows.contender import Contender
 
 PROG = "prompttune.compare"
 RENAMED = {"--longest": "--max_minutes", "--limit": "--max_images", "--record": "--save_scores"}
@@ -37,14 +33,16 @@ ON_VALIDATION = (
 )
 MINUTES = 2.0
 PLAIN_ROWS = (
-    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-colour",
+    "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-color",
 )  # fmt: skip
-KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens"}
+KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens", "tuned-decoder"}
 """These need a key; the others no more than its scale."""
 OTHER_ROWS = (
     "tuned-flips",
     "tuned-best",
     "tuned-all-tokens",
+    "tuned-decoder",
+    "matching",
     "community",
     "linear-probe",
     "unet",
@@ -131,6 +129,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         bench = _prepare(args, contender, segmenter)
         rivals = _rivals(args, contender, segmenter, Path(scratch))
         known = ROWS | rivals.rows()
+        if args.rows == ["all"]:
+            left_out = rivals.impossible(bench)
+            names = tuple(name for name in names if name not in left_out)
         notices = _notices(args, contender.data)
         for notice in notices:
             print(notice)
@@ -161,53 +162,22 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--minutes {args.minutes}: must be above 0")
 
 
-@dataclass(frozen=True)
-class _Contender:
-    """The key, and what it was or is tuned with."""
-
-    recipe: "Recipe"
-    data: "TaskData"
-    key: "Prompt | Composition"
-    tuned: "Tuned | None" = None
-    """How it was tuned; None if that was not done here."""
-    card: "Card | None" = None
-    path: Path | None = None
-
-
 def _contender(
     args: argparse.Namespace, rows: Sequence[str], segmenter: "Segmenter", scratch: Path
-) -> _Contender:
+) -> "Contender":
     """Load the key, or tune one now where a row needs it."""
-    from prompttune.prompts.composition import changed
-    from prompttune.prompts.loading import load_key
-    from prompttune.tasks.recipe import load_recipe
-    from prompttune.tuning.init import starting_prompt
-    from prompttune.tuning.run import tune
+    from prompttune.workflows.contender import from_key, tuned_here
     from prompttune.zoo.store import find_key
 
-    network = segmenter.network
-    if args.prompt is not None:
-        path = find_key(args.prompt, args.prompts_zoo)
-        key, card = load_key(path)
-        recipe = _recipe(args.task, card)
-        if KEY_ROWS & set(rows):  # a key of another backbone still gives the others their scale
-            if args.scale is not None:
-                text = "--scale: the key has a scale of its own; leave 'tuned' out of --rows"
-                raise InputError(text)
-            load_key(path, network.fingerprint, network.name)
-        if args.scale is not None:
-            key = changed(key, scale=args.scale)
-        data = _data(args, recipe)
-        return _Contender(recipe, data, key, None, card, path)
-    recipe = load_recipe(args.task)
-    data = _data(args, recipe)
-    recipe = data.recipe or recipe
-    if not KEY_ROWS & set(rows):
-        canvas = max(recipe.min_canvas, network.config.canvas)
-        start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
-        return _Contender(recipe, data, changed(start, name="none"))
-    tuned = tune(recipe, network, data, scratch / "tuned", _machine(segmenter))
-    return _Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
+    answers = bool(KEY_ROWS & set(rows))
+
+    def find(recipe: "Recipe") -> "TaskData":
+        return _data(args, recipe)
+
+    if args.prompt is None:
+        return tuned_here(args.task, segmenter, find, answers, scratch / "tuned")
+    path = find_key(args.prompt, args.prompts_zoo)
+    return from_key(path, args.task, segmenter, find, answers, args.scale)
 
 
 def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
@@ -220,25 +190,18 @@ def _data(args: argparse.Namespace, recipe: "Recipe") -> "TaskData":
     return data
 
 
-def _machine(segmenter: "Segmenter") -> "Machine":
-    from prompttune.inference.segmenter import choose_bf16
-    from prompttune.tuning.run import Machine
-
-    bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
-    return Machine(segmenter.device.type, bf16)
-
-
 def _rivals(
-    args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter", scratch: Path
+    args: argparse.Namespace, contender: "Contender", segmenter: "Segmenter", scratch: Path
 ) -> "Rivals":
     """Prepare the rows that are trained, for as long as tuning took."""
     from prompttune.baselines.rows import Rivals
+    from prompttune.workflows.contender import machine_of
 
     minutes = args.minutes or MINUTES
     tuned = contender.tuned
     seconds = 60 * minutes if tuned is None or args.minutes else tuned.seconds
     rivals = Rivals(
-        segmenter, contender.recipe, contender.data, _machine(segmenter),
+        segmenter, contender.recipe, contender.data, machine_of(segmenter),
         seconds, 60 * args.max_minutes, scratch,
     )  # fmt: skip
     if tuned is not None:
@@ -263,7 +226,7 @@ def _overlap(text: str) -> float:
 
 
 def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
-    known = (*PLAIN_ROWS, *OTHER_ROWS)
+    names, known = rows_now(names), (*PLAIN_ROWS, *OTHER_ROWS)
     if names == ["all"]:
         return known
     for name in names or ():
@@ -272,50 +235,13 @@ def _chosen_rows(names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names or PLAIN_ROWS))
 
 
-def _recipe(task: str, card: "Card") -> "Recipe":
-    """Return the task's recipe with the key's own split: no image that tuned it may be scored."""
-    from prompttune.tasks.recipe import READING, Recipe, load_recipe
+def _prepare(args: argparse.Namespace, contender: "Contender", segmenter: "Segmenter") -> "Bench":
+    from prompttune.workflows.contender import bench_of
 
-    kept = {"seed", "val_fraction", *READING} & card.recipe.keys()
-    given: dict[str, Any] = {name: card.recipe[name] for name in kept}
-    theirs = tuple(entry.name for entry in card.classes)
-    if task == card.task and load_recipe(task).classes == Recipe.classes:  # a task of any classes
-        given["classes"] = theirs
-        values: Any = card.recipe.get("mask_values")
-        if values:
-            given["mask_values"] = {int(value): index for value, index in values.items()}
-    recipe = load_recipe(task, given)
-    if theirs != recipe.classes:
-        raise InputError(
-            f"key {card.name}: its classes ({', '.join(theirs)}) are not those of task {task} "
-            f"({', '.join(recipe.classes)}); give the key's own task, {card.task}"
-        )
-    return recipe
-
-
-def _prepare(args: argparse.Namespace, contender: _Contender, segmenter: "Segmenter") -> "Bench":
-    from prompttune.evaluation.comparison import Bench
-
-    data = contender.data
-    test = data.test if args.split == "test" else data.val
-    if not test:
-        raise InputError(f"{args.data}: no test images with masks; try --split val")
-    bench = Bench(
-        segmenter=segmenter,
-        key=contender.key,
-        canvas=segmenter.canvas(contender.key.parts[0]),
-        train=data.train,
-        validation=data.val[: args.validation],
-        test=test[: args.max_images],
-        examples=args.examples,
-        overlap=contender.recipe.overlap if args.overlap is None else args.overlap,
-        seed=args.seed,
-    )
-    # Read all that will be scored once: a bad file shows now and not after an hour.
-    for samples in (bench.validation, bench.test):
-        for _ in samples:
-            pass
-    return bench
+    return bench_of(
+        contender, segmenter, args.split, args.validation, args.max_images, args.examples,
+        args.overlap, args.seed,
+    )  # fmt: skip
 
 
 def _notices(args: argparse.Namespace, data: "TaskData") -> tuple[str, ...]:
@@ -337,7 +263,7 @@ def _score(bench: "Bench", rows: dict[str, "Row"]) -> list["RowScores"]:
 
 
 def _details(
-    bench: "Bench", contender: _Contender, segmenter: "Segmenter", words: Sequence[str]
+    bench: "Bench", contender: "Contender", segmenter: "Segmenter", words: Sequence[str]
 ) -> dict[str, object]:
     from prompttune import __version__
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompttune.cli.commandline import Parser, quote_command
+from prompttune.cli.commandline import Parser, quote_command, rows_now
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.progress import Progress
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROG = "prompttune.evaluate"
 RENAMED = {"--choices": "--repeats", "--limit": "--max_images"}
-ROWS = ("one-shot", "feature", "all-foreground", "nearest-colour", "copied")
+ROWS = ("one-shot", "feature", "all-foreground", "nearest-color", "copied")
 """By default."""
 ALL_ROWS = (*ROWS, "matching")
 SCORING = (
@@ -79,6 +79,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     args = parser.parse_args(argv)
     args.backbone = args.backbone or [DEFAULT_BACKBONE]
+    args.rows = rows_now(args.rows)
     _check(args)
     return args
 

@@ -10,7 +10,7 @@ from prompttune.data.class_names import class_names
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 MASK_KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
@@ -39,6 +39,10 @@ def add_mask_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--colors", metavar="NAME=#RRGGBB,...", help="of coloured masks: which is which class"
     )
+    group.add_argument(
+        "--resize_masks", action="store_true",
+        help="scale masks of another size than their images",
+    )  # fmt: skip
 
 
 def image_options(
@@ -68,12 +72,14 @@ def mask_options(given: argparse.Namespace, classes: Sequence[str] | None) -> "M
     Raises:
         InputError: options that are none.
     """
-    from prompttune.data.masks import MaskOptions, parse_colors
+    from prompttune.data.mask_forms import MaskOptions
+    from prompttune.data.masks import parse_colors
 
     colors = None
     if given.colors is not None:
         colors = parse_colors(given.colors, classes or named_by_colors(given.colors))
-    return MaskOptions(given.mask_kind, read_values(given.mask_values), colors)
+    values = read_values(given.mask_values)
+    return MaskOptions(given.mask_kind, values, colors, given.resize_masks)
 
 
 def named_by_colors(colors: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from prompttune.cli.file_options import (
 from prompttune.data.class_names import class_names
 from prompttune.outputs.paths import find_images
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import LISTS
 
 if TYPE_CHECKING:
     from prompttune.tasks.data import TaskData
@@ -69,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_labelled(options: argparse.Namespace) -> bool:
-    """Say whether a folder has a layout with masks or annotations."""
+    """Say whether a folder has a layout with masks or annotations, or a file lists pairs."""
     from prompttune.data.folders import is_labelled
 
     named = options.images_dir or options.masks_dir
+    if options.data.is_file():
+        return options.data.suffix.lower() in LISTS
     return bool(named) or (options.data.is_dir() and is_labelled(options.data))
 
 
@@ -93,7 +96,8 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
     given: dict[str, Any] = {
         name: getattr(options, name)
         for name in (
-            "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch", "seed",
+            "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands",
+            "stretch", "seed",
         )
     }  # fmt: skip
     given["mask_values"] = read_values(options.mask_values)
@@ -107,19 +111,23 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 
 
 def _guessed(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the classes that annotations name, or that the masks' values are."""
+    """Return the classes that a legend or annotations name, or that the masks' values are."""
     from prompttune.data.folders import Finding, annotated_names, find_samples
     from prompttune.data.mask_survey import guess_classes, look_at
-    from prompttune.data.masks import read_stored
+    from prompttune.data.survey import stored_mask
+    from prompttune.tasks.legend import read_legend
     from prompttune.tasks.recipe import Recipe
 
-    if names := annotated_names(options.data):
+    told = read_legend(Recipe("custom"), options.data)
+    if told.classes != Recipe.classes:
+        return {"classes": told.classes}
+    if options.data.is_dir() and (names := annotated_names(options.data)):
         return {"classes": names}
     finding = Finding(options.images_dir, options.masks_dir, options.mask_pattern)
     found = find_samples(options.data, Recipe.classes, finding)
     masks = mask_options(options, None)
     samples = (*found.train, *(found.val or ()), *(found.test or ()))
-    facts = [look_at(read_stored(sample.mask, masks), sample.mask) for sample in samples]
+    facts = [look_at(stored_mask(sample, masks), sample.mask) for sample in samples]
     names, meaning = guess_classes(facts, masks)
     if masks.kind != "auto" or masks.values is not None:
         return {"classes": names}

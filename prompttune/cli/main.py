@@ -20,9 +20,10 @@ COMMANDS = {
     "benchmark": ("prompttune.cli.benchmark", "run a public benchmark under its rules"),
     "evaluate": ("prompttune.cli.evaluate", "score a backbone on images it was not trained on"),
     "pretrain": ("prompttune.cli.pretrain", "train a backbone"),
+    "export": ("prompttune.cli.export", "write a key and its backbone as an ONNX file"),
     "serve": ("prompttune.cli.serve", "answer over HTTP with keys"),
     "studio": ("prompttune.cli.studio", "open a page to label, tune, see and apply"),
-    "zoo": ("prompttune.cli.zoo", "list, show, verify and remove keys"),
+    "zoo": ("prompttune.cli.zoo", "list, show, verify, remove, push and pull keys"),
     "backbone": (
         "prompttune.cli.backbone",
         "list, fetch, convert, verify, start",

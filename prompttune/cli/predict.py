@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.cli.cluster import add_cluster, check_cluster, place, predict_on_cluster
 from prompttune.cli.commandline import Parser
 from prompttune.cli.file_options import (
     add_image_options,
     add_mask_options,
     cards_of,
     image_options,
-    mask_options,
-    named_by_colors,
 )
-from prompttune.data.class_names import class_names
 from prompttune.outputs.paths import ENDINGS, FORMATS, find_images, is_done, name_outputs
-from prompttune.utils.errors import InputError
-from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.bounds import check
+from prompttune.utils.errors import InputError, warn
+from prompttune.utils.paths import DEFAULT_BACKBONE, real
 
 if TYPE_CHECKING:
+    from prompttune.data.reading import ImageOptions
     from prompttune.inference.segmenter import Segmenter
     from prompttune.inference.selection import NearestExamples
     from prompttune.outputs.coco_ids import CocoIds
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from prompttune.prompts.prompt import AnyScale, Prompt
 
 PROG = "prompttune.predict"
-RENAMED = {"--least_area": "--min_area"}
-MOST_PAGES = 8
-"""Of a stack that is an example."""
+RENAMED = {"--least_area": "--min_area", "--memory": "--memory_frames"}
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,10 +41,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(prog="prompttune predict", description="Segment images with a prompt.")
     parser.renamed = RENAMED
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGES", type=Path, help="image files or folders of them"
+        "images", nargs="*", metavar="IMAGES", type=place, help="image files or folders of them"
     )
     parser.add_argument(
-        "--output", required=True, metavar="DIR", type=Path, help="where results go"
+        "--output", required=True, metavar="DIR", type=place, help="where results go"
     )
     _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
     files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
@@ -54,6 +52,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_mask_options(files)
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
+    add_cluster(parser.add_argument_group("many images, many machines"))
     options = parser.parse_intermixed_args(argv)
     options.masks_read, options.passed = "", []
     _set_quality(options)
@@ -106,14 +105,22 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
         "--quality", choices=("fast", "best"),
-        help="fast: tiles overlap by an eighth; best: by half, and the mean of mirrored answers, "
-        "six to nine times the work (default: between the two)",
+        help="fast: tiles overlap by an eighth; best: the mean of answers at five zooms, some six "
+        "times the work (default: one answer, tiles overlap by a quarter)",
     )  # fmt: skip
     add(
         "--overlap", type=float,
         help="share of a tile that its neighbour covers too (default: 0.25)",
     )  # fmt: skip
+    add(
+        "--threshold", type=float, metavar="T",
+        help="score above which a pixel is of a class, in 0..1 (default: the key's; else 0.5)",
+    )  # fmt: skip
     add("--flips", action="store_true", help="take the mean over four mirrored answers")
+    add(
+        "--zooms", type=_zooms, metavar="Z,...",
+        help="take the mean over answers at these multiples of the scale, such as 0.8,1,1.25",
+    )  # fmt: skip
     add("--skip_done", action="store_true", help="skip images whose results are there already")
     add("--instances", action="store_true", help="also write objects, as COCO results")
     add(
@@ -130,7 +137,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add("--video", metavar="FILE", type=Path, help="segment a video or a folder of frames instead")
     add(
-        "--memory", type=int, metavar="K", default=1,
+        "--memory_frames", type=int, metavar="K", default=1,
         help="with --video: earlier frames that prompt the next (default: %(default)s)",
     )  # fmt: skip
 
@@ -142,31 +149,42 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--precision", default="auto", choices=("auto", "fp32", "bf16"))
 
 
+def _zooms(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' are not numbers with commas") from None
+
+
 def _set_quality(options: argparse.Namespace) -> None:
-    """Fill in what `--quality` stands for; `--overlap` and `--flips` go before it."""
+    """Fill in what `--quality` stands for; `--overlap`, `--flips` and `--zooms` go before it."""
     if options.quality is None:
         options.overlap = 0.25 if options.overlap is None else options.overlap
+        options.zooms = options.zooms or (1.0,)
         return
     from prompttune.inference.quality import QUALITIES
 
     chosen = QUALITIES[options.quality]
     options.overlap = chosen.overlap if options.overlap is None else options.overlap
     options.flips = options.flips or chosen.flips
+    options.zooms = options.zooms or chosen.zooms
 
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
+    check_cluster(options)
     has_examples = bool(options.example or options.pool)
     if not options.prompt and not has_examples:
         raise InputError("one of the arguments --prompt --example --pool is required (see --help)")
-    if bool(options.images) == bool(options.video):
+    if bool(options.images or options.list) == bool(options.video):
         raise InputError("give IMAGES or --video FILE, one of the two (see --help)")
     refused = {
         "--scale and --classes go with --example; a key brings its own": options.prompt
         and (options.scale is not None or options.classes is not None),
         "--resize goes with --prompt; examples have --scale": options.resize is not None
         and not options.prompt,
-        "--resize: must be above 0": options.resize is not None and not options.resize > 0,
+        "--threshold: must be above 0 and below 1": options.threshold is not None
+        and not 0 < options.threshold < 1,
         "--coco goes with --instances": options.coco and not options.instances,
         "--example and --pool exclude each other": options.example and options.pool,
         "examples join one key; give one --prompt beside them": has_examples
@@ -178,15 +196,13 @@ def _check(options: argparse.Namespace) -> None:
             and (not options.example or options.prompt or options.ensemble == "spatial")
         )
         or (options.instance_masks and not options.instances),
-        "--min_area: must be at least 1": options.min_area < 1,
-        "--memory: must be at least 0": options.memory < 0,
         "--video takes one prompt for all frames; use --select diverse or random": options.video
         and options.pool
         and options.select == "nearest",
         "--video takes one key; several are not composed there": options.video
         and len(options.prompt) > 1,
-        "--flips, --skip_done and --instances go with IMAGES": options.video
-        and (options.flips or options.skip_done or options.instances),
+        "--flips, --zooms, --skip_done and --instances go with IMAGES": options.video
+        and (options.flips or options.zooms != (1.0,) or options.skip_done or options.instances),
         "--format goes with IMAGES": options.video and options.format,
         "--bands and --stretch go with IMAGES": options.video
         and (options.bands is not None or options.stretch is not None),
@@ -194,11 +210,21 @@ def _check(options: argparse.Namespace) -> None:
     for line, wrong in refused.items():
         if wrong:
             raise InputError(line)
+    for name in ("resize", "scale", "overlap", "min_area", "seed"):
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, str):
+            check(name, value, f"--{name}")
+    check("frames", options.memory_frames, "--memory_frames")
+    check("examples", max(1, len(options.example)), "--example: given so often,")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
+    from prompttune.cli.prompt_options import make_prompt
+
+    if options.ray:
+        return predict_on_cluster(options, make_prompt)
     masks = {} if options.video else _named(options)
     todo = {
         image: mask
@@ -212,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.inference.segmenter import Segmenter
 
     segmenter = Segmenter(options.backbone, options.device, options.precision)
-    prompt = _make_prompt(options, segmenter)
+    prompt = make_prompt(options, segmenter)
     if options.video:
         return _segment_video(segmenter, prompt, options)
     return _segment_images(segmenter, prompt, todo, options, skipped=len(masks) - len(todo))
@@ -220,10 +246,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _named(options: argparse.Namespace) -> dict[Path, Path]:
     from prompttune.data.decoding import page_count
-    from prompttune.outputs.georeference import read_georeference
+    from prompttune.geo.georeference import read_georeference
+    from prompttune.inference.rasters import is_large
+    from prompttune.utils.image_files import stem_of
+    from prompttune.volumes.nifti import is_nifti
 
     def ending(image: Path) -> str:
-        return ".tif" if page_count(image) > 1 or read_georeference(image) else ".png"
+        if is_nifti(image):
+            return ".nii.gz" if image.name.lower().endswith(".gz") else ".nii"
+        if is_large(image) or page_count(image) > 1 or read_georeference(image):
+            return ".tif"
+        return ".png"
 
     kept = [path for pair in options.example for path in pair]
     images = find_images(options.images, options.output, options.passed)
@@ -232,8 +265,8 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     masks = name_outputs(images, options.output, kept, folders, ending)
     endings = [ENDINGS[name] for name in options.format if name in ENDINGS]
     for image, mask in masks.items():
-        beside = image.parent.resolve() == mask.parent.resolve()
-        for file in (mask.with_suffix(ending) for ending in endings):
+        beside = real(image.parent) == real(mask.parent)
+        for file in (mask.with_name(f"{stem_of(mask)}{ending}") for ending in endings):
             if beside and file.exists():
                 raise InputError(
                     f"{file}: may be an annotation of yours; choose another --output for --format"
@@ -270,12 +303,22 @@ def _segment_images(
     ids = _coco_ids(options, prompt, recipes)
     formats = tuple(options.format)
     asked = Asked(
-        options.overlap, options.flips, least_area, images, ids, formats, options.min_area
+        options.overlap,
+        options.flips,
+        options.zooms,
+        least_area,
+        images,
+        ids,
+        formats,
+        options.min_area,
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
     options.output.mkdir(parents=True, exist_ok=True)
-    bad = segment_files(segmenter, prompt, masks, asked, options.output)
+    large = _large(masks, prompt, options)
+    usual = {image: mask for image, mask in masks.items() if image not in large}
+    bad = segment_files(segmenter, prompt, usual, asked, options.output) if usual else []
+    bad += _segment_large(segmenter, prompt, large, options, images)
     for line in bad:
         print(f"{PROG}: error: {line}", file=sys.stderr)
     done = len(masks) - len(bad)
@@ -290,6 +333,62 @@ def _segment_images(
             print(asked.trust.summary())
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")
     return 0 if not bad else 1 if done or skipped else 2
+
+
+def _large(
+    masks: dict[Path, Path],
+    prompt: "Prompt | Composition | NearestExamples",
+    options: argparse.Namespace,
+) -> dict[Path, Path]:
+    """Return the rasters that are segmented by windows, or say what they do not go with."""
+    from prompttune.inference.rasters import is_large
+    from prompttune.inference.selection import NearestExamples
+
+    large = {image: mask for image, mask in masks.items() if is_large(image)}
+    for image in large:
+        if options.format or options.instances:
+            raise InputError(
+                f"{image}: so large a raster becomes a GeoTIFF alone; leave --format and "
+                "--instances out, or cut it into parts"
+            )
+        if isinstance(prompt, NearestExamples):
+            raise InputError(f"{image}: so large a raster takes --select diverse or random")
+    if large and options.zooms != (1.0,):
+        warn(
+            "rasters that are read by windows are seen at one zoom; the other --zooms are left out"
+        )
+    return large
+
+
+def _segment_large(
+    segmenter: "Segmenter",
+    prompt: "Prompt | Composition | NearestExamples",
+    masks: dict[Path, Path],
+    options: argparse.Namespace,
+    images: "ImageOptions",
+) -> list[str]:
+    """Segment rasters by windows; return a line for each that is no good."""
+    if not masks:
+        return []
+    from prompttune.inference.rasters import segment_raster
+    from prompttune.inference.selection import NearestExamples
+
+    assert not isinstance(prompt, NearestExamples)
+    bad = []
+    for image, mask in masks.items():
+        try:
+            segment_raster(
+                segmenter,
+                prompt,
+                image,
+                mask,
+                images,
+                options.overlap,
+                options.flips,
+            )
+        except InputError as error:
+            bad.append(" ".join(str(error).split()))
+    return bad
 
 
 def _coco_ids(
@@ -324,7 +423,9 @@ def _segment_video(
 
         warn_of_sizes(find_images([options.video]), cards_of(options.prompt, options.prompts_zoo))
     kept = [path for pair in options.example for path in pair]
-    frames = segment_video(segmenter, prompt, options.video, options.output, options.memory, kept)
+    frames = segment_video(
+        segmenter, prompt, options.video, options.output, options.memory_frames, kept
+    )
     print(f"{frames} frames segmented, results in {options.output}")
     return 0
 
@@ -337,136 +438,3 @@ def _scale(text: str) -> "AnyScale":
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is neither a number, auto nor whole") from None
-
-
-def _say_scale(scale: float | None) -> None:
-    seen = "images whole" if scale is None else f"scale {scale:g}"
-    print(f"{seen} (chosen from the examples; --scale sets it)", file=sys.stderr)
-
-
-def _make_prompt(
-    options: argparse.Namespace, segmenter: "Segmenter"
-) -> "Prompt | Composition | NearestExamples":
-    """Make of the options what answers, and check that it fits the backbone."""
-    from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import Prompt
-
-    keys = []
-    if options.prompt:
-        from prompttune.zoo.store import load_prompt
-
-        keys = [load_prompt(name, options.prompts_zoo) for name in options.prompt]
-    if options.resize is not None:
-        keys = [key.resized(options.resize) for key in keys]
-    for key in keys:
-        segmenter.check(key)
-    if options.example or options.pool:
-        plain = [key for key in keys if isinstance(key, Prompt)]
-        if len(plain) < len(keys):
-            raise InputError("--prompt: a key that shares its classes among groups stands alone")
-        return _with_examples(options, segmenter, plain)
-    return keys[0] if len(keys) == 1 else Composition(part for key in keys for part in key.parts)
-
-
-def _with_examples(
-    options: argparse.Namespace, segmenter: "Segmenter", keys: list["Prompt"]
-) -> "Prompt | NearestExamples":
-    from prompttune.inference.scale import MOST_EXAMPLES
-    from prompttune.inference.selection import NearestExamples, Pool
-    from prompttune.prompts.palette import Palette
-    from prompttune.prompts.prompt import Prompt
-
-    canvas = segmenter.canvas(keys[0] if keys else None)
-    scale: AnyScale = "auto" if options.scale is None else options.scale
-    scale = keys[0].scale if keys else scale
-    classes = list(keys[0].palette.classes) if keys else _names(options)
-
-    def at_scale(prompt: Prompt) -> Prompt:
-        if prompt.scale != "auto" or options.video:  # a video's first frame may tell
-            return prompt
-        prompt = segmenter.scaled(prompt)
-        _say_scale(prompt.known_scale)
-        return prompt
-
-    if options.instance_masks:
-        name = classes[0] if classes else "object"
-        return at_scale(Prompt.from_instances(_files(options, None), name, scale, canvas))
-    made = Prompt.spatial if options.ensemble == "spatial" else Prompt.from_examples
-
-    def make(examples: Sequence[tuple]) -> Prompt:
-        return Prompt.join([*keys, made(examples, classes, scale, canvas)])
-
-    if options.example:
-        return at_scale(make(_files(options, classes)))
-    classes = classes or ["foreground"]
-    examples = _pool_files(options, classes)
-    if not 1 <= options.shots <= len(examples):
-        raise InputError(
-            f"--shots {options.shots}: {options.pool} has {len(examples)} images that show a class"
-        )
-    pool = Pool(segmenter, examples)
-    if options.select == "nearest":
-        palette = keys[0].palette if keys else Palette.of(classes)
-        if scale == "auto":  # once for all images
-            some = pool.diverse(min(len(examples), MOST_EXAMPLES))
-            scale = at_scale(Prompt.from_examples(some, classes)).scale
-        return NearestExamples(pool, options.shots, palette, make)
-    if options.select == "diverse":
-        return at_scale(make(pool.diverse(options.shots)))
-    return at_scale(make(pool.random(options.shots, options.seed)))
-
-
-def _files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple]:
-    """Return the examples' files with what says how they are read; note how masks were."""
-    from prompttune.prompts.examples import ImageFile, MaskFile, read_class_maps
-
-    images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
-    masks = mask_options(options, classes)
-    files = [
-        (ImageFile(image, images, page), MaskFile(mask, masks, page))
-        for image, mask in options.example
-        for page in _example_pages(image, mask)
-    ]
-    if not options.instance_masks:
-        *_, said = read_class_maps([mask for _, mask in files], classes)
-        options.masks_read = f"; masks {said}"
-    return files
-
-
-def _example_pages(image: Path, mask: Path) -> list[int]:
-    """Return the pages of an example that show something: of stacks, a few; else the only one."""
-    from prompttune.data.decoding import page_count
-    from prompttune.data.masks import read_stored
-
-    pages = page_count(image), page_count(mask)
-    if pages[0] != pages[1]:
-        raise InputError(
-            f"{image} has {pages[0]} page{'s' * (pages[0] > 1)}, but {mask} has {pages[1]}; an "
-            "example's image and mask must have equally many"
-        )
-    if pages[0] == 1:
-        return [0]
-    telling = [page for page in range(pages[0]) if read_stored(mask, page=page).values.any()]
-    return telling[:: -(-len(telling) // MOST_PAGES)] if telling else [0]
-
-
-def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:
-    """Return the pool's files that show a class, their masks understood as a set."""
-    from prompttune.data.mask_survey import describe_masks, look_at, settle
-    from prompttune.data.masks import read_stored
-    from prompttune.inference.selection import find_pool, showing
-    from prompttune.prompts.examples import ImageFile, MaskFile
-
-    images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
-    masks = mask_options(options, classes)
-    pairs = find_pool(options.pool)
-    facts = [look_at(read_stored(mask, masks), mask) for _, mask in pairs]
-    masks = settle(facts, len(classes), masks)
-    options.masks_read = f"; masks {describe_masks(facts, classes, masks)}"
-    return showing([(ImageFile(i, images), MaskFile(m, masks)) for i, m in pairs], classes)
-
-
-def _names(options: argparse.Namespace) -> list[str] | None:
-    if options.classes is not None:
-        return list(class_names(options.classes.split(",")))
-    return None if options.colors is None else list(named_by_colors(options.colors))

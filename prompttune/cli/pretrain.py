@@ -32,6 +32,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--devices", type=int, default=1, help="on each node (default: 1)")
     add("--nodes", type=int, default=1, help="started with NODE_RANK and MASTER_ADDR (default: 1)")
+    add(
+        "--strategy", choices=("ddp", "fsdp"), default="ddp",
+        help="fsdp: each device holds a share of the network (default: %(default)s)",
+    )  # fmt: skip
     add("--threads", type=int, help="CPU threads of the network")
     add("--minutes", type=float, help="stop after so long with a checkpoint; --resume goes on")
     add("--compact", action="store_true", help="smaller checkpoints, no longer exact to the bit")
@@ -54,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = ("init", "max_steps", "workers")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = read_recipe(args.recipe, **given)
-    machine = Machine(args.device, args.devices, args.nodes, args.minutes, args.compact)
+    machine = Machine(
+        args.device, args.devices, args.nodes, args.minutes, args.strategy, args.compact
+    )
     result = pretrain(recipe, args.data, args.output, machine, args.resume, args.overwrite)
     rank_zero_only(print)(f"weights: {result}")
     return 0

@@ -31,6 +31,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     sheet.set_defaults(do=_sheet)
     sheet.add_argument("--count", type=int, default=48, help="samples to draw (default: 48)")
     sheet.add_argument("--generated", type=float, help="their share, instead of the recipe's")
+    costs = commands.add_parser("budget", help="count what a step costs: nothing is computed")
+    costs.set_defaults(do=_budget)
+    costs.add_argument("--recipe", type=Path, required=True, nargs="+", help="YAML files")
+    costs.add_argument("--measure", action="store_true", help="also take two steps of a sample")
     for command in (packing, sheet):
         command.add_argument(
             "--recipe", type=Path, required=True, help="YAML file of a pre-training"
@@ -50,6 +54,27 @@ def _pack(given: argparse.Namespace) -> int:
     sets = read_recipe(given.recipe).sets
     packed = pack(given.data, sets, given.output, given.short_side, given.quality)
     print(f"{given.output}: {packed.images} images, {packed.size / 2**20:.1f} MiB")
+    return 0
+
+
+def _budget(given: argparse.Namespace) -> int:
+    from prompttune.pretraining.budget import budget, measure
+    from prompttune.pretraining.config import read_recipe
+
+    gib = 2**30
+    print("recipe | parameters, M | GFLOP a sample | state, GiB | activations, GiB | saving, GiB")
+    for path in given.recipe:
+        recipe = read_recipe(path)
+        cost = budget(recipe.backbone)
+        cells = (
+            path.stem, f"{cost.parameters / 1e6:.1f}", f"{cost.flops / 1e9:.0f}",
+            f"{cost.state / gib:.2f}", f"{cost.activations / gib:.2f}", f"{cost.saving / gib:.2f}",
+        )  # fmt: skip
+        print(" | ".join(cells))
+        if given.measure:
+            seconds, most = measure(recipe)
+            rate = cost.flops / seconds / 1e9
+            print(f"  a step took {seconds:.1f} s ({rate:.0f} GFLOP/s), {most / gib:.2f} GiB")
     return 0
 
 

@@ -48,6 +48,10 @@ def add_server_options(parser: argparse.ArgumentParser, port: int = 8000) -> Non
     add("--max_pixels", type=int, default=50_000_000, help="of an image (default: %(default)s)")
     add("--queue", type=int, default=64, help="requests at once (default: %(default)s)")
     add("--seconds", type=float, default=120, help="for a request (default: %(default)g)")
+    add(
+        "--grace", type=float, default=5,
+        help="seconds to finish requests in when the server is stopped (default: %(default)g)",
+    )  # fmt: skip
     group = parser.add_argument_group("machine")
     add = group.add_argument
     add("--backbone", default=DEFAULT_BACKBONE, help="name or weights file (default: %(default)s)")
@@ -127,6 +131,8 @@ def serve(
     Raises:
         InputError: the address cannot be had.
     """
+    import contextlib
+    import signal
     import socket
 
     import uvicorn
@@ -146,9 +152,12 @@ def serve(
     extra = {} if open_paths is None else {"open_paths": open_paths}
     gate = Gate(app, service.limits, service.metrics, token, **extra)
     config = uvicorn.Config(
-        gate, log_level="warning", timeout_graceful_shutdown=5, access_log=False
+        gate, log_level="warning", timeout_graceful_shutdown=options.grace, access_log=False
     )
     listening.listen(2048)  # who reads the address below may connect at once
     host = f"[{options.host}]" if ":" in options.host else options.host
     print(f"{prog}: http://{host}:{listening.getsockname()[1]}", flush=True)
-    uvicorn.Server(config).run(sockets=[listening])
+    # uvicorn raises a signal again once it has stopped; what the caller cleans up comes after that.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):  # the usual way to end a server
+        uvicorn.Server(config).run(sockets=[listening])

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.cli.commandline import OneLineErrors, quote_command, say
+from prompttune.cli.commandline import OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
-from prompttune.tasks.recipe import FOUND, Recipe, recipe_values, task_names
+from prompttune.tasks.recipe import FOUND, RENAMED, Recipe, recipe_values, task_names
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
-    from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import TaskData
     from prompttune.workflows.finish import Finished
 
@@ -29,6 +29,7 @@ TOO_GOOD = 0.99
 
 def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     """Parse a command line: the task's recipe, overridden by what the line names."""
+    argv = _as_now(argv)
     parser = _Parser(prog="prompttune tune", description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, help="folder of images and masks; without it images are generated")
@@ -41,6 +42,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--output", type=Path, help="folder of the run (default: runs/NAME)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--devices", type=int, default=1, help="a process on each takes its share of every batch")
+    add("--nodes", type=int, default=1, help="machines with so many devices each, started alike")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the tuning steps")
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
@@ -54,12 +56,26 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     values = recipe_values(task) if (task := _task_of(argv)) else {}
     classes = values.pop("classes", Recipe.classes)
     parser.set_defaults(values)
-    args = parser.parse_args(list(argv))
+    words, auto_scale = _auto_scale(argv)
+    args = parser.parse_args(words)
+    args.auto_scale = auto_scale
     args.classes = _classes(args.classes, args.colors) or classes
-    if args.score_images < 1:
-        raise InputError(f"--score_images must be at least 1, not {args.score_images}")
+    for name in ("score_images", "images", "workers", "devices", "tokens"):
+        if args[name] is not None:
+            check(name, args[name], f"--{name}")
     given = {one.name: args[one.name] for one in fields(Recipe) if one.name not in FOUND}
     return args, Recipe(**given)
+
+
+def _auto_scale(argv: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--scale auto` out of a command line: a recipe has a number there."""
+    words, found = list(argv), False
+    for form in (["--scale", "auto"], ["--scale=auto"]):
+        for place in range(len(words) - len(form), -1, -1):
+            if words[place : place + len(form)] == form:
+                words[place : place + len(form)] = []
+                found = True
+    return words, found
 
 
 def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
@@ -72,6 +88,16 @@ def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
 
     names = dict.fromkeys(name for name, _ in color_pairs(colors))
     return tuple(name for name in names if name.lower() not in (*BACKGROUND, "ignore", "void"))
+
+
+def _as_now(argv: Sequence[str]) -> list[str]:
+    """Return a line with options and values by their names of today."""
+    words = as_now(argv, {f"--{old}": f"--{new}" for old, new in RENAMED.items()})
+    for place, word in enumerate(words):
+        if word == "--learn=colours" or (word == "colours" and words[place - 1] == "--learn"):
+            warn("--learn colours is called colors now; the next version forgets colours")
+            words[place] = word.replace("colours", "colors")
+    return words
 
 
 class _Parser(OneLineErrors, ArgumentParser):
@@ -97,50 +123,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
     output = args.output or Path("runs") / name
 
-    from prompttune.inference.segmenter import Segmenter, choose_bf16
+    from prompttune.inference.devices import choose_bf16
+    from prompttune.inference.segmenter import Segmenter
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.devices import check_devices, local_rank, take_own_device
+    from prompttune.tuning.devices import check_devices, global_rank, take_own_device
     from prompttune.tuning.run import Machine, discard, tune
-    from prompttune.workflows.finish import finish
+    from prompttune.workflows.finish import check_tokens, finish
 
     zoo = save_folder(args.prompts_zoo)
     overwrite = args.overwrite or args.resume
     check_savable(name, zoo, overwrite)
     take_own_device()
     segmenter = Segmenter(args.backbone, device=args.device)
-    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops)
+    check_devices(args.devices, segmenter.device.type, recipe.batch, recipe.val_crops, args.nodes)
     if args.tokens is not None:
-        _check_tokens(args.tokens, recipe, segmenter)
+        check_tokens(args.tokens, recipe, segmenter)
     data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
     recipe = data.recipe or recipe
-    if local_rank() == 0:
+    if global_rank(args.devices) == 0:
         _announce(recipe, data)
         if args.overwrite and not args.resume:
             discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
     machine = Machine(
-        segmenter.device.type, bf16, args.memory, args.logger, args.workers, devices=args.devices
+        segmenter.device.type,
+        bf16,
+        args.memory,
+        args.logger,
+        args.workers,
+        devices=args.devices,
+        nodes=args.nodes,
     )
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
-    if local_rank() > 0:
+    if global_rank(args.devices) > 0:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
         overwrite, args.score_images, args.tokens,
     )  # fmt: skip
-    _print_result(finished, name, data)
+    _print_result(finished, name, data, recipe)
     return 0
-
-
-def _check_tokens(count: int, recipe: Recipe, segmenter: "Segmenter") -> None:
-    """Refuse a number of tokens that no key could keep, before the time is spent."""
-    from prompttune.backbone.compact import check_count
-
-    config = segmenter.network.config
-    side = max(recipe.min_canvas, config.canvas) // config.patch
-    check_count(segmenter.network, count, recipe.prompts * side**2)
 
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:
@@ -163,13 +187,16 @@ def tell_survey(prog: str, data: "TaskData") -> None:
         warn(line)
 
 
-def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
+def _print_result(finished: "Finished", name: str, data: "TaskData", recipe: Recipe) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from prompttune.evaluation.fitting import TITLES, row_score
+
     comparison = finished.comparison
     table = Table()
-    for head in ("prompt", "Dice", "IoU"):
+    more = [TITLES[recipe.score]] if recipe.score in TITLES else []
+    for head in ("prompt", "Dice", "IoU", *more):
         table.add_column(head, justify="left" if head == "prompt" else "right")
     labels = {
         "one-shot": "one example (mean)",
@@ -177,7 +204,9 @@ def _print_result(finished: "Finished", name: str, data: "TaskData") -> None:
         "tuned-all-tokens": "all tokens",
     }
     for row in comparison.rows:
-        table.add_row(labels[row.mode], f"{row.mean.dice:.3f}", f"{row.mean.iou:.3f}")
+        values = [row.mean.dice, row.mean.iou]
+        values += [row_score(row, comparison.samples, recipe.score)] if more else []
+        table.add_row(labels[row.mode], *(f"{value:.3f}" for value in values))
     console = Console()
     console.print(f"{data.name}, {len(comparison.samples)} images of the {comparison.split} part:")
     console.print(table)

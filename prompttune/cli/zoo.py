@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.cli import zoo_sharing as share
 from prompttune.cli.commandline import Parser
 from prompttune.utils.errors import InputError
 
@@ -31,7 +32,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; raises `InputError` for one that cannot be."""
     parser = Parser(
         prog="prompttune zoo",
-        description="List, show, verify and remove learned prompts (keys), or lay them out.",
+        description="Keep learned prompts (keys): list, show, verify, share and remove them.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for do, name, summary in (
@@ -43,12 +44,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "check all of a key, and that it fits its backbone where that is at hand",
         ),
         (_remove, "remove", "remove a key of your own"),
+        (share.push, "push", "upload a key to the Hugging Face Hub"),
+        (share.pull, "pull", "fetch keys from the Hub, or from a zoo behind a web server"),
+        (share.index, "index", "write the index by which a web server's keys are fetched"),
         (_gallery, "gallery", "write an HTML page of the keys, with sample predictions"),
     ):
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         command.set_defaults(do=do)
         if do is _gallery:
             _add_gallery(command)
+        elif do in share.ARGUMENTS:
+            share.ARGUMENTS[do](command)
         elif do is not _list:
             place = "its name" if do is _remove else "its name, or its folder"
             command.add_argument("name", metavar="NAME", help=place)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from prompttune.utils.errors import InputError
+from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
 
@@ -34,11 +36,16 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
     Raises:
         InputError: no such file, empty, not an image, damaged, or of 100 megapixels or more.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: is not a file; name an image file")
+    if not is_volume(path):
+        if not path.exists():
+            what = "is a link that leads to no file" if path.is_symlink() else "no such file"
+            raise InputError(f"{path}: {what}")
+        if not path.is_file():
+            raise InputError(f"{path}: is not a file; name an image file")
     try:
+        if is_volume(path):
+            yield None
+            return
         if path.stat().st_size == 0:
             raise InputError(f"{path}: is empty (0 bytes); copy or export it again")
         # Given a name instead of a file, Pillow 13 garbles uncompressed TIFF with an orientation.
@@ -47,6 +54,7 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             if _only_tifffile(path):
                 yield None
                 return
+            _know_heic(path)
             with Image.open(file) as image:
                 check_size(path, image.width, image.height)
                 yield image
@@ -65,6 +73,23 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
         raise InputError(
             f"{path}: is truncated or damaged ({error}); copy or export it again"
         ) from error
+
+
+def _know_heic(path: Path) -> None:
+    """Let Pillow read HEIC, the photos of phones, with pillow-heif.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if path.suffix.lower() not in (".heic", ".heif", ".hif"):
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise InputError(
+            f"{path}: reading HEIC needs a further package; pip install prompttune[photos]"
+        ) from None
+    pillow_heif.register_heif_opener()
 
 
 def check_size(path: Path, width: int, height: int) -> None:
@@ -114,6 +139,10 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
         InputError: as `opened`.
     """
     with opened(path) as image:
+        if volume := volume_of(path):
+            facts = volume.facts
+            bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
+            return facts.size, bits, facts.dtype != np.uint8
         if image is None:
             with tifffile.TiffFile(path) as file:
                 page = file.pages.first
@@ -121,7 +150,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
             return size, bits_in_words(dtype, bands), dtype not in (np.uint8, bool)
         size = (image.width, image.height)
-        if orientation_of(image) > 4:
+        if _orientation_in_header(path, image) > 4:
             size = size[::-1]
         if is_deep(image) or image.mode[0] in "IF":
             bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(image.mode, 1)
@@ -145,6 +174,8 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
 def page_count(path: Path) -> int:
     """Return how many slices, time points or frames an image file holds; 1 if it is no image."""
     try:
+        if volume := volume_of(path):
+            return volume.facts.pages
         if is_tiff(path):
             with tifffile.TiffFile(path) as file:
                 return math.prod(_slices(file.series[0]))
@@ -159,6 +190,8 @@ def page_count(path: Path) -> int:
 def nodata_of(path: Path) -> float | None:
     """Return the value by which a TIFF marks pixels without data; None where it names none."""
     try:
+        if volume := volume_of(path):
+            return volume.facts.nodata
         if not is_tiff(path):
             return None
         with tifffile.TiffFile(path) as file:
@@ -176,13 +209,15 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
-    """Decode a page of a TIFF as `H x W` or `H x W x C` numbers as the file stores them.
+    """Decode a page of a TIFF or volume as `H x W` or `H x W x C` numbers as it stores them.
 
     Channels that lie on pages of their own (OME, ImageJ) become bands.
 
     Raises:
         InputError: a volume that is not stored page by page, a compression without a decoder.
     """
+    if volume := volume_of(path):
+        return volume.numbers(page)
     with tifffile.TiffFile(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):
@@ -315,6 +350,33 @@ def numbers_of(image: Image.Image) -> np.ndarray:
 def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation, 1..8; of TIFF, which Pillow has turned, 1."""
     return 1 if image.format == "TIFF" else int(image.getexif().get(ORIENTATION, 1))
+
+
+def _orientation_in_header(path: Path, image: Image.Image) -> int:
+    """Return the orientation; Pillow would decode a PNG to look for it behind the pixels."""
+    if image.format != "PNG":
+        return orientation_of(image)
+    exif = Image.Exif()
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
+            length = int.from_bytes(start[:4])
+            if start[4:] == b"eXIf":
+                exif.load(file.read(length))
+                return int(exif.get(ORIENTATION, 1))
+            file.seek(length + 4, os.SEEK_CUR)
+    return 1
+
+
+def orientation_in(path: Path) -> int:
+    """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
+    if path.suffix.lower() in (".tif", ".tiff", ".nii", ".gz", ".dcm", ".bmp", ".gif"):
+        return 1
+    try:
+        with opened(path) as image:
+            return 1 if image is None else _orientation_in_header(path, image)
+    except InputError:  # reading it will say what is wrong
+        return 1
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -1,12 +1,12 @@
 """What a data folder holds: images with masks or annotations, in one of the known layouts."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prompttune.data.annotations.finding import (
+    ANNOTATION_FOLDERS,
     Annotated,
     find_annotated,
     find_coco_parts,
@@ -14,152 +14,54 @@ from prompttune.data.annotations.finding import (
 )
 from prompttune.data.annotations.things import Annotation, Painting, class_numbers
 from prompttune.data.annotations.yolo import has_yolo
-from prompttune.data.pairing import layers, renamed, side_by_side, stems_below
+from prompttune.data.finding import Finding as Finding
+from prompttune.data.finding import Found as Found
+from prompttune.data.hub_tables import has_tables, read_tables
+from prompttune.data.mask_folders import (
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    VAL_FOLDERS,
+    beside,
+    chase,
+    child,
+    drive,
+    files_of,
+    first_of,
+    folders_of,
+    found_of,
+    has_folders,
+    holds_masks,
+    pairs,
+    pairs_by_lists,
+    pairs_in_named_folders,
+    pairs_in_parts,
+    pairs_of_sample_folders,
+    part_of,
+    parts_of_names,
+    plain,
+    unread_below,
+)
+from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
+from prompttune.data.pairing import sample_folders, side_by_side
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES, images_below
+from prompttune.utils.image_files import SUFFIXES
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos")
-MASK_FOLDERS = (
-    "masks", "mask", "labels", "label", "SegmentationClass", "labelsTr", "annotations", "gt",
-    "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual",
-)  # fmt: skip
-VAL_FOLDERS = ("valid", "val", "validation")
 _LAYOUTS = (
     "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "
     "training/ and test/ with images/ + 1st_manual/ + mask/; CHASE_DB1's Image_01L.jpg + "
-    "Image_01L_1stHO.png; or annotations.json (COCO) or labelme's files in place of masks/"
+    "Image_01L_1stHO.png; or annotations.json (COCO) or labelme's files in place of masks/; or a "
+    "list of pairs, --data LIST.csv"
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Where a folder's files lie and how they belong together, where that cannot be seen."""
-
-    images_dir: Path | None = None
-    masks_dir: Path | None = None
-    mask_pattern: str | None = None
-    """A mask's name with `{stem}` for its image's: `{stem}_mask.png`."""
-    group_by: str | None = None
-    """A regular expression; images whose names match it with one text stay in one part."""
-    crowds: str = "auto"
-    """COCO's crowds: `auto`, `objects` or `ignore`."""
-
-    def grouping(self) -> Callable[[Sample], str] | None:
-        """Return what names a sample's group; None where nothing was said.
-
-        Raises:
-            InputError: not a regular expression.
-        """
-        if self.group_by is None:
-            return None
-        try:
-            pattern = re.compile(self.group_by)
-        except re.error as error:
-            raise InputError(f"--group_by '{self.group_by}': {error}") from None
-
-        def group(sample: Sample) -> str:
-            match = pattern.search(sample.name)
-            return sample.name if match is None else match[pattern.groups and 1]
-
-        return group
-
-
-_ANYWHERE = Finding()
-
-
-@dataclass(frozen=True)
-class Found:
-    """The samples of a folder, before they are split."""
-
-    train: Sequence[Sample]
-    layout: str
-    test: Sequence[Sample] | None = None
-    """None: to be split off."""
-    val: Sequence[Sample] | None = None
-    """None: to be split off."""
-    group: Callable[[Sample], str] | None = None
-    """None: each sample, or each stack, alone."""
-    category_ids: dict[str, int] = field(default_factory=dict)
-    classes: tuple[str, ...] | None = None
-    """The annotations' own, where none were named and there is one."""
-    notes: tuple[str, ...] = ()
-
-
-def _pairs(
-    folder: Path, finding: Finding, classes: Sequence[str]
-) -> tuple[tuple[Sample, ...], str]:
-    """Pair the folders of images, masks and, where it exists, `fov/` by stem."""
-    images, masks = map(stems_below, _folders(folder, finding))
-    fields = stems_below(folder / "fov") if (folder / "fov").is_dir() else None
-    if finding.mask_pattern is None and (layered := layers(images, masks, classes)):
-        samples = (
-            Sample(stem, images[stem], own[0][0] if own else images[stem], layers=own)
-            for stem, own in sorted(layered.items())
-        )
-        return tuple(samples), "a mask for each class"
-    keyed = renamed(images, masks, finding.mask_pattern)
-    return _matched(folder, keyed[0], keyed[1], fields), keyed[2]
-
-
-def _pairs_in_parts(folder: Path, finding: Finding, classes: Sequence[str]) -> Found | None:
-    """Read `images/train/` with `masks/train/`, and `val/` or `test/` likewise."""
-    images, masks = _folders(folder, finding)
-    names = {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}
-    read = {}
-    for part, called in names.items():
-        own = _part(images, called)
-        if own is not None and (masks / own.name).is_dir():
-            inside = replace(finding, images_dir=own, masks_dir=masks / own.name)
-            read[part] = _pairs(folder, inside, classes)
-    if "train" not in read or len(read) == 1:
-        return None
-    samples, said = {part: each[0] for part, each in read.items()}, read["train"][1]
-    listed = " and ".join(f"{part}/" for part in read)
-    kind = f"{images.name}/ and {masks.name}/ with {listed}"
-    return Found(
-        samples["train"], f"{kind} ({said})" if said else kind, samples.get("test"),
-        samples.get("val"),
-    )  # fmt: skip
-
-
-def _folders(folder: Path, finding: Finding) -> tuple[Path, Path]:
-    """Return where images and where masks lie."""
-    return (
-        finding.images_dir or _first_of(folder, IMAGE_FOLDERS),
-        finding.masks_dir or _first_of(folder, MASK_FOLDERS),
-    )
-
-
-def _first_of(folder: Path, names: Sequence[str]) -> Path:
-    """Return the folder that bears one of the names; the first name's where none does."""
-    if not folder.is_dir():
-        return folder / names[0]
-    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    return next((there[name.lower()] for name in names if name.lower() in there), folder / names[0])
-
-
-def _has_folders(folder: Path) -> bool:
-    return all(each.is_dir() for each in _folders(folder, _ANYWHERE))
-
-
-def _holds_masks(folder: Path) -> bool:
-    """Say whether there are masks, beside which a JSON file is something else."""
-    masks = _first_of(folder, MASK_FOLDERS)
-    return masks.is_dir() and (masks.name == "masks" or any(images_below(masks)))
-
-
-def _part(folder: Path, names: Sequence[str]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_dir()), None)
 
 
 def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     """Read `train/` with `test/` or `valid/` beside it."""
     train, test = folder / "train", folder / "test"
-    val = _part(folder, VAL_FOLDERS)
+    val = part_of(folder, VAL_FOLDERS)
     parts = [train] + [each for each in (val, test) if each is not None and each.is_dir()]
     called = " and ".join(f"{each.name}/" for each in parts)
-    if drawn := _annotated(parts if len(parts) > 1 else [train, test], classes, finding):
+    if drawn := _annotated(parts, classes, finding):
         found, annotated = drawn
         samples = dict(zip(parts, found, strict=True))
         return Found(
@@ -168,20 +70,21 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
             category_ids=annotated.category_ids, classes=annotated.classes,
             notes=annotated.notes,
         )  # fmt: skip
-    beside = side_by_side(train) if not (train / "images").is_dir() else None
-    if beside:
-        kind = f"images and masks in one folder ({beside[2]})"
-        read = {part: _beside(part) for part in parts}
+    if side_by_side(train) and not (train / "images").is_dir():
+        read = {part: beside(part) for part in parts}
+        kind = f"images and masks in one folder ({read[train].said})"
+    elif single := pairs_of_sample_folders(train, classes):
+        others = {part: pairs_of_sample_folders(part, classes) for part in parts[1:]}
+        read = {train: single} | {part: each for part, each in others.items() if each}
+        kind = single.said
     else:
         if val is None and not test.is_dir():
             parts.append(test)  # which is named as lacking
-        paired = {part: _pairs(part, finding, classes) for part in parts}
-        kind = "images/ + masks/" + (f" ({paired[train][1]})" if paired[train][1] else "")
-        read = {part: samples for part, (samples, _) in paired.items()}
+        read = {part: pairs(part, finding, classes) for part in parts}
+        kind = "images/ + masks/" + (f" ({read[train].said})" if read[train].said else "")
+    named = {train: "train", val: "val", test: "test"}
     called = " and ".join(f"{each.name}/" for each in parts)
-    return Found(
-        read[train], f"{called} with {kind}", read.get(test), read.get(val) if val else None
-    )
+    return found_of({named[part]: each for part, each in read.items()}, f"{called} with {kind}")
 
 
 def _yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
@@ -192,7 +95,7 @@ def _yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
     names = {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}
     read = {}
     for part, called in names.items():
-        own = _part(images, called)
+        own = part_of(images, called)
         if own is not None and has_yolo(labels / own.name):
             read[part] = read_yolo(own, labels / own.name, SUFFIXES)
     samples, first = _painted_parts(list(read.values()), classes, folder)
@@ -203,13 +106,6 @@ def _yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
     )  # fmt: skip
 
 
-def _beside(folder: Path) -> tuple[Sample, ...]:
-    found = side_by_side(folder)
-    if found is None:
-        raise InputError(f"{folder}: holds no pairs such as scan0.jpg + scan0_mask.png")
-    return _matched(folder, found[0], found[1], None)
-
-
 def _annotated(
     parts: Sequence[Path], classes: Sequence[str], finding: Finding
 ) -> tuple[list[tuple[Sample, ...]], Annotated] | None:
@@ -217,7 +113,7 @@ def _annotated(
 
     The first part alone must show every class.
     """
-    if _holds_masks(parts[0]):
+    if holds_masks(parts[0]):
         return None
     found = [
         find_annotated(part, SUFFIXES, finding.crowds) if part.is_dir() else None for part in parts
@@ -281,29 +177,29 @@ def _coco_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found
 
 
 def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
-    """Return the samples of a folder in one of the known layouts (`layouts.find_split`).
+    """Return the samples of a folder, or of a list of pairs, in one of the known layouts.
+
+    They are described in `layouts.find_split`.
 
     Raises:
-        InputError: missing folder, unknown layout, no images, an image or mask without partner,
-            annotations that are none or lack a class.
+        InputError: missing folder, unknown layout, no images, images and masks that do not belong
+            together, annotations that are none or lack a class.
     """
+    if folder.is_file():
+        return read_pair_list(folder, finding)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if finding.images_dir is not None or finding.masks_dir is not None:
-        samples, said = _pairs(folder, finding, classes)
-        return Found(samples, _plain("images + masks", said))
-    if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
+        paired = pairs(folder, finding, classes)
+        return Found(paired.samples, plain("images + masks", paired.said), notes=paired.notes)
+    if found := _with_lists(folder, classes, finding):
+        return found
+    if found := pairs_in_named_folders(folder, finding, classes):
         return found
     if (folder / "train").is_dir():
         return _in_parts(folder, classes, finding)
-    if (folder / "training" / "1st_manual").is_dir():
-        train = _drive(folder / "training")
-        test: tuple[Sample, ...] = ()
-        if (folder / "test" / "1st_manual").is_dir():
-            test = _drive(folder / "test")
-        return Found(train, "DRIVE's release", test)
-    if samples := _chase(folder):
-        return Found(samples, "CHASE_DB1's release, children split by seed", group=_child)
+    if found := _release(folder):
+        return found
     if drawn := _annotated([folder], classes, finding):
         (samples,), annotated = drawn
         return Found(
@@ -311,28 +207,70 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
             category_ids=annotated.category_ids, classes=annotated.classes,
             notes=annotated.notes,
         )  # fmt: skip
-    if _first_of(folder, IMAGE_FOLDERS[:1]).is_dir() or _has_folders(folder):
-        if found := _pairs_in_parts(folder, finding, classes):
-            return found
-        samples, said = _pairs(folder, finding, classes)
-        images, masks = (each.name for each in _folders(folder, finding))
-        return Found(samples, _plain(f"{images}/ + {masks}/", said))
-    if beside := side_by_side(folder):
-        return Found(_beside(folder), _plain("images and masks in one folder", beside[2]))
+    if found := _with_masks(folder, classes, finding):
+        return found
     raise InputError(
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
-        "--images_dir and --masks_dir"
+        f"--images_dir and --masks_dir{unread_below(folder)}"
     )
+
+
+def _with_lists(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
+    """Read layouts with a file that lists the images of each part."""
+    if has_metadata(folder):
+        return read_metadata(folder, finding)
+    if has_tables(folder):
+        return read_tables(folder)
+    if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
+        return found
+    return pairs_by_lists(folder, finding, classes)
+
+
+def _release(folder: Path) -> Found | None:
+    """Read the folders of DRIVE and of CHASE_DB1 as these are published."""
+    if (folder / "training" / "1st_manual").is_dir():
+        train = drive(folder / "training")
+        test: tuple[Sample, ...] = ()
+        if (folder / "test" / "1st_manual").is_dir():
+            test = drive(folder / "test").samples
+        return Found(train.samples, "DRIVE's release", test, notes=train.notes)
+    if paired := chase(folder):
+        layout = "CHASE_DB1's release, children split by seed"
+        return Found(paired.samples, layout, group=child, notes=paired.notes)
+    return None
+
+
+def _with_masks(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
+    """Read folders of images and masks without parts."""
+    if first_of(folder, IMAGE_FOLDERS[:1]).is_dir() or has_folders(folder):
+        if found := pairs_in_parts(folder, finding, classes):
+            return found
+        paired = pairs(folder, finding, classes)
+        images, masks = (each.name for each in folders_of(folder, finding))
+        return Found(
+            paired.samples, plain(f"{images}/ + {masks}/", paired.said), notes=paired.notes
+        )
+    if single := pairs_of_sample_folders(folder, classes):
+        return Found(single.samples, plain("images and masks", single.said), notes=single.notes)
+    if side_by_side(folder):
+        paired = beside(folder)
+        layout = plain("images and masks in one folder", paired.said)
+        return Found(paired.samples, layout, notes=paired.notes)
+    return None
 
 
 def is_labelled(folder: Path) -> bool:
     """Say whether a folder looks like one of the layouts; whether it is good is not asked."""
-    inside = ("train", "training", "annotations", *MASK_FOLDERS)
+    inside = {n.lower() for n in ("train", "training", *ANNOTATION_FOLDERS, *MASK_FOLDERS)}
     return (
-        any((folder / name).is_dir() for name in inside)
-        or any(path.suffix.lower() == ".json" for path in folder.iterdir())
-        or bool(_files(folder, r"Image_\d+[LR](?=_1stHO\.)"))
+        any(path.name.lower() in inside for path in folder.iterdir() if path.is_dir())
+        or bool(parts_of_names(folder))
+        or any(path.suffix.lower() in (".json", ".geojson", ".xml") for path in folder.iterdir())
+        or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None
+        or has_metadata(folder)
+        or has_tables(folder)
+        or sample_folders(folder) is not None
     )
 
 
@@ -346,80 +284,7 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
     if has_yolo(folder / "labels" / "train"):
         found = [read_yolo(folder / "images" / "train", folder / "labels" / "train", SUFFIXES)]
     part = folder / "train" if (folder / "train").is_dir() else folder
-    if not found and not _holds_masks(part):
+    if not found and not holds_masks(part):
         found = [each for each in (find_annotated(part, SUFFIXES),) if each is not None]
     things = (thing for each in found for one in each.annotations for thing in one.things)
     return tuple(sorted({thing.name for thing in things if not thing.crowd}))
-
-
-def _plain(kind: str, said: str) -> str:
-    return f"{kind} ({said}), split by seed" if said else f"{kind}, split by seed"
-
-
-def _drive(folder: Path) -> tuple[Sample, ...]:
-    """Pair a part of DRIVE's own release by the number that its names begin with."""
-    images = _files(folder / "images", r"\d+(?=_)")
-    masks = _files(folder / "1st_manual", r"\d+(?=_)")
-    fields = _files(folder / "mask", r"\d+(?=_)")
-    return _matched(folder, images, masks, fields)
-
-
-def _chase(folder: Path) -> tuple[Sample, ...]:
-    """Pair CHASE_DB1's images with the masks of the first observer; none where there are none."""
-    images = _files(folder, r"Image_\d+[LR](?=\.)")
-    masks = _files(folder, r"Image_\d+[LR](?=_1stHO\.)")
-    return _matched(folder, images, masks, None) if images or masks else ()
-
-
-def _child(sample: Sample) -> str:
-    return sample.name.rstrip("LR")
-
-
-def _files(folder: Path, key: str = r".+(?=\.[^.]+$)") -> dict[str, Path]:
-    """Return the folder's image files by the start of their names that `key` matches."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        match = re.match(key, path.name)
-        if not match or path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if match[0] in found:
-            raise InputError(
-                f"{path} and {found[match[0]].name} beside it are both '{match[0]}'; keep one"
-            )
-        found[match[0]] = path
-    return found
-
-
-def _matched(
-    folder: Path,
-    images: dict[str, Path],
-    masks: dict[str, Path],
-    fields: dict[str, Path] | None,
-) -> tuple[Sample, ...]:
-    if not images and not masks:
-        raise InputError(f"{folder}: holds no images; they end in {', '.join(sorted(SUFFIXES))}")
-    _check_partners(images, masks, "mask")
-    _check_partners(masks, images, "image")
-    if fields is not None:
-        _check_partners(images, fields, "field of view")
-    return tuple(
-        Sample(
-            key if "/" in key else images[key].stem,
-            images[key],
-            masks[key],
-            fields[key] if fields else None,
-        )
-        for key in sorted(images)
-    )
-
-
-def _check_partners(files: dict[str, Path], partners: dict[str, Path], kind: str) -> None:
-    lacking = sorted(set(files) - set(partners))
-    if lacking:
-        others = f" (nor have {len(lacking) - 1} others)" if len(lacking) > 1 else ""
-        named = "" if kind != "mask" else ", or say how masks are named with --mask_pattern"
-        raise InputError(
-            f"{files[lacking[0]]}: has no {kind}{others}; add it or take the file out{named}"
-        )

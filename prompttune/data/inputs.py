@@ -16,7 +16,8 @@ from prompttune.utils.errors import InputError
 
 ImageLike = str | PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
 """A path, the bytes of an image file, a PIL image (turned upright by its EXIF tag), an array
-`H x W` or `H x W x 1|3|4` or a tensor `H x W` or `1|3|4 x H x W`: RGB, `uint8`, `uint16` or float
+`H x W`, `H x W x 1|3|4` or `1|3|4 x H x W`, an xarray `DataArray` with an axis called band or
+channel, or a tensor `H x W` or `1|3|4 x H x W`: RGB, `uint8`, `uint16` or float
 in [0, 1]."""
 MaskLike = ImageLike
 """A path, the bytes of a mask file, a PIL image, or class indices `H x W` as an array or tensor."""
@@ -66,12 +67,34 @@ def as_array(item: Any, called: str, wanted: str) -> np.ndarray:
     """
     if isinstance(item, Tensor):
         item = _from_tensor(item, called)
+    if hasattr(item, "dims") and hasattr(item, "transpose") and hasattr(item, "values"):
+        item = _from_xarray(item, called)
+    elif isinstance(item, np.ndarray) and item.ndim == 3 and _channels_first(item.shape):
+        item = np.moveaxis(item, 0, -1)
     if not isinstance(item, np.ndarray):
         kinds = f"a path, bytes, a PIL image, a tensor or an array {wanted}"
         raise InputError(f"{called}: {type(item).__name__} given; give {kinds}")
     if item.ndim not in (2, 3) or 0 in item.shape:
         raise InputError(f"{called}: array of {_shape(item)}; give {wanted}")
     return item
+
+
+_CHANNELS = frozenset({"band", "bands", "channel", "channels", "c", "rgb", "variable"})
+
+
+def _from_xarray(item: Any, called: str) -> np.ndarray:
+    """Return the numbers of an xarray `DataArray`, the axis that its name calls channels last."""
+    named = [name for name in item.dims if str(name).lower() in _CHANNELS]
+    if len(item.dims) == 3 and not named:
+        listed = ", ".join(map(str, item.dims))
+        raise InputError(f"{called}: none of the axes {listed} is called band or channel")
+    others = [name for name in item.dims if name not in named]
+    return np.asarray(item.transpose(*others, *named).values)
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Say whether only the first axis can be that of 1, 3 or 4 channels."""
+    return shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4) and min(shape[1:]) > 4
 
 
 def to_integers(pixels: np.ndarray, called: str) -> np.ndarray:

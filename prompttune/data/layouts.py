@@ -7,8 +7,9 @@ from pathlib import Path
 
 from prompttune.data.class_names import UNNAMED
 from prompttune.data.decoding import page_count
-from prompttune.data.folders import Finding, find_samples
-from prompttune.data.masks import AUTO, MaskOptions, read_stored, value_counts
+from prompttune.data.finding import ANYWHERE, Finding
+from prompttune.data.folders import find_samples
+from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored, value_counts
 from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample
@@ -16,13 +17,14 @@ from prompttune.data.splitting import positives_first, split_off
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES as SUFFIXES
+from prompttune.volumes.opening import is_volume, volume_of
+from prompttune.volumes.volume import same_place
 
 TEST_FRACTION = 0.2
 FIRST_SCORED = 3
 STACKS = frozenset({".tif", ".tiff"})
 MOST_VALUES = 32
 """A mask of more values holds shades or numbers of things, not classes."""
-_ANYWHERE = Finding()
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def find_split(
     val_fraction: float = 0.2,
     images: int | None = None,
     classes: Sequence[str] = UNNAMED,
-    finding: Finding = _ANYWHERE,
+    finding: Finding = ANYWHERE,
     masks: MaskOptions = AUTO,
 ) -> Split:
     """Find the samples of a folder in one of the known layouts and split them by `seed`.
@@ -181,6 +183,31 @@ def _few(
     return positives_first(samples, seed, shown)[:count]
 
 
+def _patient(image: Path) -> str | None:
+    """Return what keeps DICOM files of one patient, or of one series, together."""
+    volume = volume_of(image)
+    return None if volume is None else volume.facts.patient or volume.facts.series
+
+
+def _check_places(sample: Sample) -> None:
+    """Refuse a mask that lies elsewhere in the patient than its image.
+
+    Raises:
+        InputError: the affines differ by more than half a pixel.
+    """
+    image, mask = (volume_of(path) for path in (sample.image, sample.mask))
+    if image is None or mask is None or image.facts.affine is None or mask.facts.affine is None:
+        return
+    own, other = image.facts, mask.facts
+    assert own.affine is not None
+    assert other.affine is not None
+    if own.size == other.size and not same_place(own.affine, other.affine, own.size, own.pages):
+        raise InputError(
+            f"{sample.mask}: lies elsewhere in the patient than {sample.image} (their affines "
+            "differ); save it with the affine of its image, or resample it to that grid"
+        )
+
+
 def _sliced(samples: Sequence[Sample]) -> list[Sample]:
     """Replace samples whose files are stacks by one for each slice.
 
@@ -190,18 +217,22 @@ def _sliced(samples: Sequence[Sample]) -> list[Sample]:
     found: list[Sample] = []
     for sample in samples:
         files = (sample.image, sample.mask) if sample.painting is None else (sample.image,)
-        pages = [page_count(f) if f.suffix.lower() in STACKS else 1 for f in files]
+        pages = [page_count(f) if f.suffix.lower() in STACKS or is_volume(f) else 1 for f in files]
         if max(pages) == 1:
-            found.append(sample)
+            found.append(
+                replace(sample, stack=_patient(sample.image)) if sample.stack is None else sample
+            )
             continue
+        _check_places(sample)
         if len(set(pages)) > 1:
             raise InputError(
                 f"{sample.image} has {pages[0]} page{'s' * (pages[0] > 1)}, but {sample.mask} has "
                 f"{pages[1]}; they must have equally many"
             )
         digits = len(str(pages[0]))
+        stack = _patient(sample.image) or sample.name
         found += [
-            replace(sample, name=f"{sample.name}#{n + 1:0{digits}}", page=n, stack=sample.name)
+            replace(sample, name=f"{sample.name}#{n + 1:0{digits}}", page=n, stack=stack)
             for n in range(pages[0])
         ]
     return found

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prompttune.utils.image_files import SUFFIXES, is_hidden
+from prompttune.utils.paths import real
 
 
 def leftovers(folder: Path, used: Iterable[Path]) -> list[str]:
@@ -14,10 +15,12 @@ def leftovers(folder: Path, used: Iterable[Path]) -> list[str]:
         folder: that was read.
         used: files that belong to a sample, or annotate one.
     """
-    known = {path.resolve() for path in used}
+    if folder.is_file():
+        return []
+    known = {real(path) for path in used}
     counts: Counter[str] = Counter()
     for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.resolve() in known:
+        if path.is_dir() or real(path) in known:
             continue
         inside = path.relative_to(folder)
         if any(is_hidden(folder / part) for part in (inside, *inside.parents) if part.name):

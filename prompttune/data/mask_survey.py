@@ -13,23 +13,15 @@ import cv2
 import numpy as np
 from skimage.measure import label
 
-from prompttune.data.masks import (
-    APART,
-    MANY,
-    Form,
-    MaskOptions,
-    Stored,
-    covers_areas,
-    lie_apart,
-    lie_on_areas,
-    numbers_things,
-    value_counts,
-)
+from prompttune.data.mask_forms import Form, MaskOptions, Stored, value_counts
+from prompttune.data.masks import APART, MANY, covers_areas, lie_apart, lie_on_areas, numbers_things
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 _MUCH = 0.1
 _NOISE = 24
+_SPARSE = 3
+"""Class indices of which fewer are shown than one in so many are not guessed."""
 _GREYS = 32
 """More values than this are shades, not a list."""
 
@@ -54,6 +46,8 @@ class MaskFacts:
     """Share of areas between black and white in what is not black, where there are shades."""
     areas: frozenset[int]
     """Greys between black and white that cover areas of their own."""
+    scattered: bool
+    """Values, white not among them, are several and no run, and each lies on areas."""
 
     doubt: str | None = None
     """Why it may mean something else."""
@@ -61,7 +55,7 @@ class MaskFacts:
     @property
     def shown(self) -> list[int]:
         """The values above 0, sorted."""
-        return sorted(value for value in self.counts if value)
+        return sorted(value for value in self.counts if value > 0)
 
 
 def look_at(stored: Stored, name: str | Path) -> MaskFacts:
@@ -69,13 +63,21 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     values, counts = value_counts(stored.values)
     found = [int(value) for value in values]
     numbered = stored.form != "colours" and numbers_things(stored.values, found)
-    one_piece = False
-    if numbered:
-        pieces = int(label(stored.values, background=0, connectivity=2).max())
-        one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
     shades = stored.form in ("grey", "alpha") and len(found) > _GREYS
     shades = shades and not numbered and not lie_on_areas(stored.values)
-    greys = [value for value in found[:-1] if value]
+    greys = [value for value in found[:-1] if value > 0]
+    scattered = (
+        not numbered
+        and not shades
+        and stored.form not in ("colours", "alpha")
+        and (len(greys) > 1 or (len(greys) == 1 and found[-1] > 2))
+        and found[-1] not in (255, 65535)
+        and lie_on_areas(stored.values)
+    )
+    one_piece = False
+    if numbered or scattered:
+        pieces = int(label(stored.values, background=0, connectivity=2).max())
+        one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
     few = stored.form not in ("colours", "indices") and 0 < len(greys) <= _GREYS and not numbered
     areas = frozenset(grey for grey in greys if covers_areas(stored.values, grey)) if few else ()
     height, width = stored.values.shape
@@ -90,6 +92,7 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
         shades,
         _middle(stored.values) if shades else 0.0,
         frozenset(areas),
+        scattered,
         stored.doubt,
     )
 
@@ -131,14 +134,14 @@ def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> Ma
         if set(shown) <= {*range(1, classes + 1), IGNORE}:
             return options
         if len(shown) == classes and lie_apart(shown):
-            return replace(options, values=_rising(shown))
+            return replace(options, values=_rising(masks, shown))
         return options
     if _number_things(masks):
         return replace(options, kind="instances")
     if any(each.form == "indices" for each in masks):
         return options
     if len(shown) == 1 and APART <= shown[0] != 255 and shown[0] != 65535:
-        return replace(options, values={0: 0, shown[0]: 1})
+        return replace(options, values=_rising(masks, shown))
     return _of_greys(masks, shown, options)
 
 
@@ -163,7 +166,15 @@ def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
         raise InputError(
             f"{_example_of(masks, shown)}: the masks hold the greys {listed}, each on areas of its "
             f"own; name {len(shown)} classes with --classes, or give --mask_kind grey if only what "
-            "is brighter than half is meant"
+            "is brighter than half is meant, --mask_kind instances where they number things"
+        )
+    gaps = shown and shown[-1] > _SPARSE * len(shown) and shown[-1] not in (255, 65535)
+    if gaps and any(each.scattered for each in masks):
+        listed = ", ".join(map(str, shown[:12])) + (", ..." if len(shown) > 12 else "")
+        raise InputError(
+            f"{next(each.name for each in masks if each.scattered)}: the masks hold the values "
+            f"{listed}, each on areas of its own; give --mask_kind instances where they number "
+            "things, or name the classes with --classes and --mask_values"
         )
     if between := [each for each in masks if each.middle > _MUCH]:
         raise InputError(
@@ -192,8 +203,10 @@ def _own_areas(masks: Sequence[MaskFacts], greys: Sequence[int]) -> bool:
     return own >= set(greys)
 
 
-def _rising(shown: Sequence[int]) -> dict[int, int]:
-    return {0: 0} | {value: number for number, value in enumerate(shown, 1)}
+def _rising(masks: Sequence[MaskFacts], shown: Sequence[int]) -> dict[int, int]:
+    """Make values the classes in rising order; -1 marks what is not counted."""
+    unset = {-1: IGNORE} if any(-1 in each.counts for each in masks) else {}
+    return unset | {0: 0} | {value: number for number, value in enumerate(shown, 1)}
 
 
 def _number_things(masks: Sequence[MaskFacts]) -> bool:
@@ -203,6 +216,8 @@ def _number_things(masks: Sequence[MaskFacts]) -> bool:
     and each number is one piece.
     """
     full = [each for each in masks if each.shown]
+    if _differ(full):
+        return True
     counting = [each for each in full if each.numbered or each.shown == [1]]
     if len(counting) < 0.9 * len(full) or not any(each.numbered for each in full):
         return False
@@ -211,6 +226,19 @@ def _number_things(masks: Sequence[MaskFacts]) -> bool:
         return True
     whole = [each.one_piece for each in full if each.numbered]
     return len(set(highest)) >= 3 and len(full) >= 4 and sum(whole) >= 0.9 * len(whole)
+
+
+def _differ(masks: Sequence[MaskFacts]) -> bool:
+    """Say whether masks hold numbers on areas that are others in each mask, or very many."""
+    if not all(each.scattered or each.numbered or len(each.shown) == 1 for each in masks):
+        return False
+    counts = Counter(value for each in masks for value in each.shown)
+    if not any(each.scattered for each in masks) or counts.keys() & {255, 65535}:
+        return False
+    pieces = [each.one_piece for each in masks if each.scattered]
+    seldom = len(masks) >= 3 and counts.total() <= 0.34 * len(masks) * len(counts)
+    whole = sum(pieces) >= 0.9 * len(pieces)
+    return whole and len(counts) > 3 and (len(counts) >= 2 * MANY or seldom)
 
 
 def _example_of(masks: Sequence[MaskFacts], greys: Sequence[int]) -> str:
@@ -247,18 +275,26 @@ def guess_classes(
     if options.kind == "auto":
         if len(shown) <= 1:
             value = shown[0] if shown else 1
-            return ("foreground",), replace(options, values={0: 0, value: 1})
+            return ("foreground",), replace(options, values=_rising(masks, [value]))
         if _number_things(masks):
             return ("foreground",), replace(options, kind="instances")
         if codes := codes_of(masks, shown):
-            return _numbers(len(codes)), replace(options, values=_rising(codes))
+            return _numbers(len(codes)), replace(options, values=_rising(masks, codes))
         if files:
             refuse_melting(masks, shown)
         if any(each.shades for each in masks) and shown[-1] > 127:
             return ("foreground",), replace(options, kind="grey")
         if IGNORE in shown and max(set(shown) - {IGNORE}) > 127:  # shades: anti-aliased or a JPEG
             return ("foreground",), replace(options, kind="grey")
-    count = max(set(shown) - {IGNORE}, default=1)
+    indices = set(shown) - {IGNORE, 65535}
+    count = max(indices, default=1)
+    if files and options.kind == "auto" and count > _SPARSE * max(1, len(indices)):
+        listed = ", ".join(map(str, sorted(indices)[:12])) + (", ..." if len(indices) > 12 else "")
+        raise InputError(
+            f"{masks[0].name}: the masks hold the values {listed}; say what they mean with "
+            "--classes A,B and --mask_values '{7: 1, 26: 2}', or give --mask_kind instances where "
+            "they number things"
+        )
     return _numbers(count), replace(options, kind="index")
 
 
@@ -275,7 +311,14 @@ def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: 
         return f"{form}, all background"
     if form == "two-colour palette":
         return f"{form}, white = {classes[0]}"
-    return f"{form}, {_meaning(shown, classes, options)}"
+    void = any({1, IGNORE} <= set(each.counts) for each in masks)
+    if void and shown == [1, IGNORE] and options.values is None:
+        return f"{form}, 1 = {classes[0]}, 255 not counted"
+    unset = [value for value in (-1, 65535) if any(value in each.counts for each in masks)]
+    apart = f", {unset[0]} not counted" if unset and unset[0] < 0 else ""
+    if unset and len(classes) > 1 and options.values is None and unset[0] > 0:
+        apart = f", {unset[0]} not counted" if 255 not in shown or len(shown) > 1 else ""
+    return f"{form}, {_meaning(shown, classes, options)}{apart}"
 
 
 def _meaning(shown: Sequence[int], classes: Sequence[str], options: MaskOptions) -> str:

@@ -1,69 +1,35 @@
 """Mask files: what they store, and what each stored value means as a class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from prompttune.data.class_names import BACKGROUND
-from prompttune.data.decoding import (
-    decode_opencv,
-    decode_tiff,
-    is_deep,
-    is_tiff,
-    means_stored,
-    numbers_of,
-    opened,
-    page_count,
+from prompttune.data.mask_forms import (
+    AUTO,
+    Form,
+    MaskOptions,
+    Stored,
+    read_stored,
+    stored_of_array,
+    stored_of_pil,
+    value_counts,
 )
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
 MANY = 21
 """Values 1 to this many on flat areas number things: no user lists as many classes as one."""
 APART = 16
 """Greys that stand for classes lie at least so far apart."""
 _FAR = 48
 """A color farther than this (of 255, the largest channel) from all that are named is unknown."""
-_PHOTO = 256
-"""A picture of more colors beside its alpha is a cut-out photo, not a mask in colors."""
-
-Form = Literal["indices", "grey", "alpha", "two-colour palette", "colours"]
-
-
-@dataclass(frozen=True)
-class MaskOptions:
-    """How stored values become classes, where the files' own rule does not fit."""
-
-    kind: str = "auto"
-    """One of `KINDS`."""
-    values: Mapping[int, int] | None = None
-    """From a stored value to its class index."""
-    colors: Mapping[int, int] | None = None
-    """From a color 0xRRGGBB to its class index."""
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"--mask_kind {self.kind}: must be one of {', '.join(KINDS)}")
-
-
-AUTO = MaskOptions()
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """What one mask file holds."""
-
-    values: np.ndarray
-    """`H x W` integers; of form `colours` 0xRRGGBB."""
-    form: Form
-    doubt: str | None = None
-    """Why it may mean something else."""
+_MERGED = 4096
+"""Colors, the most frequent first, that a message sums up."""
 
 
 def read_mask(
@@ -142,141 +108,6 @@ def class_map_from_values(
     return class_map_of(stored, classes, options, name)
 
 
-def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) -> Stored:
-    """Read what a mask file holds, before it is asked what that means.
-
-    Raises:
-        InputError: as `read_image`, or numbers that are no integers.
-    """
-    path = Path(path)
-    negative = means_stored(path)
-    with opened(path) as image:
-        if image is None:
-            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
-        frames = int(getattr(image, "n_frames", 1))
-        if page and is_tiff(path) and frames != page_count(path):
-            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
-        if page:
-            image.seek(page)
-        # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
-        if is_deep(image) or (image.format == "PPM" and image.mode != "1"):
-            return stored_of_array(decode_opencv(path, image), options, path)
-        return _turned(stored_of_pil(image, options, path), negative)
-
-
-def _turned(stored: Stored, negative: bool) -> Stored:
-    """Undo that decoders turned numbers whose zeros are called white."""
-    if not negative:
-        return stored
-    bits = stored.form == "indices" or stored.values.dtype == bool
-    highest = 1 if bits else np.iinfo(stored.values.dtype).max
-    return replace(stored, values=highest - stored.values)
-
-
-def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) -> Stored:
-    """Return what a Pillow mask holds, as `read_stored` does."""
-    image.load()
-    if image.mode == "P":
-        if options.colors is not None or options.kind == "colors":
-            return stored_of_array(np.asarray(image.convert("RGB")), options, name)
-        indices = np.asarray(image)
-        white = _white_of(image) if options.kind == "auto" and options.values is None else None
-        if white is not None:
-            return Stored(white[indices], "two-colour palette")
-        return Stored(indices, "indices", _doubt_of(image, indices))
-    if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
-        image = image.convert("RGB")
-    form: Form = "indices" if image.mode == "1" else "grey"
-    return stored_of_array(numbers_of(image), options, name, form)
-
-
-def _white_of(image: Image.Image) -> np.ndarray | None:
-    """Return for each index whether its colour is white; None for palettes of other colours."""
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = np.unique(np.asarray(image))
-    if not 1 <= used.size <= 2 or used[-1] >= len(colours):
-        return None
-    white, black = (colours == 255).all(1), (colours == 0).all(1)
-    # Tools fill palettes up with black, so it is the colours that are used which count.
-    if not (white | black).all() or (used.size == 2 and white[used[0]] == white[used[1]]):
-        return None
-    table = np.zeros(256, np.uint8)
-    table[: len(white)] = white
-    return table
-
-
-def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
-    """Say where a palette has black, which mostly is the background, at another place than 0."""
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = [index for index in np.unique(indices).tolist() if index < len(colours)]
-    if len(used) < 2 or used[0] != 0 or not colours[0].any():
-        return None
-    black = next((index for index in used if not colours[index].any()), None)
-    if black is None:
-        return None
-    first = "".join(f"{value:02x}" for value in colours[0])
-    return (
-        f"in its palette index 0 is #{first} and index {black} is black; if black is the "
-        "background, give --mask_kind colors, or --colors with several classes"
-    )
-
-
-def stored_of_array(
-    numbers: np.ndarray, options: MaskOptions, name: str | Path, form: Form = "grey"
-) -> Stored:
-    """Find in `H x W [x C]` numbers the plane that is the mask.
-
-    Raises:
-        InputError: no integers, over four bands, or no alpha where it was asked for.
-    """
-    numbers = numbers.astype(np.uint8) if numbers.dtype == bool else numbers
-    if not np.issubdtype(numbers.dtype, np.integer):
-        raise InputError(
-            f"{name}: mask holds {numbers.dtype} numbers; save class indices as an 8-bit PNG"
-        )
-    channels = 1 if numbers.ndim == 2 else numbers.shape[2]
-    if options.kind == "alpha" and channels not in (2, 4):
-        raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
-    if numbers.ndim == 2:
-        return Stored(numbers, form)
-    if channels > 4:
-        raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
-    colours = numbers[:, :, : 3 if channels >= 3 else 1]
-    if channels in (2, 4):
-        alpha = numbers[:, :, -1]
-        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha)):
-            return Stored(alpha, "alpha")
-    if (colours == colours[:, :, :1]).all() and options.colors is None:
-        return Stored(colours[:, :, 0], form)
-    if colours.dtype != np.uint8:
-        raise InputError(f"{name}: mask is coloured with over 8 bits; save it as an index PNG")
-    red, green, blue = np.moveaxis(np.broadcast_to(colours, (*colours.shape[:2], 3)), 2, 0)
-    packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
-    return Stored(packed, "colours")
-
-
-def _is_alpha(colours: np.ndarray, alpha: np.ndarray) -> bool:
-    """Say whether alpha is the mask: colours that are all equal, or a photo that was cut out."""
-    if (alpha == alpha.flat[0]).all():
-        return False
-    if (colours == colours[0, 0]).all():
-        return True
-    seen = colours[alpha > 0]
-    if len(seen) and (seen == seen[0]).all() and not colours[alpha == 0].any():
-        return True  # one colour on transparent black
-    grey = (colours == colours[:, :, :1]).all()
-    return not grey and len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0)) > _PHOTO
-
-
-def value_counts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of an array of integers, rising, and how often each stands there."""
-    if values.dtype in (np.uint8, np.uint16):  # without sorting, which takes far longer
-        counts = np.bincount(values.ravel())
-        found = np.flatnonzero(counts)
-        return found, counts[found]
-    return np.unique(values, return_counts=True)
-
-
 def class_map_of(
     stored: Stored, classes: int, options: MaskOptions, name: str | Path
 ) -> np.ndarray:
@@ -340,6 +171,9 @@ def _meanings(
                     f"{IGNORE} for pixels that do not count"
                 )
         return ignored | dict(options.values)
+    if (unset := _unset(found, classes, options)) is not None:
+        others = [value for value in found if value != unset]
+        return _meanings(stored, others, classes, options, name) | {unset: IGNORE}
     indices = {index: index for index in range(classes + 1)} | ignored
     if options.kind == "instances":
         if classes > 1:
@@ -354,7 +188,19 @@ def _meanings(
         return indices
     if set(found) <= {0, 1}:
         return {0: 0, 1: 1}
+    if stored.form == "indices" and 1 in found and set(found) <= {0, 1, IGNORE}:
+        return {0: 0, 1: 1, IGNORE: IGNORE}  # a palette, as VOC has it: 255 is void
     return _of_one_class(stored, found, options, name)
+
+
+def _unset(found: list[int], classes: int, options: MaskOptions) -> int | None:
+    """Return the -1, stored as it is or in 16 bits, that marks pixels without a class beside 0."""
+    if options.kind in ("auto", "index", "instances") and found[0] == -1 and len(found) > 1:
+        return -1
+    beside = set(found) - {65535}
+    if classes > 1 and len(found) > len(beside) and beside <= set(range(classes + 1)):
+        return 65535
+    return None
 
 
 def _of_one_class(
@@ -435,9 +281,11 @@ def _color_table(
     """Return the class of each color; a few pixels of unknown colors are ignored."""
     named = dict(options.colors or {})
     if not named:
+        if options.kind == "instances" and classes == 1:
+            return (found != 0).astype(np.uint8)
         others = [int(color) for color in found if color]
         if classes > 1 or len(others) != 1 or len(found) != 2:
-            raise InputError(_without_names(name, found, counts))
+            raise InputError(_without_names(name, found, counts, classes))
         named = {others[0]: 1}
     named.setdefault(0, 0)
     keys = np.array(list(named), np.int64)
@@ -459,14 +307,19 @@ def _split(packed: np.ndarray) -> np.ndarray:
     return np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], 1)
 
 
-def _without_names(name: str | Path, found: np.ndarray, counts: np.ndarray) -> str:
-    order = counts.argsort()[::-1][:6]
-    listed = ", ".join(
-        f"#{int(found[place]):06x} ({100 * counts[place] / counts.sum():.1f} %)" for place in order
-    )
+def _without_names(name: str | Path, found: np.ndarray, counts: np.ndarray, classes: int) -> str:
+    merged: dict[int, int] = {}  # a JPEG has many shades of each color
+    for place in counts.argsort()[::-1][:_MERGED]:
+        near = np.abs(_split(found[[place]]).astype(int) - _split(np.array([*merged], np.int64)))
+        kept = next((color for color, d in zip(merged, near.max(1), strict=True) if d <= _FAR), -1)
+        kept = int(found[place]) if kept < 0 else kept
+        merged[kept] = merged.get(kept, 0) + int(counts[place])
+    most = sorted(merged.items(), key=lambda item: -item[1])[:6]
+    listed = ", ".join(f"#{color:06x} ({100 * n / counts.sum():.1f} %)" for color, n in most)
+    things = ", --mask_kind instances where each thing has its own color" if classes == 1 else ""
     return (
         f"{name}: mask is coloured, and colours name no classes ({listed}); say which is which "
-        "with --colors crack=#ff0000,other=#00ff00, or save it as an index PNG"
+        f"with --colors crack=#ff0000,other=#00ff00{things}, or save it as an index PNG"
     )
 
 
@@ -522,7 +375,11 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
     things = ", or --mask_kind instances where they number things" if classes == 1 else ""
     if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
         things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
-    meant = {0: 0} | {value: 1 for value in found if value} | {IGNORE: IGNORE}
+    lowest = found[0]  # of masks without 0, such as ilastik's, the first may be the background
+    rising = {value: min(number, classes) for number, value in enumerate(found)}
+    meant = rising | {IGNORE: IGNORE} | {lowest: 0}
+    if lowest < 0:
+        meant |= {0: 0} | {value: IGNORE for value in found if value < 0}
     example = ", ".join(f"{value}: {meant[value]}" for value in sorted(found)[:4])
     return (
         f"{name}: mask holds values {listed(found)}, but the task's {classes} "

@@ -2,11 +2,12 @@
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES, images_below, path_key
+from prompttune.utils.image_files import SUFFIXES, images_below, path_key, stem_of
 
 _MASK_WORDS = (
     "masks", "mask", "labels", "label", "lbl", "segmentations", "segmentation", "seg", "gt",
@@ -28,7 +29,8 @@ def stems_below(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for path in images_below(folder):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
+        stem = (path.parent / stem_of(path)).relative_to(folder).as_posix()
+        stem = unicodedata.normalize("NFC", stem)  # macOS writes accents apart from their letters
         if stem in found:
             raise InputError(f"{path} and {found[stem].name} beside it are both '{stem}'; keep one")
         found[stem] = path
@@ -97,6 +99,57 @@ def layers(
     if len(shown) < len(classes):
         return None
     return {stem: tuple(sorted(each, key=lambda one: one[1])) for stem, each in found.items()}
+
+
+def things_of(
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    classes: Sequence[str],
+    even_one: bool = False,
+) -> dict[str, tuple[tuple[Path, int], ...]] | None:
+    """Find several masks an image, one for each thing of the only class: `0_1.png`, `0/1.png`.
+
+    Args:
+        images: by stem.
+        masks: by stem.
+        classes: more than one: masks are named otherwise.
+        even_one: also where no image has more than one.
+
+    Returns:
+        For each image its masks, with the class's number; None where masks are named otherwise.
+    """
+    if len(classes) != 1 or set(images) & set(masks):
+        return None
+    found: dict[str, list[tuple[Path, int]]] = {stem: [] for stem in images}
+    for stem, path in masks.items():
+        ends = [match.start() for match in re.finditer(rf"/|{SEPARATORS}", stem)]
+        owner = next((stem[:end] for end in reversed(ends) if stem[:end] in found), None)
+        if owner is None:
+            return None
+        found[owner].append((path, 1))
+    if not even_one and max(map(len, found.values()), default=0) < 2:
+        return None
+    return {stem: tuple(own) for stem, own in found.items()}
+
+
+def sample_folders(folder: Path) -> tuple[dict[str, Path], dict[str, Path]] | None:
+    """Find a folder for each image, with one file in `images/` and its masks in `masks/`.
+
+    Returns:
+        Images by the name of their folder, and masks by `folder/stem`; None where it is otherwise.
+    """
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    for own in sorted(each for each in folder.iterdir() if each.is_dir()):
+        if not ((own / "images").is_dir() and (own / "masks").is_dir()):
+            continue
+        files = [path for path in sorted((own / "images").iterdir()) if _is_image_file(path)]
+        if len(files) != 1:
+            return None
+        images[own.name] = files[0]
+        drawn = (path for path in sorted((own / "masks").iterdir()) if _is_image_file(path))
+        masks |= {f"{own.name}/{path.stem}": path for path in drawn}
+    return (images, masks) if len(images) > 1 else None
 
 
 def _without_class(stem: str, name: str) -> list[str]:

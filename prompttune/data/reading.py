@@ -35,6 +35,8 @@ from prompttune.data.masks import (
 )
 from prompttune.data.stretch import Stretch, to_bytes
 from prompttune.utils.errors import InputError, warn
+from prompttune.volumes.opening import volume_of, window_of
+from prompttune.volumes.volume import Volume
 
 LIMITED = 0.5
 """A picture of which the given stretch cuts off a larger share is told of."""
@@ -51,7 +53,15 @@ class ImageOptions:
 
     @classmethod
     def of(cls, bands: str | None, stretch: str | None) -> "ImageOptions":
-        """Read them as commands take them: `4,3,2`; `image`, `full` or `LOW,HIGH`.
+        """Read them as commands take them.
+
+        Args:
+            bands: one number or three, counted from 1, as `4,3,2`; None: the first three.
+            stretch: `image`, `full` or `LOW,HIGH`, in the numbers that the files store; None: by
+                the picture.
+
+        Returns:
+            The options.
 
         Raises:
             InputError: neither one nor three numbers of bands from 1 on, or no such stretch.
@@ -87,6 +97,8 @@ class Picture:
     """Smallest and largest number, of deep pictures."""
     empty: np.ndarray | None = None
     """`H x W bool`: pixels of the file's value for no data."""
+    window: str | None = None
+    """Of volumes: what the range is, where nobody named one."""
 
 
 def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
@@ -117,7 +129,13 @@ def tell_stretch(path: str | Path, picture: Picture, options: ImageOptions) -> N
     """Warn, once, of a stretch that nobody asked for, or that cuts off most of a picture."""
     if picture.stretch is None:
         return
-    if options.stretch in (None, "auto"):
+    if picture.window is not None:
+        warn(
+            f"{path}: shown from {picture.stretch.low:g} to {picture.stretch.high:g} "
+            f"({picture.window}), and so with others of this kind; --stretch LOW,HIGH sets it",
+            once="window",
+        )
+    elif options.stretch in (None, "auto"):
         warn(
             f"{path}: {picture.bits} numbers of a narrow range; its own percentiles 1 and 99 "
             f"({picture.stretch.low:g} and {picture.stretch.high:g}) are shown as black and white, "
@@ -138,6 +156,8 @@ def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int 
     path = Path(path)
     nodata = nodata_of(path)
     with opened(path) as image:
+        if volume := volume_of(path):
+            return _picture_of_volume(volume, path, options, page)
         if image is None or (page and is_tiff(path) and _frames(image) != page_count(path)):
             return picture_of(decode_tiff(path, page), path, options, nodata)
         if page:
@@ -151,11 +171,27 @@ def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int 
         return replace(picture, empty=(picture.pixels == nodata).all(2))
 
 
+def _picture_of_volume(volume: Volume, path: Path, options: ImageOptions, page: int) -> Picture:
+    """Show a slice; where no range was named, by the one of all slices."""
+    numbers, window = volume.numbers(page), None
+    if options.stretch in (None, "auto") and (found := window_of(volume)):
+        (low, high), window = found
+        options = replace(options, stretch=f"{low!r},{high!r}")
+    picture = picture_of(numbers, path, options, volume.facts.nodata)
+    bits = f"{picture.bits} ({volume.facts.kind})"
+    return replace(picture, bits=bits, window=window)
+
+
 def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
-    """Read the chosen bands of an image as `H x W x C` numbers, before any stretch."""
+    """Read the chosen bands of an image as `H x W x C` numbers, before any stretch.
+
+    Where some pixels hold the file's value for no data, `N x C` numbers of the others.
+    """
     with opened(path) as image:
         if image is None:
-            return _chosen(decode_tiff(path, page), path, options.bands)[0]
+            chosen = _chosen(decode_tiff(path, page), path, options.bands)[0]
+            empty = _empty_in(chosen, nodata_of(path))
+            return chosen if empty is None or not empty.any() else chosen[~empty]
         if is_deep(image):
             return _chosen(decode_opencv(path, image), path, options.bands)[0]
         if image.mode[0] in "IF":
@@ -186,9 +222,8 @@ def picture_of(
 ) -> Picture:
     """Turn stored numbers `H x W [x C]` into a picture; `nodata` marks pixels that hold nothing."""
     chosen, bands = _chosen(numbers, name, options.bands)
-    empty = counted = None
-    if nodata is not None:
-        empty = np.isnan(chosen).all(2) if np.isnan(nodata) else (chosen == nodata).all(2)
+    empty, counted = _empty_in(chosen, nodata), None
+    if empty is not None:
         counted = chosen[~empty] if empty.any() else None
     pixels, stretch = to_bytes(chosen, options.stretch, name, counted)
     if pixels.shape[2] == 1:
@@ -199,10 +234,17 @@ def picture_of(
         bits_in_words(numbers.dtype, 1 if numbers.ndim == 2 else numbers.shape[2]),
         bands,
         stretch,
-        stretch.share_outside(chosen) if stretch else 0.0,
+        stretch.share_outside(chosen if counted is None else counted) if stretch else 0.0,
         (float(np.nanmin(chosen)), float(np.nanmax(chosen))) if deep else None,
         empty,
     )
+
+
+def _empty_in(numbers: np.ndarray, nodata: float | None) -> np.ndarray | None:
+    """Return where `H x W x C` numbers hold nothing, `H x W bool`; None where no value says so."""
+    if nodata is None:
+        return None
+    return np.isnan(numbers).all(2) if np.isnan(nodata) else (numbers == nodata).all(2)
 
 
 def _chosen(

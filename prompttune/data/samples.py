@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.annotations.things import Painting
-from prompttune.data.masks import AUTO, MaskOptions
+from prompttune.data.decoding import orientation_in, upright
+from prompttune.data.mask_forms import AUTO, MaskOptions
 from prompttune.data.reading import (
     AS_STORED,
     ImageOptions,
@@ -16,6 +17,9 @@ from prompttune.data.reading import (
     read_mask,
 )
 from prompttune.utils.errors import InputError
+
+OTHER_SHAPE = 0.02
+"""A mask whose sides differ by more than this share from its image's is another image's."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,14 @@ def load_sample(
     """
     image = read_image(sample.image, images, sample.page)
     if sample.painting is not None:
-        height, width = image.shape[:2]
-        return LoadedSample(sample.name, image, sample.painting.class_map((height, width)))
+        return LoadedSample(sample.name, image, _painted(sample, (image.shape[0], image.shape[1])))
     if sample.layers is not None:
-        class_map = read_layers(sample, (image.shape[0], image.shape[1]))
+        class_map = read_layers(sample, (image.shape[0], image.shape[1]), masks.resize)
     else:
         class_map = read_mask(sample.mask, classes, values, masks, sample.page)
+        if masks.turned:
+            class_map = upright(class_map, orientation_in(sample.image))
+        class_map = fitted_mask(class_map, image.shape[:2], masks.resize)
         _check_size(sample.image, image, sample.mask, class_map)
     if sample.field_of_view is None:
         return LoadedSample(sample.name, image, class_map)
@@ -79,7 +85,32 @@ def load_sample(
     return LoadedSample(sample.name, image, class_map, field_of_view)
 
 
-def read_layers(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+def _painted(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """Paint a class map; annotations made before EXIF turned the image sideways are turned too."""
+    assert sample.painting is not None
+    height, width = size
+    if height != width and sample.painting.annotation.size == (height, width):
+        tag = orientation_in(sample.image)
+        if tag > 4:
+            return upright(sample.painting.class_map((width, height)), tag)
+    return sample.painting.class_map(size)
+
+
+def fitted_mask(mask: np.ndarray, size: tuple[int, int], resize: bool) -> np.ndarray:
+    """Scale a mask `H x W` to `size` where that is wanted and its shape is the same, else not.
+
+    Each pixel keeps a value that was there before.
+    """
+    (height, width), (own_height, own_width) = size, mask.shape
+    off = abs(height * own_width - width * own_height)
+    if not resize or mask.shape == size or off > OTHER_SHAPE * width * own_height:
+        return mask
+    rows = (2 * np.arange(height) + 1) * own_height // (2 * height)
+    columns = (2 * np.arange(width) + 1) * own_width // (2 * width)
+    return mask[rows[:, None], columns]
+
+
+def read_layers(sample: Sample, size: tuple[int, int], resize: bool = False) -> np.ndarray:
     """Read the masks of one class each of an image of height and width `size`; `H x W uint8`.
 
     Raises:
@@ -87,7 +118,7 @@ def read_layers(sample: Sample, size: tuple[int, int]) -> np.ndarray:
     """
     class_map = np.zeros(size, np.uint8)
     for path, number in sample.layers or ():
-        mask = read_mask(path, 1)
+        mask = fitted_mask(read_mask(path, 1), size, resize)
         if mask.shape != size:
             sizes = [f"{width} x {height}" for height, width in (size, mask.shape)]
             raise InputError(
@@ -103,5 +134,5 @@ def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) 
         sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (pixels, mask)]
         raise InputError(
             f"{image} has {sizes[0]} pixels (width x height), but {other} has {sizes[1]}; "
-            "they must have equal sizes"
+            "they must have equal sizes (--resize_masks scales masks of the same shape)"
         )

@@ -75,6 +75,25 @@ def is_narrow(numbers: np.ndarray) -> bool:
     return bool(high - low < 65536 / NARROW)
 
 
+def plain_numbers(numbers: np.ndarray, counted: np.ndarray) -> np.ndarray | None:
+    """Return numbers of a wide type that hold 8 or 16 bits, or shares 0..1, in the plain type.
+
+    So NumPy writes pictures that went through its default integers or through scikit-image. None
+    where numbers are of a plain type, or hold something else.
+    """
+    kind = numbers.dtype
+    if kind in (np.uint8, np.uint16, np.bool_) or counted.size == 0:
+        return None
+    low, high = counted.min(), counted.max()
+    if kind.kind == "f":
+        shares = low >= 0 and 0 < high <= 1  # false where a number is none
+        filled = np.nan_to_num(numbers)
+        return (filled.clip(0, 1) * 65535).round().astype(np.uint16) if shares else None
+    if kind.itemsize < 4 or low < 0 or high > 65535:
+        return None
+    return numbers.clip(0, 65535).astype(np.uint8 if high <= 255 else np.uint16)
+
+
 def to_bytes(
     numbers: np.ndarray, stretch: str | None, name: object, counted: np.ndarray | None = None
 ) -> tuple[np.ndarray, Stretch | None]:
@@ -96,6 +115,8 @@ def to_bytes(
         return numbers, None
     counted = numbers if counted is None else counted
     automatic = stretch in (None, "auto")
+    if automatic and (plain := plain_numbers(numbers, counted)) is not None:
+        return to_bytes(plain, stretch, name, plain_numbers(counted, counted))
     if stretch not in (None, "auto", "image", "full"):
         chosen: Stretch | None = Stretch.parse(str(stretch))
     elif stretch == "image" or (automatic and is_narrow(counted)):

@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median_low
 
-from prompttune.data.decoding import header
+from prompttune.data.decoding import header, orientation_in
+from prompttune.data.mask_forms import MaskOptions, Stored, read_stored
 from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
-from prompttune.data.masks import MaskOptions, Stored, class_counts, read_stored
+from prompttune.data.masks import class_counts
 from prompttune.data.reading import ImageOptions, read_numbers
 from prompttune.data.samples import Sample, read_layers
 from prompttune.data.stretch import common_stretch
 from prompttune.utils.constants import IGNORE
+from prompttune.volumes.opening import volume_of
 
 FULL = 0.9
 """A class that covers more than this of every picture is warned of."""
+_MUCH = 0.8
+"""And of all pictures together."""
 _MEASURED = 64
 """Deep images, spread over the set, that choose its stretch."""
 
@@ -64,13 +68,16 @@ def survey(
         InputError: a file that cannot be read, masks that may mean several things.
     """
     facts = {
-        sample: look_at(_stored(sample, masks), sample.mask)
+        sample: look_at(stored_mask(sample, masks), sample.mask)
         for sample in samples
         if sample.painting is None
     }
     masks = settle(list(facts.values()), len(classes), masks)
     shown = {sample: _shown(sample, facts.get(sample), len(classes), masks) for sample in samples}
     heads = {path: header(path) for path in dict.fromkeys(sample.image for sample in samples)}
+    masks, turned = _turned_masks(
+        facts, {path: size for path, (size, _, _) in heads.items()}, masks
+    )
     images, about = _common(learned, images, {path: deep for path, (_, _, deep) in heads.items()})
     counted = _counted(classes, shown, facts)
     if facts:
@@ -86,7 +93,7 @@ def survey(
     widths, heights = zip(*(size for size, _, _ in heads.values()), strict=True)
     usual = (median_low(widths), median_low(heights))
     return Survey(
-        line, counted, tuple(notes), tuple(warnings), masks, images, usual,
+        line, counted, (*notes, *turned), tuple(warnings), masks, images, usual,
         _values(facts.values()),
     )  # fmt: skip
 
@@ -99,7 +106,31 @@ def _values(facts: Iterable[MaskFacts]) -> tuple[tuple[str, int], ...]:
     return tuple(total.most_common())
 
 
-def _stored(sample: Sample, masks: MaskOptions) -> Stored:
+def _turned_masks(
+    facts: Mapping[Sample, MaskFacts], sizes: Mapping[Path, tuple[int, int]], masks: MaskOptions
+) -> tuple[MaskOptions, tuple[str, ...]]:
+    """Find out by sizes whether masks were drawn before or after EXIF turned their images."""
+    tags = {each: orientation_in(each.image) for each in facts if each.layers is None}
+    turned = [sample for sample, tag in tags.items() if tag > 1]
+    if not turned:
+        return masks, ()
+    sideways = [each for each in turned if tags[each] > 4 and len(set(sizes[each.image])) == 2]
+    before = [each for each in sideways if facts[each].size == sizes[each.image][::-1]]
+    after = [each for each in sideways if facts[each].size == sizes[each.image]]
+    count = f"{len(turned)} image{'s' * (len(turned) > 1)}, such as {turned[0].image.name}"
+    if before and not after:
+        said = "their masks, drawn before that, alike"
+        return replace(masks, turned=True), (f"turned upright by an EXIF tag: {count}; {said}",)
+    said = "their masks are taken as drawn on the upright images"
+    return masks, (f"turned upright by an EXIF tag: {count}; {said}",)
+
+
+def stored_mask(sample: Sample, masks: MaskOptions) -> Stored:
+    """Read what the mask of a sample holds; masks of one thing or class each as their union.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
     if sample.layers is None:
         return read_stored(sample.mask, masks, sample.page)
     (width, height), _, _ = header(sample.image)
@@ -125,11 +156,24 @@ def _common(
         return images, ""
     if images.stretch not in (None, "auto"):
         return images, f" shown from {images.stretch}"
+    if window := _common_window(chosen):
+        low, high = window
+        named = f" shown from {low:g} to {high:g}, the files' window"
+        return replace(images, stretch=f"{low:g},{high:g}"), named
     every = max(1, len(chosen) // _MEASURED)
     numbers = (read_numbers(each.image, images, each.page) for each in chosen[::every])
     stretch = common_stretch(numbers)
     named = f" shown from {stretch.replace(',', ' to ')}" if stretch and "," in stretch else ""
     return replace(images, stretch=stretch), named
+
+
+def _common_window(samples: Sequence[Sample]) -> tuple[float, float] | None:
+    """Return the window that all DICOM files of a set name; None where they differ."""
+    windows = set()
+    for path in dict.fromkeys(sample.image for sample in samples):
+        volume = volume_of(path)
+        windows.add(None if volume is None else volume.facts.window)
+    return windows.pop() if len(windows) == 1 else None
 
 
 def _counted(
@@ -187,6 +231,17 @@ def _warnings(
                 f"the class '{name}' covers over {100 * FULL:.0f} % of every picture: are the "
                 "masks inverted? (--mask_values '{0: 1, 255: 0}' turns them round)"
             )
+        elif shares and sum(shares) / len(shares) > _MUCH:
+            found.append(
+                f"the class '{name}' covers {100 * sum(shares) / len(shares):.0f} % of the "
+                "pictures: are the masks inverted, or is it the background? (--mask_values says "
+                "what each value means)"
+            )
+    if len(classes) > 1 and facts and not any(shown[sample].get(0) for sample in facts):
+        found.append(
+            "no pixel is background: if the lowest value is (ilastik's labels begin at 1), give "
+            "--mask_values '{1: 0, 2: 1, 3: 2}' and name the other classes"
+        )
     if doubts := [each for each in facts.values() if each.doubt]:
         more = f" ({len(doubts)} masks alike)" if len(doubts) > 1 else ""
         found.append(f"{doubts[0].name}: {doubts[0].doubt}{more}")

@@ -37,7 +37,15 @@ from prompttune.utils.errors import InputError
 class Predictor(Protocol):
     """What a comparison needs of a `Segmenter`."""
 
-    def predict(self, images: np.ndarray, prompt: Any, overlap: float, *, flips: bool) -> Any:
+    def predict(
+        self,
+        images: np.ndarray,
+        prompt: Any,
+        overlap: float,
+        *,
+        flips: bool,
+        zooms: Sequence[float],
+    ) -> Any:
         """Segment one `H x W x 3 uint8` image; the result has `scores`, `C x H x W float32`."""
 
 
@@ -169,6 +177,7 @@ class Bench:
         prompt: Prompt | Composition,
         flips: bool = False,
         overlap: float | None = None,
+        zooms: Sequence[float] = (1.0,),
     ) -> Candidate:
         """Return the candidate that segments with a prompt, as `Segmenter.predict` does.
 
@@ -177,7 +186,9 @@ class Bench:
         overlap = self.overlap if overlap is None else overlap
 
         def scores(_: str, image: np.ndarray) -> np.ndarray:
-            return self.segmenter.predict(image, prompt, overlap=overlap, flips=flips).scores
+            return self.segmenter.predict(
+                image, prompt, overlap=overlap, flips=flips, zooms=zooms
+            ).scores
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None

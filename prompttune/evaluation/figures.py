@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from prompttune.evaluation.metrics import counted_pixels
 from prompttune.prompts.palette import Palette
+from prompttune.utils.contact_sheet import Written, resize
 
 # Okabe and Ito's orange and sky blue: told apart by colour-blind readers, and from white and black.
 HIT, MISSED, FALSE = (255, 255, 255), (230, 159, 0), (86, 180, 233)
 NOT_COUNTED = (44, 47, 54)
-PAPER, INK = (20, 22, 27), (236, 238, 242)
 STRIP, GAP, FONT_SIZE = 34, 6, 17
 NARROWEST, WIDEST = 320, 640
 
@@ -54,21 +52,9 @@ def save_picture(path: Path, panels: Sequence[tuple[str, np.ndarray]]) -> None:
     if width * factor < NARROWEST:
         factor = float(-(-NARROWEST // width))
     height, width = round(height * factor), round(width * factor)
-    sheet = Image.new("RGB", ((width + GAP) * len(panels) + GAP, height + STRIP + GAP), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
-    filter_ = cv2.INTER_NEAREST if factor > 1 else cv2.INTER_AREA
+    sheet = Written(((width + GAP) * len(panels) + GAP, height + STRIP + GAP), font_size=FONT_SIZE)
     for index, (label, image) in enumerate(panels):
         left = GAP + index * (width + GAP)
-        resized = cv2.resize(image, (width, height), interpolation=filter_)
-        sheet.paste(Image.fromarray(resized), (left, STRIP))
-        draw.text((left + 4, STRIP // 2), _fitted(label, width - 8, font), INK, font, anchor="lm")
-    sheet.save(path, format="PNG")
-
-
-def _fitted(label: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Shorten a label in its middle until it is at most `width` pixels wide."""
-    kept, text = len(label), label
-    while font.getlength(text) > width and kept > 4:
-        kept -= 1
-        text = f"{label[: kept // 2]}…{label[-(kept - kept // 2) :]}"
-    return text
+        sheet.paste(resize(image, (width, height)), (left, STRIP))
+        sheet.text(label, (left + 4, STRIP // 2), width - 8)
+    sheet.image.save(path, format="PNG")

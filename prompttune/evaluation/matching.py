@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prompttune.backbone import SegGPT
-from prompttune.backbone.one_way import CachedPrompt, ImageFeatures, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt, ImageFeatures
 from prompttune.utils.errors import InputError
 
 SCALE = 20.0

@@ -1,43 +1,13 @@
 """The page of a comparison: one HTML file with its style inside, and pictures beside it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
-from urllib.parse import quote
+from typing import Any
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c1f26; --soft: #5d6472; --paper: #fafaf8; --card: #fff;
-  --line: #e3e4e0; --bar: #d9e6f2; --mark: #0b5c94; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaef; --soft: #9aa1af; --paper: #14161b;
-  --card: #1c1f26; --line: #2f333c; --bar: #24405a; --mark: #7cc0f2; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1500px; padding: 2.5rem 1.5rem 4rem; color: var(--ink);
-  background: var(--paper); font: 16px/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; text-wrap: balance; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .8rem; }
-p { max-width: 75ch; margin: .5rem 0; }
-.soft, figcaption, th { color: var(--soft); }
-.notice { border-left: 4px solid #e69f00; padding: .5rem .9rem; background: var(--card); }
-.lead { font-size: 1.1rem; }
-.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; margin: 1.2rem 0; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .55rem .9rem; text-align: right; white-space: nowrap; }
-th { font-weight: 500; font-size: .85rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
-tr + tr td { border-top: 1px solid var(--line); }
-tr.tuned td { font-weight: 650; color: var(--mark); }
-td.dice { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share));
-  min-width: 11rem; }
-figure { margin: 0 0 1.6rem; }
-figure img { width: 100%; height: auto; display: block; border-radius: 8px; }
-.chart { max-width: 760px; margin-top: 1.6rem; }
-figcaption { font-size: .88rem; margin-top: .35rem; }
-code { font: .88em ui-monospace, monospace; overflow-wrap: anywhere; }
-.key span { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 .9em;
-  border: 1px solid var(--soft); border-radius: 2px; }
-"""
+from prompttune.utils.pages import render
+
+MEASURES = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "cldice": "clDice"}
 
 
 @dataclass(frozen=True)
@@ -66,34 +36,14 @@ def render_page(
         pictures: in the order of the page.
         chart: stands below the table.
     """
-    title = f"{content['task']}: one example against the tuned prompt"
-    swatches = "".join(
-        f'<span style="background: {escape(colour)}"></span>{escape(meaning)}'
-        for colour, meaning in key.items()
-    )
-    facts = (
-        f"{content['backbone']} · {content['data']} · {content['split']} · {len(pictures)} images"
-    )
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{escape(facts)}</p>',
-        *(f'<p class="notice">{escape(notice)}</p>' for notice in notices),
-        f'<p class="lead">{escape(lead)}</p>' if lead else "",
-        _table(content["rows"]),
-        f'<p class="soft">{escape(content["scoring"])}</p>',
-        f"<p><code>{escape(content['command'])}</code></p>" if content.get("command") else "",
-        f'<div class="chart">{_figure(chart)}</div>' if chart else "",
-        "<h2>Pictures</h2>",
-        f'<p class="key soft">{swatches}</p>',
-        *(_figure(picture) for picture in pictures),
-    ]
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    more = reliability_columns(content["rows"])
+    return render(
+        "evaluation/comparison.html.jinja",
+        title=f"{content['task']}: one example against the tuned prompt",
+        content=content, lead=lead, notices=notices, key=key, pictures=pictures, chart=chart,
+        heads=("row", "prompts", *MEASURES.values(), *more.values(), "seconds an image"),
+        rows=[_cells(row, more) for row in content["rows"]],
+    )  # fmt: skip
 
 
 def format_score(value: float | None) -> str:
@@ -115,31 +65,14 @@ def reliability_columns(rows: Sequence[dict]) -> dict[str, str]:
     return named if any(row.get("ece") is not None for row in rows) else {}
 
 
-def _table(rows: Sequence[dict]) -> str:
-    more = reliability_columns(rows)
-    heads = ("row", "prompts", "Dice", "IoU", "AUC", "clDice", *more.values(), "seconds an image")
-    lines = [f"<th>{head}</th>" for head in heads]
-    body = []
-    for row in rows:
-        mark = ' class="tuned"' if row["mode"] == "tuned" else ""
-        share = f"{100 * (row['dice'] or 0):.1f}%"
-        cells = [
-            f"<td>{escape(row['mode'])}</td>",
-            f"<td>{row['prompts']}</td>",
-            f'<td class="dice" style="--share: {share}">{format_dice(row)}</td>',
-            *(f"<td>{format_score(row[name])}</td>" for name in ("iou", "auc", "cldice", *more)),
-            f"<td>{row['seconds_per_image']:.2f}</td>",
-        ]
-        body.append(f"<tr{mark}>{''.join(cells)}</tr>")
-    return (
-        f'<div class="scroll"><table>\n<thead><tr>{"".join(lines)}</tr></thead>\n'
-        f"<tbody>\n{chr(10).join(body)}\n</tbody></table></div>"
-    )
-
-
-def _figure(picture: Picture) -> str:
-    path, caption = escape(quote(picture.path)), escape(picture.caption)
-    return (
-        f'<figure><a href="{path}"><img src="{path}" alt="{caption}" loading="lazy"></a>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+def _cells(row: dict, more: Iterable[str]) -> dict[str, Any]:
+    """Return what the table shows of a row."""
+    measures = [name for name in MEASURES if name != "dice"]
+    return {
+        "mode": row["mode"],
+        "prompts": row["prompts"],
+        "share": f"{100 * (row['dice'] or 0):.1f}%",
+        "dice": format_dice(row),
+        "measures": [format_score(row[name]) for name in (*measures, *more)],
+        "seconds": f"{row['seconds_per_image']:.2f}",
+    }

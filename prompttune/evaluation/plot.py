@@ -1,11 +1,16 @@
-"""Lines of scores over anything that grows: samples, images, seconds."""
+"""Lines of scores over anything that grows: samples, images, seconds.
+
+Drawn by Pillow: where Matplotlib is installed, torchmetrics imports it as well, so that every
+tuning begins 0.6 s of computing later (2.6 s against 2.0 s for `import torchmetrics`), and 69 MB
+more are to be installed, for two pictures that few ask for.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from prompttune.evaluation.figures import INK, PAPER
+from prompttune.utils.contact_sheet import INK, PAPER
 
 COLOURS = (
     (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),

@@ -17,6 +17,7 @@ from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
 from prompttune.prompts.palette import Palette
 from prompttune.utils import staging
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.staging import PAGE, PICTURES
 
 JSON, LEARNING = "comparison.json", "learning.png"
@@ -69,9 +70,31 @@ def describe(comparison: Comparison) -> dict:
             for name, line in comparison.learning.items()
         },
         "scoring": SCORING,
-        "notices": list(comparison.notices),
+        "notices": [*comparison.notices, *about_empty(comparison)],
         **comparison.details,
     }
+
+
+def about_empty(comparison: Comparison) -> tuple[str, ...]:
+    """Say what images that show nothing do to the means; nothing where all show something."""
+    truths = [(each.class_map > 0) & (each.class_map != IGNORE) for each in comparison.samples]
+    shown = [bool(truth.any()) for truth in truths]
+    if all(shown) or not any(shown):
+        return ()
+    means = []
+    for row in comparison.rows:
+        values = [
+            metrics.dice
+            for trial in row.trials
+            for metrics, there in zip(trial.images, shown, strict=True)
+            if there and not math.isnan(metrics.dice)
+        ]
+        if values:
+            means.append(f"{row.mode} {sum(values) / len(values):.3f}")
+    return (
+        f"{len(shown) - sum(shown)} of {len(shown)} images show no class; there, finding nothing "
+        f"counts as Dice 1. Dice over the others alone: {', '.join(means)}.",
+    )
 
 
 def as_scores(comparison: Comparison) -> Scores:
@@ -117,7 +140,7 @@ def write_report(folder: Path, comparison: Comparison) -> None:
         key = {_css(colour): name for colour, name in palette}
     lead = headline(comparison.rows)
     chart = _write_learning(folder, comparison)
-    html = page.render_page(content, lead, comparison.notices, key, pictures, chart)
+    html = page.render_page(content, lead, content["notices"], key, pictures, chart)
     (folder / PAGE).write_text(html, encoding="utf-8")
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / JSON).write_text(text + "\n", encoding="utf-8")

@@ -60,9 +60,9 @@ def tuned_flips(bench: Bench) -> list[Candidate]:
 
 
 def tuned_best(bench: Bench) -> list[Candidate]:
-    """The key as `predict --quality best` asks it: mirrored, in windows that overlap by half."""
+    """The key as `predict --quality best` asks it: the mean at five zooms."""
     name = f"tuned, best: {bench.key.name}"
-    return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap)]
+    return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap, BEST.zooms)]
 
 
 def all_tokens(bench: Bench) -> list[Candidate]:
@@ -84,7 +84,7 @@ def nearest_colour(bench: Bench) -> list[Candidate]:
         baseline = NearestColour(
             sample.image, sample.class_map, sample.field_of_view, len(bench.classes)
         )
-        candidates.append(_unprompted(f"nearest-colour: {sample.name}", 1, baseline.scores))
+        candidates.append(_unprompted(f"nearest-color: {sample.name}", 1, baseline.scores))
     return candidates
 
 
@@ -102,5 +102,5 @@ ROWS: dict[str, Row] = {
     "tuned-best": Row(tuned_best),
     "tuned-all-tokens": Row(all_tokens),
     "all-foreground": Row(all_foreground),
-    "nearest-colour": Row(nearest_colour),
+    "nearest-color": Row(nearest_colour),
 }

@@ -72,7 +72,7 @@ def segment_files(
                     yield picture.pixels
 
         for result in segmenter.stream(
-            readable(), prompt, asked.overlap, flips=asked.flips, options=AS_STORED
+            readable(), prompt, asked.overlap, None, asked.flips, AS_STORED, asked.zooms
         ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)

@@ -46,7 +46,11 @@ class Result:
 
     @property
     def palette(self) -> Palette:
-        """The names and colors of the classes."""
+        """The names and colors of the classes.
+
+        Raises:
+            InputError: a result that was made by hand.
+        """
         if self.prompt is None:
             raise InputError(BY_HAND)
         return self.prompt.palette
@@ -56,6 +60,9 @@ class Result:
         """Canvas pixels an image pixel at which the prompt, or each one of a composition, saw it.
 
         None: fitted whole to the canvas.
+
+        Raises:
+            InputError: a result that was made by hand.
         """
         if self.prompt is None:
             raise InputError(BY_HAND)
@@ -113,7 +120,14 @@ class Result:
         return path
 
     def overlay(self) -> Image.Image:
-        """Return the image with the classes' colors over it, half transparent."""
+        """Return the image with the classes' colors over it, half transparent.
+
+        Returns:
+            A PIL image of mode RGB, as large as the image that was segmented.
+
+        Raises:
+            InputError: a result that was made by hand.
+        """
         if self.image is None:
             raise InputError(BY_HAND)
         return overlay(self.image, self.classes, self.palette)

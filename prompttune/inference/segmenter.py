@@ -1,9 +1,7 @@
 """Segmenter: a frozen backbone that segments images as a prompt tells it to."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
@@ -13,19 +11,30 @@ import numpy as np
 import torch
 
 from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
-from prompttune.backbone.compact import choose_tokens, keep_tokens
-from prompttune.backbone.describing import colour_and_describe, describe
+from prompttune.backbone.compact import keep_tokens
+from prompttune.backbone.describing import colour_and_describe
 from prompttune.backbone.network import EncodedPrompt
 from prompttune.data.queries import warn_of_other_sizes
 from prompttune.data.reading import ImageOptions
+from prompttune.inference.devices import choose_bf16, choose_device
+from prompttune.inference.probing import describe_windows, looked_at_most
 from prompttune.inference.prompt_cache import EncodedPrompts
+from prompttune.inference.quality import check_zooms
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
-from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED, Question, Window, answered
+from prompttune.inference.sliding_window import (
+    ALL_FLIPS,
+    UNFLIPPED,
+    UNZOOMED,
+    Question,
+    Window,
+    answered,
+)
 from prompttune.prompts.composition import Composition, PromptLike
 from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import image_for, recipes_of
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -97,6 +106,7 @@ class Segmenter:
         batch_size: int | None = ...,
         flips: bool = ...,
         options: ImageOptions | None = ...,
+        zooms: Sequence[float] = ...,
     ) -> Result: ...
 
     @overload
@@ -108,6 +118,7 @@ class Segmenter:
         batch_size: int | None = ...,
         flips: bool = ...,
         options: ImageOptions | None = ...,
+        zooms: Sequence[float] = ...,
     ) -> list[Result]: ...
 
     def predict(
@@ -118,6 +129,7 @@ class Segmenter:
         batch_size: int | None = None,
         flips: bool = False,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> Result | list[Result]:
         """Segment one image or a list of them.
 
@@ -130,18 +142,22 @@ class Segmenter:
                 A prompt with a scale sees the image in overlapping windows at that scale; one
                 without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
                 is chosen once, and the result says which.
-            overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
+            overlap: share of a window that its neighbour covers as well, 0 to 0.9.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
             options: the bands and the stretch by which stored numbers become colors; None: as the
                 key was tuned. Arrays of one or three channels have their bands already.
+            zooms: answer the image at these multiples of the prompt's scale, each above 0 and at
+                most 4, and take the mean scores; a prompt without a scale sees it once. A zoom z
+                takes about `z**2` times the work.
 
         Returns:
             One result, or a list of them in the order of the images.
 
         Raises:
-            InputError: an image that cannot be read, a prompt learned on another backbone, or keys
-                that were tuned with different bands or stretches.
+            InputError: an image that cannot be read, a prompt learned on another backbone, keys
+                that were tuned with different bands or stretches, numbers out of their range, or
+                more work than one image may ask for (`prompttune.utils.bounds`).
         """
         items = list(images) if isinstance(images, list | tuple) else [images]
         single = isinstance(prompt, Prompt | Composition) or not isinstance(prompt, Sequence)
@@ -154,7 +170,7 @@ class Segmenter:
             )
         pairs = zip(items, prompts, strict=True)
         sizes: dict[PromptLike, list[tuple[int, int]]] = {}
-        results = list(self._stream(pairs, overlap, batch_size, flips, options, sizes))
+        results = list(self._stream(pairs, overlap, batch_size, flips, options, zooms, sizes))
         for seen, found in sizes.items():
             if isinstance(seen, Prompt | Composition):
                 warn_of_other_sizes(found, recipes_of(seen))
@@ -168,18 +184,38 @@ class Segmenter:
         batch_size: int | None = None,
         flips: bool = False,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> Iterator[Result]:
-        """Segment images one by one as `predict` does; no more are in memory than a batch needs."""
+        """Segment images one by one as `predict` does; no more are in memory than a batch needs.
+
+        Args:
+            images: of any kind that `predict` takes; one at a time is asked for.
+            prompt: for all of them, as in `predict`.
+            overlap: as in `predict`.
+            batch_size: as in `predict`.
+            flips: as in `predict`.
+            options: as in `predict`.
+            zooms: as in `predict`.
+
+        Yields:
+            A result for each image, in their order.
+
+        Raises:
+            InputError: as `predict`.
+        """
         _check_kind(prompt)
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
         pairs = ((image, prompt) for image in images)
-        return self._stream(pairs, overlap, batch_size, flips, options)
+        return self._stream(pairs, overlap, batch_size, flips, options, zooms)
 
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
 
         Examples whose scale is "auto" are encoded when it has been chosen.
+
+        Args:
+            prompt: to be used with this backbone.
 
         Raises:
             InputError: a prompt learned on another backbone.
@@ -187,7 +223,7 @@ class Segmenter:
         for part in prompt.parts:
             self._check_backbone(part)
         parts = [part for part in prompt.parts if part.scale != "auto"]
-        self._encoded.of_each(parts, self._encode, self.network.parameters())
+        self._encoded.of_each(parts, self.encode, self.network.parameters())
 
     def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
         """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
@@ -195,6 +231,12 @@ class Segmenter:
         `predict` does so by itself. The choice is made once for a prompt and kept with it
         (`prompttune.inference.scale`); a prompt that has a scale, or sees images whole, is
         returned itself.
+
+        Args:
+            prompt: of any scale.
+
+        Returns:
+            A prompt of the same kind whose scale is known.
         """
         if all(part.scale != "auto" for part in prompt.parts):
             return prompt
@@ -213,12 +255,13 @@ class Segmenter:
         batch_size: int | None,
         flips: bool,
         options: ImageOptions | None = None,
+        zooms: Sequence[float] = UNZOOMED,
         sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
-        if not 0 <= overlap < 1:
-            raise InputError(f"overlap {overlap}: must be at least 0 and less than 1")
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch size {batch_size}: must be at least 1")
+        check("overlap", overlap)
+        if batch_size is not None:
+            check("batch_size", batch_size, "batch size")
+        check_zooms(zooms)
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
@@ -230,7 +273,8 @@ class Segmenter:
                 sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
             chosen = self.scaled(chosen)
-            return Question(pixels, chosen, canvas, overlap, ALL_FLIPS if flips else UNFLIPPED)
+            views = ALL_FLIPS if flips else UNFLIPPED
+            return Question(pixels, chosen, canvas, overlap, views, zooms)
 
         questions = (ask(image, prompt) for image, prompt in pairs)
 
@@ -244,9 +288,12 @@ class Segmenter:
 
         The windows may be of different images and prompts; each takes its own answer. `predict`
         makes such batches by itself. Only one thread at a time may call it.
+
+        Args:
+            windows: of one kind (`Window.kind`), at least one.
         """
         prompts = [window.part.prompt for window in windows]
-        encoded = self._encoded.of_each(prompts, self._encode, self.network.parameters())
+        encoded = self._encoded.of_each(prompts, self.encode, self.network.parameters())
         alike = all(prompt is prompts[0] for prompt in prompts)
         queries = torch.stack([window.pixels() for window in windows])
         with self.computing():
@@ -282,16 +329,7 @@ class Segmenter:
         Raises:
             InputError: as `predict`.
         """
-        question = Question(image_for(prompt, image), prompt, self.canvas(None), overlap)
-        windows = list(question.windows())
-        (encoded,) = self._encoded.of_each([prompt], self._encode, self.network.parameters())
-        network, size = self.at(question.parts[0].canvas), self.batch_size(len(prompt.images))
-        found = []
-        with self.computing():
-            for start in range(0, len(windows), size):
-                pixels = torch.stack([each.pixels() for each in windows[start : start + size]])
-                found.append(describe(network, normalise(pixels.to(self.device)), encoded).cpu())
-        return torch.cat(found).numpy()
+        return describe_windows(self, image_for(prompt, image), prompt, overlap)
 
     def compact(self, prompt: Prompt, images: Sequence[ImageLike], tokens: int) -> Prompt:
         """Return a prompt of whose tokens the later blocks see only those that they look at most.
@@ -301,21 +339,42 @@ class Segmenter:
             images: some of its task; a few windows of each are put to the prompt.
             tokens: how many to keep, of `(canvas / patch)**2` an image.
 
+        Returns:
+            The prompt with `kept_tokens`.
+
         Raises:
             InputError: a backbone of the official layout, or too many tokens.
         """
-        canvas = self.canvas(None)
-        windows = []
-        for image in images:
-            question = Question(image_for(prompt, image), prompt, canvas, 0.0)
-            windows += [window.pixels() for window in list(question.windows())[::2][:4]]
-        whole = replace(prompt, kept_tokens=None)
-        network, encoded = self.at(self.canvas(prompt)), self._encode(whole)
-        with self.computing():
-            queries = normalise(torch.stack(windows).to(self.device))
-            return replace(prompt, kept_tokens=choose_tokens(network, encoded, queries, tokens))
+        pictures = (image_for(prompt, image) for image in images)
+        return looked_at_most(self, pictures, prompt, tokens)
 
-    def _encode(self, prompt: Prompt) -> EncodedPrompt:
+    def encoded(self, prompt: Prompt) -> EncodedPrompt:
+        """Return what `encode` makes of a prompt, made once and kept.
+
+        Args:
+            prompt: at a known scale.
+
+        Returns:
+            What `SegGPT.ensemble` takes.
+
+        Raises:
+            InputError: a prompt learned on another backbone.
+        """
+        (encoded,) = self._encoded.of_each([prompt], self.encode, self.network.parameters())
+        return encoded
+
+    def encode(self, prompt: Prompt) -> EncodedPrompt:
+        """Encode a prompt for `at(canvas(prompt))`; of a compact one the tokens that are kept.
+
+        Args:
+            prompt: at a known scale.
+
+        Returns:
+            What `SegGPT.ensemble` takes.
+
+        Raises:
+            InputError: a prompt learned on another backbone.
+        """
         self._check_backbone(prompt)
         network = self.at(self.canvas(prompt))
         images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
@@ -347,12 +406,26 @@ class Segmenter:
             yield
 
     def canvas(self, prompt: Prompt | None) -> int:
-        """Return the side of the canvas on which a prompt answers; None: the backbone's own."""
+        """Return the side of the canvas on which a prompt answers.
+
+        Args:
+            prompt: that answers; None: any that has no canvas of its own.
+
+        Returns:
+            Pixels.
+        """
         own = self.network.config.canvas
         return own if prompt is None or prompt.canvas is None else prompt.canvas
 
     def at(self, canvas: int) -> SegGPT:
-        """Return the backbone at a canvas (`at_canvas`), made once."""
+        """Return the backbone at a canvas, made once for each.
+
+        Args:
+            canvas: side in pixels, a multiple of the patch.
+
+        Returns:
+            A network that shares its weights with the backbone, but for resized positions.
+        """
         if canvas == self.network.config.canvas:
             return self.network
         if canvas not in self._at:
@@ -360,7 +433,15 @@ class Segmenter:
         return self._at[canvas]
 
     def batch_size(self, prompts: int, canvas: int | None = None) -> int:
-        """Return how many windows fill the device beside a prompt of this many images."""
+        """Return how many windows fill the device at once.
+
+        Args:
+            prompts: images of the prompt that they are put to.
+            canvas: side of the windows, pixels; None: the backbone's own.
+
+        Returns:
+            At least 1.
+        """
         side = (canvas or self.network.config.canvas) // self.network.config.patch
         tokens = 2 * side**2
         return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
@@ -369,42 +450,3 @@ class Segmenter:
 def _check_kind(prompt: Any) -> None:
     if not isinstance(prompt, Prompt | Composition) and not callable(prompt):
         raise InputError("prompt: give a Prompt, from load_prompt or Prompt.from_examples")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device for "auto", "cpu", "cuda" or, of several, "cuda:1".
-
-    Raises:
-        InputError: another name, or CUDA where there is none.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise InputError(f"device '{name}': choose auto, cpu or cuda")
-    has_cuda = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if has_cuda else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not has_cuda:
-        raise InputError(f"device '{name}': there is no CUDA device here; choose auto or cpu")
-    if device.index is not None and device.index >= (count := torch.cuda.device_count()):
-        raise InputError(f"device '{name}': there are {count} here, cuda:0 to cuda:{count - 1}")
-    return device
-
-
-def choose_bf16(precision: str, device: torch.device, on_cpu: bool = False) -> bool:
-    """Say whether to compute in bfloat16: asked for, or "auto" on CUDA that has it.
-
-    With `on_cpu` "auto" takes it on processors too that report bfloat16 products: tuning does,
-    prediction does not, so that masks are the same on all machines.
-
-    Raises:
-        InputError: an unknown precision.
-    """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise InputError(f"precision '{precision}': choose auto, fp32 or bf16")
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # torch 2.11 cannot be asked yet; fp32 is right everywhere.
-    reports: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return on_cpu and bool(reports.get("avx512_bf16") or reports.get("amx_bf16"))

@@ -7,6 +7,7 @@ spreads over the pool, `random` what chance gives.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,15 @@ class NearestExamples:
     ) -> None:
         pool.check_shots(shots)
         self.pool, self.shots, self.palette, self._make = pool, shots, palette, make
+
+    def at_threshold(self, threshold: float) -> "NearestExamples":
+        """Return the same choice of examples, whose prompts decide at another threshold."""
+        make = self._make
+
+        def thresholded(examples: Sequence[Example]) -> Prompt:
+            return replace(make(examples), threshold=threshold)
+
+        return NearestExamples(self.pool, self.shots, self.palette, thresholded)
 
     def __call__(self, image: np.ndarray) -> Prompt:
         """Return the prompt for an `H x W x 3 uint8` image."""

@@ -11,9 +11,18 @@ from torch import Tensor
 from prompttune.inference.result import Result as Result
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.bounds import check_image
 from prompttune.utils.errors import warn
 from prompttune.utils.normalize import to_tensor
-from prompttune.utils.tiling import Blend, Place, pad_reflect, resize, resize_scores, scaled_size
+from prompttune.utils.tiling import (
+    Blend,
+    Place,
+    pad_reflect,
+    resize,
+    resize_scores,
+    scaled_size,
+    window_count,
+)
 
 Flip = tuple[int, ...]
 """Dimensions of `C x H x W` that are mirrored."""
@@ -21,9 +30,59 @@ Kind = tuple[int, int, int]
 """Of windows that may share a batch: how many images their prompts have, the canvas, and how many
 tokens their compact prompts keep (0: all)."""
 UNFLIPPED: tuple[Flip, ...] = ((),)
+UNZOOMED: tuple[float, ...] = (1.0,)
+"""The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
 """Of images that wait for their batch: it runs early rather than hold more of them."""
+
+
+Sized = dict[tuple[tuple[int, int], int], tuple[Tensor, Place]]
+"""An image at the sizes and canvases at which prompts want it, so that those alike share one."""
+
+
+def _size_for(
+    prompt: Prompt, size: tuple[int, int], canvas: int, zoom: float = 1.0
+) -> tuple[int, int]:
+    scale = prompt.known_scale
+    return (canvas, canvas) if scale is None else scaled_size(*size, scale * zoom)
+
+
+def _zooms_of(prompt: Prompt, zooms: Sequence[float]) -> Sequence[float]:
+    return UNZOOMED if prompt.known_scale is None else zooms
+
+
+def check_work(
+    prompt: Prompt | Composition,
+    size: tuple[int, int],
+    canvas: int,
+    overlap: float,
+    flips: int,
+    zooms: Sequence[float] = UNZOOMED,
+) -> None:
+    """Refuse what asks for more memory or work than one image may, before any is spent.
+
+    Args:
+        prompt: at known scales.
+        size: height and width of the image.
+        canvas: the backbone's own, of prompts without one.
+        overlap: as in `Segmenter.predict`, within its bound.
+        flips: how often each window is answered.
+        zooms: as in `Segmenter.predict`.
+
+    Raises:
+        InputError: as `prompttune.utils.bounds.check_image`.
+    """
+    sizes, work = {}, 0
+    for part in prompt.parts:
+        side = part.canvas or canvas
+        for zoom in _zooms_of(part, zooms):
+            height, width = (max(each, side) for each in _size_for(part, size, side, zoom))
+            sizes[height, width, side] = height * width
+            windows = window_count(height, width, side, overlap)
+            work += windows * flips * side**2 * len(part.images)
+    classes = sum(len(part.palette.classes) for part in prompt.parts)
+    check_image(prompt.name, size[0] * size[1], sum(sizes.values()), classes, work)
 
 
 class Part:
@@ -36,12 +95,17 @@ class Part:
         canvas: int,
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
+        zoom: float = 1.0,
+        sized: Sized | None = None,
     ) -> None:
-        self.prompt = prompt
-        own_size, scale = (image.shape[0], image.shape[1]), prompt.known_scale
+        self.prompt, self.zoom = prompt, zoom
         canvas = prompt.canvas or canvas
-        self.size = (canvas, canvas) if scale is None else scaled_size(*own_size, scale)
-        self.pixels, self.start = pad_reflect(resize(to_tensor(image), self.size), canvas)
+        self.size = _size_for(prompt, (image.shape[0], image.shape[1]), canvas, zoom)
+        sized = {} if sized is None else sized
+        if (self.size, canvas) not in sized:
+            resized = resize(to_tensor(image), self.size)
+            sized[self.size, canvas] = pad_reflect(resized, canvas)
+        self.pixels, self.start = sized[self.size, canvas]
         self.canvas = canvas
         self.flips = flips
         height, width = self.pixels.shape[1:]
@@ -81,12 +145,18 @@ class Window:
 
     def describe(self, features: Tensor) -> None:
         """Take what the backbone saw, `dim`."""
-        if not self.flip and self.part.prompt.domain is not None:
+        if not self.flip and self.part.zoom == 1 and self.part.prompt.domain is not None:
             self.part.features.append(features)
 
 
 class Question:
-    """An image, and the prompt or the composition that it is put to."""
+    """An image, and the prompt or the composition that it is put to.
+
+    At several zooms every prompt of a known scale answers the image at each, and the mean counts.
+
+    Raises:
+        InputError: more memory or work than one image may ask for (`check_work`).
+    """
 
     def __init__(
         self,
@@ -95,10 +165,19 @@ class Question:
         canvas: int,
         overlap: float,
         flips: Sequence[Flip] = UNFLIPPED,
+        zooms: Sequence[float] = UNZOOMED,
     ) -> None:
         self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
-        self.parts = [Part(image, part, canvas, overlap, flips) for part in prompt.parts]
+        check_work(prompt, self.size, canvas, overlap, len(flips), zooms)
+        sized: Sized = {}
+
+        def each_zoom(part: Prompt) -> list[Part]:
+            ways = _zooms_of(part, zooms)
+            return [Part(image, part, canvas, overlap, flips, zoom, sized) for zoom in ways]
+
+        self._of_each = [each_zoom(part) for part in prompt.parts]
+        self.parts = [part for parts in self._of_each for part in parts]
 
     def windows(self) -> Iterator[Window]:
         """List all windows of all parts."""
@@ -114,7 +193,7 @@ class Question:
 
     def result(self) -> Result:
         """Decide, once all windows are answered."""
-        each = [part.scores(self.size) for part in self.parts]
+        each = [_mean([part.scores(self.size) for part in parts]) for parts in self._of_each]
         scores = each[0] if len(each) == 1 else torch.cat(each)
         classes = self.prompt.decide(scores).numpy()
         unlikeness = self._unlikeness()
@@ -132,6 +211,10 @@ class Question:
             if part.prompt.domain is not None
         ]
         return max(found, default=None)
+
+
+def _mean(scores: list[Tensor]) -> Tensor:
+    return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
 
 
 def answered(

@@ -8,18 +8,23 @@ from typing import Any
 import numpy as np
 
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
+from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
 from prompttune.outputs.drawing import index_image, overlay, write_png
 from prompttune.outputs.formats import Answer, AreaTable, write_formats
-from prompttune.outputs.georeference import Georeference, copy_world_file, read_georeference
 from prompttune.outputs.instances import coco_results, find_instances, write_json
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.prompt import Prompt
+from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.utils.image_files import stem_of
+from prompttune.volumes.dicom import is_dicom
+from prompttune.volumes.nifti import NiftiWriter, is_nifti
+from prompttune.volumes.opening import files_of_volume, pixel_size
+from prompttune.volumes.segmentation import SegWriter
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Asked:
     """As in `Segmenter.predict`."""
     flips: bool = False
     """As in `Segmenter.predict`."""
+    zooms: tuple[float, ...] = (1.0,)
+    """As in `Segmenter.predict`."""
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
     images: ImageOptions = AS_STORED
@@ -57,7 +64,7 @@ class Asked:
 class _Open:
     """The files of an image whose pages are not all written."""
 
-    files: tuple[PageWriter, ...]
+    files: tuple[PageWriter | NiftiWriter, ...]
     done: int = 0
     objects: list[dict[str, Any]] = field(default_factory=list)
 
@@ -74,6 +81,7 @@ class ResultWriter:
         self._prompt, self._asked = prompt, asked
         self._areas = AreaTable()
         self._open: dict[Path, _Open] = {}
+        self._segs: dict[Path, SegWriter] = {}
 
     def __enter__(self) -> "ResultWriter":
         return self
@@ -90,8 +98,9 @@ class ResultWriter:
         mask.parent.mkdir(parents=True, exist_ok=True)
         self._note_trust(each, result)
         if self._asked.formats:
-            self._write_formats(each, mask, result.classes)
+            self._write_formats(each, mask, result)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
+        self._add_seg(each, mask, result.classes)
         if mask.suffix == ".png":
             objects = self._objects(each, result)
             self._write_objects(mask, objects)
@@ -104,7 +113,9 @@ class ResultWriter:
         if mask not in self._open:
             files = (
                 PageWriter(overlay_path(mask), None, place.tags),
-                PageWriter(mask, self._prompt.palette, tags),
+                NiftiWriter(mask, each.path)
+                if is_nifti(mask)
+                else PageWriter(mask, self._prompt.palette, tags),
             )
             self._open[mask] = _Open(files)
         begun = self._open[mask]
@@ -120,14 +131,28 @@ class ResultWriter:
             for file in self._open.pop(mask).files:
                 file.finish()
 
-    def _write_formats(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+    def _add_seg(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
+        """Collect the slices of a DICOM file or series, and write them as DICOM SEG at the end."""
+        files = files_of_volume(each.path)
+        if not is_dicom(files[0]):
+            return
+        path = mask.with_name(f"{stem_of(mask)}_seg.dcm")
+        classes = self._prompt.palette.classes
+        writer = self._segs.setdefault(each.path, SegWriter(path, files, classes))
+        writer.add(class_map)
+        if each.page + 1 == each.pages:
+            self._segs.pop(each.path).finish()
+
+    def _write_formats(self, each: Slice, mask: Path, result: Result) -> None:
         answer = Answer(
             each.path,
             each.page + 1 if each.pages > 1 else None,
-            class_map,
+            result.classes,
             self._prompt.palette,
             read_georeference(each.path),
             self._asked.shape_area,
+            result.scores,
+            pixel_size(each.path),
         )
         write_formats(self._asked.formats, answer, mask)
         if "csv" in self._asked.formats:
@@ -140,12 +165,14 @@ class ResultWriter:
 
     def _note_trust(self, each: Slice, result: Result) -> None:
         confidence = result.confidence
+        calibration, _ = calibration_of(self._prompt)
         self._asked.trust.add(
             each.path,
             each.page + 1 if each.pages > 1 else None,
             result.expected_dice,
             None if confidence is None else float(confidence.mean()),
             result.unlikeness,
+            calibration is None or calibration.held_out,
         )
 
     def _objects(self, each: Slice, result: Result) -> list[dict[str, Any]]:

@@ -11,24 +11,24 @@ from typing import Annotated, Any, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from prompttune.keys.card_fields import Backbone as Backbone
+from prompttune.keys.card_fields import Bounded, KeptTokens, Line, Name, Part, Share, Utc
 from prompttune.keys.card_fields import CalibrationFields as CalibrationFields
 from prompttune.keys.card_fields import CardClass as CardClass
 from prompttune.keys.card_fields import Data as Data
 from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
 from prompttune.keys.card_fields import Initialisation as Initialisation
-from prompttune.keys.card_fields import KeptTokens, Line, Name, Part, Share, Utc
 from prompttune.keys.card_fields import Normalisation as Normalisation
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
 from prompttune.keys.card_fields import Tuning as Tuning
 from prompttune.keys.learned import Learned
+from prompttune.utils.bounds import PROMPT_PIXELS
 from prompttune.utils.errors import InputError
 
 FORMAT_VERSION = 1
 GROUPS, TYPE_SHIFTS = "groups", "type_shifts"
 FEATURES = frozenset({GROUPS, TYPE_SHIFTS})  # names that may stand in `required_features`
-MAX_PROMPTS, MAX_CANVAS, MAX_CLASSES = 64, 4096, 254
 NEAREST_TO_BLACK = 32
 """No palette colour lies nearer to the background's black than this (Euclidean, of 255)."""
 
@@ -39,11 +39,11 @@ class Card(Part):
     format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
     name: Name
     task: Line
-    classes: Annotated[tuple[CardClass, ...], Field(min_length=1, max_length=MAX_CLASSES)]
-    prompts: Annotated[int, Field(ge=1, le=MAX_PROMPTS)]
+    classes: Annotated[tuple[CardClass, ...], Bounded("classes")]
+    prompts: Annotated[int, Bounded("prompts")]
     backbone: Backbone
-    canvas: Annotated[int, Field(ge=1, le=MAX_CANVAS)]
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    canvas: Annotated[int, Bounded("canvas")]
+    scale: Annotated[float, Bounded("scale")] | None
     normalisation: Normalisation
     seg_type: Annotated[int, Field(ge=0, le=1)]
     threshold: Share
@@ -56,7 +56,7 @@ class Card(Part):
     date: Utc
     required_features: tuple[Line, ...] = ()
     groups: Annotated[tuple[Group, ...], Field(min_length=2)] | None = None
-    patch: Annotated[int, Field(ge=1)] | None = None
+    patch: Annotated[int, Bounded("patch")] | None = None
     tuning: Tuning | None = None
     kept_tokens: Annotated[tuple[KeptTokens, ...], Field(min_length=1)] | None = None
     calibration: CalibrationFields | None = None
@@ -105,6 +105,8 @@ class Card(Part):
                 raise ValueError("classes must have distinct colours")
         if any(r * r + g * g + b * b < NEAREST_TO_BLACK**2 for r, g, b in colours):
             raise ValueError("a class has a colour that cannot be told from the background's black")
+        if self.prompts * self.canvas**2 > PROMPT_PIXELS:
+            raise ValueError(f"prompts x canvas x canvas must be at most {PROMPT_PIXELS}")
         real = self.initialisation.contains_real_image
         if real and self.initialisation.kind != "example":
             raise ValueError("initialisation: only kind 'example' can contain a real image")

@@ -1,11 +1,12 @@
 """What a key's card is made of: its parts, each checked by itself."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from prompttune.keys.files import NAME
+from prompttune.utils.bounds import BOUNDS
 
 
 def _printable(text: str) -> str:
@@ -17,6 +18,18 @@ def _printable(text: str) -> str:
 
 def _in_utc(date: datetime) -> datetime:
     return date.astimezone(UTC).replace(microsecond=0)
+
+
+def Bounded(name: str) -> AfterValidator:
+    """Bound a number, or a length, as `prompttune.utils.bounds` does."""
+
+    def within(value: Any) -> Any:
+        bound = BOUNDS[name]
+        if not bound.holds(len(value) if isinstance(value, tuple) else value):
+            raise ValueError(f"must be {bound}")
+        return value
+
+    return AfterValidator(within)
 
 
 Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]

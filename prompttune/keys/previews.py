@@ -10,6 +10,8 @@ from torch import Tensor
 
 from prompttune.keys.card import Card, Scores
 from prompttune.keys.files import write_synced
+from prompttune.utils.contact_sheet import grid
+from prompttune.utils.markdown import table
 from prompttune.utils.normalize import to_uint8
 
 SHOWN = 256  # pixels; smaller prompts are enlarged by a whole factor to at least this
@@ -29,7 +31,7 @@ def write_previews(folder: Path, images: Tensor, colours: Tensor, card: Card) ->
     pairs = [list(pair) for pair in zip(shown, painted, strict=True)]
     for name, rows in (("images", [shown]), ("colours", [painted]), ("preview", pairs)):
         buffer = BytesIO()
-        Image.fromarray(_sheet(rows)).save(buffer, "PNG")
+        Image.fromarray(grid(rows, _GAP, (255, 255, 255))).save(buffer, "PNG")
         write_synced(folder / f"{name}.png", buffer.getvalue())
     write_synced(folder / "README.md", readme(card).encode())
 
@@ -65,8 +67,8 @@ def readme(card: Card) -> str:
         "`prompt.safetensors`: nothing reads them, and changes to them are lost.",
         "![prompt images beside their colours](preview.png)",
         f"```\npython -m prompttune.predict --prompt {card.name} IMAGES... --output DIR\n```",
-        _table(["", ""], [[key, value] for key, value in facts.items()]),
-        _table(["class", "palette colour"], classes),
+        table(["", ""], [[key, value] for key, value in facts.items()]),
+        table(["class", "palette colour"], classes),
         *(_scores(scores) for scores in card.scores),
         *([card.notes] if card.notes else []),
         f"Recipe:\n\n```json\n{json.dumps(card.recipe, indent=2, sort_keys=True)}\n```",
@@ -94,15 +96,8 @@ def _tuning(card: Card) -> dict[str, str]:
 
 
 def _scores(scores: Scores) -> str:
-    table = _table(*scores.table())
-    return f"Scores on {scores.data}, {scores.split}:\n\n{table}\n\n```\n{scores.command}\n```"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    rows = table(*scores.table())
+    return f"Scores on {scores.data}, {scores.split}:\n\n{rows}\n\n```\n{scores.command}\n```"
 
 
 def _enlarged(plane: Tensor) -> np.ndarray:
@@ -110,13 +105,3 @@ def _enlarged(plane: Tensor) -> np.ndarray:
     pixels = to_uint8(plane)
     factor = -(-SHOWN // pixels.shape[0])
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Lay equal S x S x 3 pictures out in rows, with white between them."""
-    step = rows[0][0].shape[0] + _GAP
-    sheet = np.full((len(rows) * step - _GAP, len(rows[0]) * step - _GAP, 3), 255, np.uint8)
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            sheet[i * step :, j * step :][: step - _GAP, : step - _GAP] = picture
-    return sheet

@@ -1,10 +1,10 @@
 """The numbers that a user's own COCO file gives to its images and categories."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.outputs.instances import coco_image_id
 from prompttune.utils.errors import InputError, suggest, warn
 
@@ -30,12 +30,13 @@ class CocoIds:
             InputError: no such file, another kind of file, or a class that is no category.
         """
         try:
-            content = json.loads(file.read_bytes())
-            categories = {str(one["name"]): int(one["id"]) for one in content["categories"]}
-            named = [(str(one["file_name"]), one["id"]) for one in content["images"]]
+            content = CocoFile.parse(file.read_bytes(), f"--coco {file}", annotated=False)
+            categories = {one.name: int(one.id) for one in content.categories}
         except FileNotFoundError:
             raise InputError(f"--coco {file}: no such file") from None
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"--coco {file}: no COCO annotations ({error!r})") from None
         for name in classes:
             if name not in categories:
@@ -44,7 +45,7 @@ class CocoIds:
                 )
         images: dict[str, int | str] = {}
         for key in (lambda name: Path(name).stem, lambda name: Path(name).name, str):
-            images |= {key(name): number for name, number in named}
+            images |= {key(one.file_name): one.id for one in content.images}
         return cls(categories, images)
 
     def image(self, path: Path) -> int | str:

@@ -12,15 +12,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prompttune.outputs.georeference import Georeference
+from prompttune.geo.georeference import Georeference
+from prompttune.outputs.geopackage import write_geopackage
+from prompttune.outputs.lengths import center_line_length
 from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
+from prompttune.outputs.score_maps import write_score_npz, write_score_tiff
 from prompttune.outputs.tables import update_table
 from prompttune.prompts.palette import Palette
+from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import whole_file
 
 AREAS = "areas.csv"
-_COLUMNS = ("image", "page", "class", "things", "pixels", "share", "area", "unit")
+_COLUMNS = (
+    "image", "page", "class", "things", "pixels", "share", "area", "unit", "length", "length_unit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +40,29 @@ class Answer:
     palette: Palette
     place: Georeference | None
     least_area: int
+    scores: np.ndarray | None = None
+    """`C x H x W float32`."""
+    pixel_mm: tuple[float, float] | None = None
+    """Width and height of a pixel of a medical image, millimeters."""
+
+    @property
+    def pixel(self) -> tuple[tuple[float, float], str]:
+        """Return the width and height of a pixel, and their unit."""
+        if self.pixel_mm is not None:
+            return self.pixel_mm, "mm"
+        if self.place is None or self.place.matrix is None:
+            return (1.0, 1.0), "pixels"
+        width, height = np.linalg.norm(self.place.matrix[:, :2], axis=0)
+        return (float(width), float(height)), "map units"
+
+    @property
+    def pixel_area(self) -> tuple[float, str]:
+        """Return what a pixel covers, and its unit."""
+        (width, height), unit = self.pixel
+        if unit == "map units":
+            assert self.place is not None
+            return self.place.pixel_area or width * height, "map units squared"
+        return width * height, "pixels" if unit == "pixels" else "mm2"
 
 
 def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
@@ -44,14 +73,30 @@ def write_formats(formats: Sequence[str], answer: Answer, mask: Path) -> None:
         answer: to be written.
         mask: its file, beside which the others lie.
     """
-    wanted = [name for name in formats if name in ENDINGS]
+    _write_scores(formats, answer, mask)
+    wanted = [name for name in formats if name in ENDINGS and name not in ("scores", "npz")]
     shapes = list(find_shapes(answer.class_map, answer.least_area)) if wanted else []
     makers = {"labelme": _labelme, "yolo": _yolo, "geojson": _geojson}
     for name in wanted:
         page = "" if answer.page is None else f"#{answer.page}"
-        path = mask.with_name(f"{mask.stem}{page}{ENDINGS[name]}")
+        path = mask.with_name(f"{stem_of(mask)}{page}{ENDINGS[name]}")
+        if name == "gpkg":
+            write_geopackage(path, shapes, answer.palette.classes, answer.place)
+            continue
         with whole_file(path) as file:
             file.write(makers[name](answer, shapes, path).encode())
+
+
+def _write_scores(formats: Sequence[str], answer: Answer, mask: Path) -> None:
+    if answer.scores is None:
+        return
+    page = "" if answer.page is None else f"#{answer.page}"
+    if "scores" in formats:
+        path = mask.with_name(f"{stem_of(mask)}{page}{ENDINGS['scores']}")
+        write_score_tiff(path, answer.scores, answer.place)
+    if "npz" in formats:
+        path = mask.with_name(f"{stem_of(mask)}{page}{ENDINGS['npz']}")
+        write_score_npz(path, answer.scores, answer.palette.classes)
 
 
 def geojson(answer: Answer) -> str:
@@ -141,7 +186,8 @@ class AreaTable:
     def add(self, answer: Answer) -> None:
         """Add a line for each class of an answer."""
         shapes = list(find_shapes(answer.class_map, answer.least_area))
-        pixel = None if answer.place is None else answer.place.pixel_area
+        covered, unit = answer.pixel_area
+        sides, length_unit = answer.pixel
         for number, name in enumerate(answer.palette.classes, 1):
             own = [shape for shape in shapes if shape.number == number]
             pixels = sum(shape.area for shape in own)
@@ -153,11 +199,18 @@ class AreaTable:
                     "things": len(own),
                     "pixels": pixels,
                     "share": round(pixels / answer.class_map.size, 6),
-                    "area": pixels if pixel is None else pixels * pixel,
-                    "unit": "pixels" if pixel is None else "map units squared",
+                    "area": pixels if unit == "pixels" else pixels * covered,
+                    "unit": unit,
+                    "length": round(_length(own, sides), 4),
+                    "length_unit": length_unit,
                 }
             )
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""
         update_table(folder / AREAS, _COLUMNS, self._rows)
+
+
+def _length(shapes: Sequence[Shape], pixel: tuple[float, float]) -> float:
+    """Return the length of the center lines of things."""
+    return sum(center_line_length(shape.mask, pixel) for shape in shapes)

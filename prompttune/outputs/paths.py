@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import images_below
+from prompttune.utils.image_files import images_below, stem_of
+from prompttune.utils.paths import check_folder, real
 
 
 def find_images(
@@ -24,15 +25,17 @@ def find_images(
     Raises:
         InputError: a folder without images.
     """
+    from prompttune.volumes.opening import is_volume, with_series
+
     found: list[Path] = []
     for path in paths:
         files = [path]
-        if path.is_dir():
+        if path.is_dir() and not is_volume(path):
             files = list(images_below(path, without, passed))
             if not files:
                 raise InputError(f"{path}: no images in this folder")
         found += files
-    return list({os.path.abspath(path): path for path in found}.values())
+    return with_series(list({os.path.abspath(path): path for path in found}.values()))
 
 
 def name_outputs(
@@ -52,11 +55,14 @@ def name_outputs(
         ending: of an image's mask.
 
     Raises:
-        InputError: two images would be written to one file, or a result over an image.
+        InputError: two images would be written to one file, a result over an image, or an output
+            that cannot become a folder.
     """
+    check_folder(output, "--output")
     folders = list(roots)
     masks = {
-        image: output / _below(image, folders) / f"{image.stem}{ending(image)}" for image in images
+        image: output / _below(image, folders) / f"{stem_of(image)}{ending(image)}"
+        for image in images
     }
     owner: dict[Path, Path] = {}
     for image, mask in masks.items():
@@ -66,9 +72,9 @@ def name_outputs(
                     f"{owner[path]} and {image} would both be written to {path}; rename one"
                 )
             owner[path] = image
-    inputs = {path.resolve() for path in (*masks, *kept)}
+    inputs = {real(path) for path in (*masks, *kept)}
     for path in owner:
-        if path.resolve() in inputs:
+        if real(path) in inputs:
             raise InputError(
                 f"{path}: the result would be written over an input; choose another --output"
             )
@@ -84,16 +90,20 @@ def _below(image: Path, roots: Iterable[Path]) -> Path:
 
 
 def overlay_path(mask: Path) -> Path:
-    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`, and for TIFF likewise."""
-    return mask.with_name(f"{mask.stem}_overlay{mask.suffix}")
+    """Return `DIR/<stem>_overlay.png` for `DIR/<stem>.png`; for TIFF and volumes `.tif`."""
+    ending = ".png" if mask.suffix == ".png" else ".tif"
+    return mask.with_name(f"{stem_of(mask)}_overlay{ending}")
 
 
 def instances_path(mask: Path) -> Path:
     """Return `DIR/<stem>_instances.json` for `DIR/<stem>.png` or `.tif`."""
-    return mask.with_name(f"{mask.stem}_instances.json")
+    return mask.with_name(f"{stem_of(mask)}_instances.json")
 
 
-ENDINGS = {"labelme": ".json", "yolo": ".txt", "geojson": ".geojson"}
+ENDINGS = {
+    "labelme": ".json", "yolo": ".txt", "geojson": ".geojson", "gpkg": ".gpkg",
+    "scores": "_scores.tif", "npz": "_scores.npz",
+}  # fmt: skip
 """Of the files that some formats have for each image."""
 FORMATS = (*ENDINGS, "csv")
 
@@ -105,6 +115,6 @@ def is_done(mask: Path, instances: bool, formats: Iterable[str] = ()) -> bool:
         return False
     endings = [ENDINGS[name] for name in formats if name in ENDINGS]
     return all(
-        mask.with_suffix(each).is_file() or mask.with_name(f"{mask.stem}#1{each}").is_file()
+        any(mask.with_name(f"{stem_of(mask)}{page}{each}").is_file() for page in ("", "#1"))
         for each in endings
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from prompttune.outputs.georeference import Tag
+from prompttune.geo.georeference import Tag
 from prompttune.prompts.palette import Palette
 from prompttune.utils.io import publish, temporary_for
 

@@ -15,6 +15,7 @@ class ReliabilityTable:
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
+        self._hopeful = False
 
     def add(
         self,
@@ -23,6 +24,7 @@ class ReliabilityTable:
         expected_dice: float | None,
         confidence: float | None,
         unlikeness: float | None,
+        held_out: bool = True,
     ) -> None:
         """Add an image, unless nothing is known of its answer.
 
@@ -32,9 +34,11 @@ class ReliabilityTable:
             expected_dice: in [0, 1]; None: nothing was found, or it is not known.
             confidence: the mean over the pixels, in [0, 1]; None: not known.
             unlikeness: to the images of the key, at least 0; above 1 it is none of these.
+            held_out: whether confidence was learned from images that tuning had not seen.
         """
         if confidence is None and unlikeness is None:
             return
+        self._hopeful |= not held_out and confidence is not None
         alike = None if unlikeness is None else "yes" if unlikeness <= 1 else "no"
         numbers = (expected_dice, confidence, unlikeness)
         shown = ("" if value is None else f"{value:.4f}" for value in numbers)
@@ -52,6 +56,8 @@ class ReliabilityTable:
         expected = [float(row["expected_dice"]) for row in self._rows if row["expected_dice"]]
         strange = [row for row in self._rows if row["in_domain"] == "no"]
         said = f"Expected Dice: {statistics.fmean(expected):.2f} in the mean. " if expected else ""
+        if self._hopeful:
+            said += "This is too hopeful: the key had no images to spare for checking it. "
         if strange:
             named = ", ".join(Path(row["image"]).name for row in strange[:3])
             more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""

@@ -1,19 +1,16 @@
-"""What a pre-training run does: a dataclass, and a strict reader of it from YAML."""
+"""What a pre-training run does: a dataclass, and its recipes."""
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Any, Literal
 
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.sources.pool import SetConfig
-from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.bounds import BOUNDS, check
+from prompttune.utils.errors import InputError
+from prompttune.utils.recipe_reader import build, read_mapping
 
 
 @dataclass(frozen=True)
@@ -61,83 +58,25 @@ class PretrainRecipe:
     """`saving` keeps one tensor a block for the backward pass and computes the rest twice."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch", "save_every", "scenes", "accumulate"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for one in fields(self):
+            if one.name in BOUNDS and one.name != "prompts":
+                check(one.name, getattr(self, one.name))
         if not self.prompts or not all(0 < count < self.views for count in self.prompts):
             raise InputError(f"prompts must lie in 1..{self.views - 1} (views - 1)")
-        for name in ("seed", "workers"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, is {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise InputError(f"ema must be at least 0 and below 1, not {self.ema}")
 
 
 def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:
-    """Read a recipe's YAML; `overrides` replace its values.
+    """Read a recipe's YAML.
+
+    Args:
+        path: of the file.
+        **overrides: fields of `PretrainRecipe`; they replace the file's.
 
     Raises:
         InputError: No such file, or values that make no recipe.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such recipe")
+    values = read_mapping(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise InputError("not a mapping of fields to values")
-        return _build(PretrainRecipe, {**values, **overrides}, "")
-    except (InputError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return build(PretrainRecipe, {**values, **overrides})
+    except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
-
-
-def _build(kind: type, values: Any, where: str) -> Any:
-    """Make a dataclass of a mapping; `where` is the dotted name of the field that it is for."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where} must be a mapping of fields to values, not {values!r}")
-    kinds = get_type_hints(kind)
-    inside = f"{where}." if where else ""
-    for name in values:
-        if name not in kinds:
-            raise InputError(f"unknown field '{inside}{name}'.{suggest(str(name), kinds)}")
-    given = {name: _convert(kinds[name], value, inside + name) for name, value in values.items()}
-    for each in dataclasses.fields(kind):
-        unset = each.default is each.default_factory is dataclasses.MISSING
-        if unset and each.name not in given:
-            raise InputError(f"'{inside}{each.name}' is missing")
-    return kind(**given)
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """Check a value of YAML against a field's type."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _build(kind, value, where)
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        if value is None and NoneType in parts:
-            return None
-        return _convert(next(part for part in parts if part is not NoneType), value, where)
-    if origin is Literal:
-        if value not in parts:
-            raise InputError(f"{where} must be one of {', '.join(map(str, parts))}, not {value!r}")
-        return value
-    if origin in (list, tuple):
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{where} must be a list, not {value!r}")
-        return origin(_convert(parts[0], one, f"{where}[{i}]") for i, one in enumerate(value))
-    return _scalar(kind, value, where)
-
-
-def _scalar(kind: type, value: Any, where: str) -> Any:
-    if kind is float:  # YAML takes 1e-3, without a point, for text
-        if isinstance(value, int | float | str) and not isinstance(value, bool):
-            try:
-                return float(value)
-            except ValueError:
-                pass
-    elif kind is str:
-        if isinstance(value, str | Path):
-            return str(value)
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    raise InputError(f"{where} must be {names.get(kind, kind.__name__)}, not {value!r}")

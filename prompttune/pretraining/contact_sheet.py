@@ -7,9 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from prompttune.pretraining.dataset import PairDataset
+from prompttune.utils.contact_sheet import grid
 from prompttune.utils.io import write_whole
 
-_GAP = 4
+_GAP, _GREY = 4, (64, 64, 64)
 
 
 def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int = 3) -> np.ndarray:
@@ -19,9 +20,7 @@ def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int
     colours are dimmed and hatched, and a bar on the left is white for instance samples.
     """
     rows = [_row(samples[index], samples.patch, scale) for index in range(count)]
-    rows += [np.full_like(rows[0], 64)] * (-count % columns)
-    stacked = [np.concatenate(rows[i::columns]) for i in range(columns)]
-    return np.concatenate(stacked, 1)
+    return grid([rows[start : start + columns] for start in range(0, count, columns)], _GAP, _GREY)
 
 
 def write_sheet(samples: PairDataset, count: int, output: Path) -> None:
@@ -47,10 +46,7 @@ def _row(sample: dict[str, Tensor], patch: int, scale: int) -> np.ndarray:
     for picture in pictures:
         large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
         parts += [np.asarray(large), gap]
-    row = np.concatenate([*parts, gap, gap], 1)
-    return np.concatenate((np.round(row * 255), np.full((_GAP, row.shape[1], 3), 64))).astype(
-        np.uint8
-    )
+    return np.round(np.concatenate(parts, 1) * 255).astype(np.uint8)
 
 
 def _dimmed(picture: np.ndarray, hidden: np.ndarray) -> np.ndarray:

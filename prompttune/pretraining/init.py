@@ -11,7 +11,8 @@ from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
-from prompttune.backbone.one_way import Matching, OneWaySegGPT, build
+from prompttune.backbone.one_way import OneWaySegGPT, build
+from prompttune.backbone.one_way_blocks import Matching
 from prompttune.backbone.weights import resize_weights
 from prompttune.pretraining.dinov2 import read_dinov2, start_tensors
 from prompttune.utils.errors import InputError

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -16,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
+from prompttune.pretraining.sharding import shard
 from prompttune.utils.normalize import normalise
 
 Batch = dict[str, Tensor]
@@ -64,6 +66,11 @@ class InContextColouring(pl.LightningModule):
         self.generate = generate
         self.prompts = tuple(prompts)
         self.automatic_optimization = False  # two optimisers share one backward pass
+
+    def configure_model(self) -> None:
+        """Give each device its share of the network, where the strategy asks for that."""
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            shard(self.network, self.device_mesh["data_parallel"])  # type: ignore[index]
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Take one step; logs the loss and the learning rate."""

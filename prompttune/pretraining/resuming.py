@@ -8,7 +8,7 @@ from typing import Any
 
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.state import read_values
-from prompttune.utils.errors import InputError
+from prompttune.utils.resuming import check_same_run
 
 FREE = ("save_every", "workers", "memory", "accumulate")
 """Fields that change how a run is computed, not what it computes."""
@@ -40,20 +40,5 @@ def resumed_step(state: Path, run: dict[str, Any]) -> int:
         InputError: It is another run's, or cannot be read.
     """
     kept = read_values(state)
-    if differing := _differences(kept["run"], run):
-        note = " (which also shapes the learning rate)" if "max_steps" in differing else ""
-        raise InputError(
-            f"{state.parent} cannot be resumed: it was begun with other "
-            f"{', '.join(differing)}{note}; give those, another --output, or --overwrite"
-        )
+    check_same_run(state.parent.parent, kept["run"], run)
     return kept["global_step"]
-
-
-def _differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """Return the dotted names of the fields that differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = sorted(old.keys() | new.keys())
-        dot = f"{name}." if name else ""
-        pairs = ((old.get(one), new.get(one), dot + one) for one in names)
-        return [found for pair in pairs for found in _differences(*pair)]
-    return [] if old == new else [name]

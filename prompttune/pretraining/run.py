@@ -22,10 +22,12 @@ from prompttune.pretraining.dataset import PairDataset
 from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import Generate, InContextColouring
 from prompttune.pretraining.resuming import describe_run, resumed_step
+from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
 """The manifest of the kept state, below a run's folder; that folder can go on elsewhere."""
@@ -42,6 +44,8 @@ class Machine:
     nodes: int = 1
     minutes: float | None = None
     """After which the run stops, to be resumed."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """ddp: a copy of the network on each device; fsdp: each holds a share of every tensor."""
     compact: bool = False
     """Smaller checkpoints, from which a run goes on, but no longer bit for bit."""
 
@@ -50,6 +54,11 @@ class Machine:
             raise InputError("--devices and --nodes must be at least 1")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InputError("--device cuda: there is no CUDA device here; choose cpu")
+
+    @property
+    def shards(self) -> bool:
+        """Whether several devices hold shares of the network."""
+        return self.strategy == "fsdp" and self.devices * self.nodes > 1
 
     @property
     def kind(self) -> str:
@@ -77,10 +86,9 @@ def pretrain(
     machine = machine or Machine()
     time_box = TimeBox(machine.minutes)
     state, run = output / STATE, describe_run(recipe, data)
-    if state.exists() and not (resume or overwrite):
-        raise InputError(
-            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
-        )
+    refuse_begun(output, state.exists(), resume or overwrite)
+    if machine.shards:
+        check_sharded(recipe)
     resumes = resume and state.exists()
     start = resumed_step(state, run) if resumes else 0
     if start < recipe.max_steps:
@@ -109,19 +117,20 @@ def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
 def _trainer(
     recipe: PretrainRecipe, output: Path, machine: Machine, start: int, extra: list[pl.Callback]
 ) -> pl.Trainer:
-    several = machine.devices * machine.nodes > 1
     beyond_decoder = recipe.backbone.taps[-1] < recipe.backbone.depth - 1  # blocks that never learn
     return pl.Trainer(
         accelerator="gpu" if machine.kind == "cuda" else "cpu",
         devices=machine.devices,
         num_nodes=machine.nodes,
-        strategy=DDPStrategy(find_unused_parameters=beyond_decoder) if several else "auto",
+        strategy=_strategy(machine, beyond_decoder),
         plugins=[StateIO(machine.compact)],
         max_steps=recipe.max_steps,
         precision=recipe.precision,
         logger=CSVLogger(output, name="log", version=f"from-{start}"),
         callbacks=[
-            EMAWeightAveraging(device=machine.kind, decay=recipe.ema),
+            ShardedAverage(recipe.ema)
+            if machine.shards
+            else EMAWeightAveraging(device=machine.kind, decay=recipe.ema),
             Speed(recipe.batch),
             StepProgress("Pre-training"),
             *extra,
@@ -131,6 +140,13 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _strategy(machine: Machine, beyond_decoder: bool) -> Any:
+    several = machine.devices * machine.nodes
+    if machine.shards:
+        return ShardedStrategy(several)
+    return DDPStrategy(find_unused_parameters=beyond_decoder) if several > 1 else "auto"
 
 
 def _prepare(

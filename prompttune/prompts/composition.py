@@ -73,20 +73,64 @@ class Composition:
     def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Keep prompts that were learned together as one key (see `Prompt.save`).
 
+        Args:
+            name_or_folder: a name in your own zoo, or the folder to write.
+            overwrite: replace a key that is there.
+
+        Returns:
+            The key's folder.
+
         Raises:
             InputError: as `Prompt.save`, or prompts of different keys.
         """
         return save_prompt(self, name_or_folder, overwrite)
 
+    def push_to_hub(
+        self, repo: str, *, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload prompts that were learned together as one key (see `Prompt.push_to_hub`).
+
+        Args:
+            repo: as in `Prompt.push_to_hub`.
+            private: as in `Prompt.push_to_hub`.
+            message: as in `Prompt.push_to_hub`.
+            token: as in `Prompt.push_to_hub`.
+
+        Returns:
+            `user/name@commit`, which `load_prompt` takes.
+
+        Raises:
+            InputError: as `Prompt.push_to_hub`, or prompts of different keys.
+        """
+        from prompttune.hub.repository import push_prompt
+
+        return push_prompt(self, repo, private=private, message=message, token=token)
+
     def resized(self, factor: float) -> "Composition":
-        """Return the same prompts for images at another resolution (see `Prompt.resized`)."""
+        """Return the same prompts for images at another resolution (see `Prompt.resized`).
+
+        Args:
+            factor: above 0; 0.5 where things are shown with twice as many pixels a side.
+
+        Returns:
+            A composition of the resized prompts.
+
+        Raises:
+            InputError: as `Prompt.resized`, of any of them.
+        """
         return Composition(part.resized(factor) for part in self.parts)
 
     def decide(self, scores: Tensor) -> Tensor:
-        """Turn scores `C x H x W` of all classes into a class map `H x W uint8`.
+        """Turn scores of all classes into a class map.
 
         A prompt speaks where its own classes' scores sum to over its own threshold; of those that
         speak the class with the best score wins.
+
+        Args:
+            scores: `C x H x W` in [0, 1], the classes of all prompts in their order.
+
+        Returns:
+            `H x W uint8`: 0 background, i the i-th class.
         """
         decided = torch.zeros(scores.shape[1:], dtype=torch.uint8, device=scores.device)
         best = scores.new_full(scores.shape[1:], -1)

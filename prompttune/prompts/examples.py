@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -16,14 +16,19 @@ from prompttune.data.inputs import ImageLike as ImageLike
 from prompttune.data.inputs import MaskLike as MaskLike
 from prompttune.data.inputs import as_array, read_given, to_integers
 from prompttune.prompts.palette import MOST_CLASSES, Palette
+from prompttune.utils.bounds import check
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_size
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions, Stored
+    from prompttune.data.mask_forms import MaskOptions, Stored
     from prompttune.data.reading import ImageOptions, Picture
+
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def _read_image(
     image: str | PathLike[str] | bytes, called: str, options: "ImageOptions"
 ) -> np.ndarray:
     """Read an image file, given by its path or as its bytes; an `ImageFile` has its own options."""
+    from prompttune.data.decoding import page_count
     from prompttune.data.reading import read_picture, tell_stretch
 
     page = 0
@@ -149,6 +155,9 @@ def _read_image(
         options, page = image.options, image.page
 
     def read(path: Path) -> "Picture":
+        if not isinstance(image, ImageFile) and (pages := page_count(path)) > 1:
+            where = called if isinstance(image, bytes) else str(image)
+            warn(f"{where}: the first of {pages} pages is read; prompttune predict does all")
         return read_picture(path, options, page)
 
     picture = read_given(image, read, called)
@@ -229,7 +238,17 @@ def _with_images(
     examples: Sequence[tuple[ImageLike, MaskLike]], class_maps: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Load the images, and check that each fits its map."""
+    from prompttune.data.samples import fitted_mask
+
     images = [load_image(image, f"example {n}, image") for n, (image, _) in enumerate(examples, 1)]
+    class_maps = [
+        _turned_mask(class_map, image.shape[:2], given)
+        for image, class_map, (given, _) in zip(images, class_maps, examples, strict=True)
+    ]
+    class_maps = [
+        fitted_mask(class_map, image.shape[:2], isinstance(mask, MaskFile) and mask.options.resize)
+        for image, class_map, (_, mask) in zip(images, class_maps, examples, strict=True)
+    ]
     for number, (image, class_map) in enumerate(zip(images, class_maps, strict=True), 1):
         if image.shape[:2] != class_map.shape:
             called = [
@@ -238,14 +257,28 @@ def _with_images(
             ]
             sizes = [f"{array.shape[1]} x {array.shape[0]}" for array in (image, class_map)]
             raise InputError(
-                f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size"
+                f"{called[0]} is {sizes[0]} but {called[1]} is {sizes[1]}; make both the same size "
+                "(--resize_masks scales masks of the same shape)"
             )
     return list(zip(images, class_maps, strict=True))
 
 
+def _turned_mask(class_map: np.ndarray, size: tuple[int, int], image: ImageLike) -> np.ndarray:
+    """Turn a mask that was drawn before an EXIF tag turned its image sideways, and say so."""
+    from prompttune.data.decoding import orientation_in, upright
+
+    if class_map.shape == size or class_map.shape != size[::-1]:
+        return class_map
+    if not isinstance(image, str | PathLike) or (tag := orientation_in(Path(image))) <= 4:
+        return class_map
+    warn(f"{image}: is turned upright by its EXIF tag, and its mask, drawn before that, alike")
+    return upright(class_map, tag)
+
+
 def _load_mask(mask: MaskLike, classes: int, called: str) -> np.ndarray:
     """Return any accepted mask as a class map, `H x W uint8`."""
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.mask_forms import AUTO
+    from prompttune.data.masks import class_map_of
 
     asked = mask.options if isinstance(mask, MaskFile) else AUTO
     stored, options = _stored(mask, classes, called, asked)
@@ -257,7 +290,7 @@ def _stored(
     mask: MaskLike, classes: int, called: str, options: "MaskOptions"
 ) -> tuple["Stored", "MaskOptions"]:
     """Return what any accepted mask holds, and how it is to be understood."""
-    from prompttune.data.masks import MaskOptions, read_stored, stored_of_array, stored_of_pil
+    from prompttune.data.mask_forms import MaskOptions, read_stored, stored_of_array, stored_of_pil
 
     if isinstance(mask, str | PathLike | bytes):
         page = mask.page if isinstance(mask, MaskFile) else 0
@@ -290,8 +323,9 @@ def read_class_maps(
     Raises:
         InputError: a mask that cannot be read, or whose values the classes do not name.
     """
+    from prompttune.data.mask_forms import AUTO
     from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
-    from prompttune.data.masks import AUTO, class_map_of
+    from prompttune.data.masks import class_map_of
 
     names = None if classes is None else Palette.of(classes).classes
     count = MOST_CLASSES if names is None else len(names)
@@ -336,3 +370,21 @@ def shows_foreground(mask: MaskLike, classes: int) -> bool:
     """
     class_map = _load_mask(mask, classes, "mask")
     return bool(((class_map != 0) & (class_map != IGNORE)).any())
+
+
+def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none.
+
+    Raises:
+        InputError: beyond its bound, or a number without a canvas.
+    """
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str):
+        raise InputError(f"scale {scale:.60}: must be a number, auto or whole")
+    check("scale", scale)
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale

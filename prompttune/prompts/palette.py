@@ -49,10 +49,24 @@ class Palette:
     def of(cls, classes: Iterable[str]) -> "Palette":
         """Choose colours far from each other and from black; the first is white.
 
-        Deterministic, and the first colours do not depend on how many classes follow.
+        Deterministic, and the first colors do not depend on how many classes follow.
+
+        Args:
+            classes: names of the foreground classes, 1 to 254.
+
+        Returns:
+            A palette with a color for each.
+
+        Raises:
+            InputError: no classes, too many, or a name that is empty or used twice.
         """
         names = _checked_names(classes)
         return cls(names, _far_apart(len(names)))
+
+    @property
+    def colors(self) -> tuple[Colour, ...]:
+        """`colours`, as America spells it; key files and version 0.1 have the other name."""
+        return self.colours
 
     @cached_property
     def tau(self) -> float:
@@ -83,9 +97,14 @@ class Palette:
         return table[indices].movedim(-1, -3)
 
     def repaint(self, colours: Tensor, palette: "Palette") -> Tensor:
-        """Paint in these colours what `palette` has painted, `... x 3 x H x W` in [0, 1].
+        """Paint in these colors what another palette has painted.
 
-        `palette` has the same class names, in any order.
+        Args:
+            colours: `... x 3 x H x W` in [0, 1].
+            palette: painted them; it has the same class names, in any order.
+
+        Returns:
+            `... x 3 x H x W float32` in [0, 1].
         """
         class_map = palette.decide(palette.scores(colours)).long()
         indices = [0, *(self.classes.index(name) + 1 for name in palette.classes)]
@@ -107,9 +126,16 @@ class Palette:
         return (torch.stack(planes, -3) / self.tau).softmax(-3).narrow(-3, 1, len(self.classes))
 
     def decide(self, scores: Tensor, threshold: float = 0.5) -> Tensor:
-        """Turn scores `... x C x H x W` into a class map `... x H x W uint8`.
+        """Turn scores into a class map.
 
         Foreground is where the class scores sum to over `threshold`; there the best class wins.
+
+        Args:
+            scores: `... x C x H x W` in [0, 1].
+            threshold: in [0, 1].
+
+        Returns:
+            `... x H x W uint8`: 0 background, i the i-th class.
         """
         foreground = scores.sum(-3) > threshold
         return torch.where(foreground, scores.argmax(-3) + 1, 0).to(torch.uint8)

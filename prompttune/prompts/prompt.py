@@ -1,37 +1,36 @@
 """What stands above the query: images, their colours and the palette that decodes the answer."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from prompttune.keys.saving import save_prompt
+from prompttune.prompts.arranging import colored_instances, in_a_grid, renumbered_instances
+from prompttune.prompts.examples import AnyScale as AnyScale
 from prompttune.prompts.examples import (
     ImageLike,
     MaskLike,
+    checked_scale,
     crop_most_foreground,
     load_examples,
     load_instances,
 )
 from prompttune.prompts.examples import load_image as load_image
+from prompttune.prompts.joining import check_joins
 from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration
 from prompttune.reliability.domain import Domain
-from prompttune.utils.constants import IGNORE
+from prompttune.utils.bounds import check, check_prompt
 from prompttune.utils.errors import InputError
-from prompttune.utils.tiling import resize, resize_nearest, tiled
+from prompttune.utils.tiling import resize, resize_nearest
 
 if TYPE_CHECKING:
     from prompttune.keys.card import Card
-
-AnyScale = float | Literal["auto", "whole"] | None
-"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +87,16 @@ class Prompt:
                 raise InputError(
                     f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
                 )
-        object.__setattr__(self, "scale", _checked_scale(self.scale))
+        object.__setattr__(self, "scale", checked_scale(self.scale))
+        check("examples", len(self.images), f"prompt {self.name}: images")
+        if self.canvas is not None:
+            check("canvas", self.canvas, f"prompt {self.name}: canvas")
+            check_prompt(self.name, len(self.images), self.canvas)
+
+    @property
+    def colors(self) -> tuple[Tensor, ...]:
+        """`colours`, as America spells it; key files and version 0.1 have the other name."""
+        return self.colours
 
     @property
     def known_scale(self) -> float | None:
@@ -110,9 +118,15 @@ class Prompt:
         return f"Prompt({'; '.join(said)})"
 
     def at(self, canvas: int) -> tuple[Tensor, Tensor]:
-        """Return images and colours for a backbone of this canvas, both `N x 3 x canvas x canvas`.
+        """Return images and colors as a backbone sees them.
 
-        What has another size is resized: images bicubic with antialiasing, colours to the nearest.
+        What has another size is resized: images bicubic with antialiasing, colors to the nearest.
+
+        Args:
+            canvas: side of the backbone's canvas, pixels.
+
+        Returns:
+            Images and colors, both `N x 3 x canvas x canvas float32` in pixel space.
         """
         size = (canvas, canvas)
         images = torch.stack([resize(image, size) for image in self.images])
@@ -123,18 +137,24 @@ class Prompt:
 
         Args:
             scale: canvas pixels an image pixel, or None: whole images.
-            canvas: side of the windows that are cut; needed with a scale.
+            canvas: side of the windows that are cut, pixels; needed with a scale.
+
+        Returns:
+            A prompt whose scale is known.
+
+        Raises:
+            InputError: a scale that is not above 0, or one without a canvas.
         """
         if self.scale != "auto":
             return self
-        made = replace(self, scale=_checked_scale(scale, canvas), canvas=canvas, grid=False)
+        made = replace(self, scale=checked_scale(scale, canvas), canvas=canvas, grid=False)
         if scale is not None and canvas is not None:
             pairs = zip(self.images, self.colours, strict=True)
             crops = [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
             images, colours = zip(*crops, strict=True)
             made = replace(made, images=images, colours=colours)
-            made = made if self.instance_of is None else _renumbered_instances(made)
-        return _in_a_grid(made) if self.grid else made
+            made = made if self.instance_of is None else renumbered_instances(made)
+        return in_a_grid(made) if self.grid else made
 
     def resized(self, factor: float) -> "Prompt":
         """Return the same prompt for images at another resolution than it was made for.
@@ -142,18 +162,27 @@ class Prompt:
         Args:
             factor: above 0; 0.5 where things are shown with twice as many pixels a side.
 
+        Returns:
+            A prompt with the scale times `factor`, and the same pixels.
+
         Raises:
             InputError: no such factor, or a prompt that sees images whole: their size makes no
                 difference.
         """
-        if not 0 < factor < float("inf"):
-            raise InputError(f"resize {factor}: must be above 0")
+        check("resize", factor)
         if self.scale is None:
             raise InputError("resize: this key sees images whole; their size makes no difference")
         return replace(self, scale=(self.known_scale or 1) * factor)
 
     def decide(self, scores: Tensor) -> Tensor:
-        """Turn scores `C x H x W` into a class map `H x W uint8` (`Palette.decide`)."""
+        """Turn scores into a class map by this prompt's threshold (see `Palette.decide`).
+
+        Args:
+            scores: `C x H x W` in [0, 1].
+
+        Returns:
+            `H x W uint8`: 0 background, i the i-th class.
+        """
         return self.palette.decide(scores, self.threshold)
 
     def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
@@ -172,6 +201,28 @@ class Prompt:
                 folder that cannot be written.
         """
         return save_prompt(self, name_or_folder, overwrite)
+
+    def push_to_hub(
+        self, repo: str, *, private: bool = False, message: str = "", token: str | None = None
+    ) -> str:
+        """Upload a learned prompt to the Hugging Face Hub, where `load_prompt` finds it.
+
+        Args:
+            repo: `user/name`; made if it is not there.
+            private: a new repository is seen by its owner alone.
+            message: of the commit.
+            token: that may write there; None: `$HF_TOKEN`, or the one that `hf auth login` keeps.
+
+        Returns:
+            `user/name@commit`, which `load_prompt` takes.
+
+        Raises:
+            InputError: a prompt that was not learned, no token or one that may not write, no
+                network, or no huggingface_hub (the extra `hub`).
+        """
+        from prompttune.hub.repository import push_prompt
+
+        return push_prompt(self, repo, private=private, message=message, token=token)
 
     @property
     def parts(self) -> tuple["Prompt", ...]:
@@ -202,11 +253,14 @@ class Prompt:
             canvas: side of the canvas on which it answers, e.g. the backbone's own; needed where
                 `scale` is a number.
 
+        Returns:
+            A prompt of as many images as examples.
+
         Raises:
             InputError: an image that cannot be read, a mask of another size or with values that the
                 classes do not name, masks that are all background.
         """
-        known = _checked_scale(scale, canvas)
+        known = checked_scale(scale, canvas)
         names, pairs = load_examples(list(examples), classes)
         palette = Palette.of(names)
         whole = cls(
@@ -230,11 +284,23 @@ class Prompt:
 
         The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
         subsampled to the size of one (by `at`). Where they are no square number, n is the next
-        larger one and the first examples stand there again. Arguments and errors are those of
-        `from_examples`; without a scale all are first resized to the size of the first. While the
-        scale is "auto" the examples are kept one by one.
+        larger one and the first examples stand there again. While the scale is "auto" the examples
+        are kept one by one.
+
+        Args:
+            examples: as in `from_examples`.
+            classes: as in `from_examples`.
+            scale: as in `from_examples`; where images are taken whole, all are first resized to the
+                size of the first.
+            canvas: as in `from_examples`.
+
+        Returns:
+            A prompt of one image, once its scale is known.
+
+        Raises:
+            InputError: as `from_examples`.
         """
-        known = _checked_scale(scale, canvas)
+        known = checked_scale(scale, canvas)
         whole = replace(cls.from_examples(examples, classes, "auto", canvas), grid=True)
         return whole if known == "auto" else whole.at_scale(known, canvas)
 
@@ -255,15 +321,18 @@ class Prompt:
             examples: as in `from_examples`, with masks that number the instances of an image from
                 1 to 254; 0 is background, 255 ignored.
             name: of the one class.
-            scale: as in `from_examples`, `canvas` likewise. Only the instances that a window shows
-                have colours.
+            scale: as in `from_examples`. Only the instances that a window shows have colors.
+            canvas: as in `from_examples`.
+
+        Returns:
+            A prompt whose palette has a color for each instance.
 
         Raises:
             InputError: as `from_examples`.
         """
-        known = _checked_scale(scale, canvas)
+        known = checked_scale(scale, canvas)
         pairs = load_instances(list(examples))
-        palette, colours = _coloured_instances([ids.numpy() for _, ids in pairs], name)
+        palette, colours = colored_instances([ids.numpy() for _, ids in pairs], name)
         whole = cls(
             images=tuple(image for image, _ in pairs),
             colours=colours,
@@ -283,6 +352,12 @@ class Prompt:
         threshold, canvas, type token and order of the classes; examples in other colours are
         painted anew in its, and examples whose scale is "auto" take the others' scale.
 
+        Args:
+            prompts: one or more.
+
+        Returns:
+            One prompt with the images of all.
+
         Raises:
             InputError: no prompts, or prompts of different classes, scales, type tokens or
                 backbones, or keys whose colours differ.
@@ -296,7 +371,7 @@ class Prompt:
             joined = [each.at_scale(scaled.scale, canvas) for each in joined]
         lead = next((each for each in joined if each.fingerprint is not None), joined[0])
         for each in joined:
-            _check_joins(each, lead)
+            check_joins(each, lead)
         return replace(
             lead,
             images=tuple(image for each in joined for image in each.images),
@@ -317,86 +392,8 @@ def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
 
     None where they have none, or not the same: keys that were composed by hand.
     """
-    known = {id(part.calibration) for part in prompt.parts}
-    groups = [len(part.palette.classes) for part in prompt.parts]
-    return (prompt.parts[0].calibration if len(known) == 1 else None), groups
-
-
-def _check_joins(prompt: Prompt, lead: Prompt) -> None:
-    """Refuse what cannot stand in one ensemble with `lead`."""
-
-    def clash(what: str, own: object, other: object, remedy: str) -> InputError:
-        names = f"{prompt.name} and {lead.name}"
-        return InputError(f"prompts {names}: {what} {own} and {other}; {remedy}")
-
-    own, other = prompt.palette, lead.palette
-    if set(own.classes) != set(other.classes):
-        listed = ", ".join(own.classes), ", ".join(other.classes)
-        raise clash("classes", listed[0], listed[1], "joined prompts share their classes")
-    if prompt.fingerprint is not None and lead.fingerprint is not None:
-        marks = prompt.fingerprint[:12], lead.fingerprint[:12]
-        if prompt.fingerprint != lead.fingerprint:
-            raise clash("backbones", marks[0], marks[1], "joined keys share their backbone")
-        if own != other:
-            raise clash("colours", own.colours, other.colours, "joined keys share their palette")
-    if prompt.canvas is not None and lead.canvas is not None and prompt.canvas != lead.canvas:
-        raise clash("canvases", prompt.canvas, lead.canvas, "joined keys share their canvas")
-    if prompt.grid != lead.grid:
-        raise clash("grids", prompt.grid, lead.grid, "give both a scale")
-    if prompt.scale != lead.scale:
-        raise clash("scales", prompt.scale, lead.scale, "give the examples the key's scale")
-    if (prompt.seg_type, prompt.instance_of) != (lead.seg_type, lead.instance_of):
-        raise clash("type tokens", prompt.seg_type, lead.seg_type, "join prompts of one kind")
-
-
-def _in_a_grid(prompt: Prompt) -> Prompt:
-    """Lay the examples out in one image, each resized to the size of the first."""
-    side = math.isqrt(len(prompt.images) - 1) + 1
-    order = [place % len(prompt.images) for place in range(side**2)]
-    size = (prompt.images[0].shape[1], prompt.images[0].shape[2])
-    images = tiled([resize(prompt.images[index], size) for index in order], side)
-    colours = tiled([resize_nearest(prompt.colours[index], size) for index in order], side)
-    return replace(prompt, images=(images,), colours=(colours,))
-
-
-def _coloured_instances(
-    numbered: Sequence[np.ndarray], name: str
-) -> tuple[Palette, tuple[Tensor, ...]]:
-    """Colour the instances of some images; there are no more colours than one of them needs."""
-    compact = [_renumbered(ids) for ids in numbered]
-    count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in compact))
-    palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
-    return palette, tuple(palette.paint(ids) for ids in compact)
-
-
-def _renumbered_instances(prompt: Prompt) -> Prompt:
-    """Colour anew the instances that windows show: fewer colours lie farther apart."""
-    palette, name = prompt.palette, prompt.instance_of or ""
-    numbered = [palette.decide(palette.scores(colours)).numpy() for colours in prompt.colours]
-    palette, colours = _coloured_instances(numbered, name)
-    return replace(prompt, palette=palette, colours=colours)
-
-
-def _renumbered(ids: np.ndarray) -> np.ndarray:
-    """Number the instances that an image shows from 1 on, without gaps."""
-    table = np.zeros(IGNORE + 1, np.uint8)
-    shown = [value for value in np.unique(ids) if value not in (0, IGNORE)]
-    table[shown] = np.arange(1, len(shown) + 1)
-    table[IGNORE] = IGNORE
-    return table[ids]
-
-
-def _checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
-    """Return a scale with "whole" as None, or say why it is none."""
-    if scale is None or scale == "whole":
-        return None
-    if scale == "auto":
-        return "auto"
-    if isinstance(scale, str) or not 0 < scale < float("inf"):
-        raise InputError(
-            f"scale {scale}: must be a positive number of canvas pixels an image pixel, auto or "
-            "whole"
-        )
-    if canvas is None:
-        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
-    return scale
+    # What chooses examples for each image has no parts.
+    parts: Sequence[Any] = getattr(prompt, "parts", ())
+    known = {id(part.calibration) for part in parts}
+    groups = [len(part.palette.classes) for part in parts]
+    return (parts[0].calibration if len(known) == 1 else None), groups

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prompttune.backbone.one_way import ImageFeatures, OneWaySegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import ImageFeatures
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt

@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from prompttune.geo.georeference import Georeference
 from prompttune.inference.result import Result
 from prompttune.outputs.drawing import index_image
 from prompttune.outputs.formats import Answer, geojson
-from prompttune.outputs.georeference import Georeference
-from prompttune.outputs.instances import Instance, compress, run_lengths
+from prompttune.outputs.instances import (
+    Instance,
+    coco_results,
+    compress,
+    find_instances,
+    run_lengths,
+)
+from prompttune.prompts.prompt import Prompt
+from prompttune.serve.trust import Trust
 
 LEAST_AREA = 16
 """Pixels of a thing in `coco` and `geojson`, as the command line has it."""
@@ -31,7 +39,7 @@ def encoded(result: Result, kind: str, place: Georeference | None = None) -> byt
     makers: dict[str, Callable[[Result], bytes]] = {
         "png": _png,
         "rle": lambda result: _json(run_length_masks(result)),
-        "coco": lambda result: _json(result.to_coco(0, LEAST_AREA)),
+        "coco": lambda result: _json(objects(result)),
         "geojson": lambda result: _geojson(result, place),
         "npz": _npz,
     }
@@ -39,15 +47,45 @@ def encoded(result: Result, kind: str, place: Georeference | None = None) -> byt
 
 
 def run_length_masks(result: Result) -> dict[str, Any]:
-    """Return one whole mask a class as COCO's compressed run lengths, column by column."""
+    """Return one whole mask a class as COCO's compressed run lengths, column by column.
+
+    Beside them stands what is known of their quality, of a mask the mean over its pixels.
+    """
     height, width = result.classes.shape
     masks = []
     for number, name in enumerate(result.palette.classes, 1):
         plane = result.classes == number
         whole = Instance(number, 1.0, (0, 0, width, height), plane, (height, width))
         counts = compress(run_lengths(whole)) if plane.any() else compress([height * width])
-        masks.append({"class": name, "pixels": int(plane.sum()), "counts": counts})
-    return {"size": [height, width], "masks": masks}
+        confidence = _mean(result.confidence, plane)
+        masks.append(
+            {
+                "class": name,
+                "pixels": int(plane.sum()),
+                "confidence": confidence,
+                "counts": counts,
+            }
+        )
+    return {"size": [height, width], "masks": masks, **Trust.of(result).fields()}
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    """Return `Result.to_coco`, each object with its `confidence` where the key tells it."""
+    one_class = isinstance(result.prompt, Prompt) and result.prompt.instance_of is not None
+    found = find_instances(result, LEAST_AREA, one_class)
+    listed = coco_results(found, 0)
+    if result.confidence is not None:
+        for content, each in zip(listed, found, strict=True):
+            left, top, width, height = each.box
+            inside = result.confidence[top : top + height, left : left + width]
+            content["confidence"] = _mean(inside, each.mask)
+    return listed
+
+
+def _mean(confidence: np.ndarray | None, plane: np.ndarray) -> float | None:
+    if confidence is None or not plane.any():
+        return None
+    return round(float(confidence[plane].mean(dtype=np.float64)), 4)
 
 
 def _json(content: Any) -> bytes:
@@ -62,11 +100,13 @@ def _png(result: Result) -> bytes:
 
 def _geojson(result: Result, place: Georeference | None) -> bytes:
     answer = Answer(Path("image"), None, result.classes, result.palette, place, LEAST_AREA)
-    return geojson(answer).encode()
+    content = json.loads(geojson(answer))
+    content["reliability"] = Trust.of(result).fields()  # RFC 7946 lets other members stand here
+    return _json(content)
 
 
 def _npz(result: Result) -> bytes:
-    """Write `classes`, `scores`, `names` and, where the result has it, `confidence`; no pickle."""
+    """Write `classes`, `scores`, `names` and what is known of the quality; no pickle."""
     arrays = {
         "classes": result.classes,
         "scores": result.scores,
@@ -74,6 +114,11 @@ def _npz(result: Result) -> bytes:
     }
     if result.confidence is not None:
         arrays["confidence"] = result.confidence
+    trust = Trust.of(result)
+    if trust.expected_dice is not None:
+        arrays["expected_dice"] = np.array(trust.expected_dice)
+    if trust.in_domain is not None:
+        arrays["in_domain"] = np.array(trust.in_domain)
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()

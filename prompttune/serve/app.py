@@ -292,7 +292,8 @@ def _add_segment(app: FastAPI, service: Service) -> None:
         """Segment an image with a key, or with examples and their masks.
 
         The image is the body, or the form's field `image`; examples are its fields `example`, and
-        their masks, in the same order, its fields `mask`.
+        their masks, in the same order, its fields `mask`. Where the key tells how good its answer
+        is, the headers `x-prompttune-expected-dice`, `-confidence` and `-in-domain` say it.
         """
         began = time.perf_counter()
         asked = await read_request(request, service.limits)
@@ -303,5 +304,6 @@ def _add_segment(app: FastAPI, service: Service) -> None:
             "server-timing": f"network;dur={1000 * done.network:.1f}, total;dur={1000 * total:.1f}",
             "x-prompttune-classes": quote(json.dumps(done.classes)),
             "x-prompttune-scales": json.dumps(scales),
+            **done.trust.headers(),
         }
         return Response(done.body, media_type=MEDIA[asked.ask.format], headers=headers)

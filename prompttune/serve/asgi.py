@@ -83,6 +83,9 @@ class Gate:
         self._metrics.set_queue(self._working)
         try:
             await self._app(scope, _bounded(receive, self._limits.bytes), sending)
+        except asyncio.CancelledError:  # the server stops, and waits no longer for this answer
+            if not status:
+                await _refuse(Refused(503, "The server is stopping; ask again later."), sending)
         finally:
             seconds = time.perf_counter() - began
             self._working -= works

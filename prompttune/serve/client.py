@@ -39,6 +39,13 @@ class Answer:
     """`C x H x W float32` in [0, 1]."""
     names: tuple[str, ...]
     """Of the classes."""
+    confidence: np.ndarray | None = None
+    """The probability that each pixel's class is right, `H x W float32` in [0, 1]; None: not
+    known."""
+    expected_dice: float | None = None
+    """The Dice that the answer can be expected to have, in [0, 1]; None: not known."""
+    in_domain: bool | None = None
+    """Whether the image is like those that the key was learned from; None: not known."""
 
 
 class Client:
@@ -87,9 +94,7 @@ class Client:
             ServerError: the server refused, or cannot be reached.
         """
         body = self.ask(image, prompt, examples, format="npz", **parameters)
-        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-            names = tuple(map(str, arrays["names"]))
-            return Answer(arrays["classes"], arrays["scores"], names)
+        return _answer(body)
 
     def ask(
         self,
@@ -150,6 +155,19 @@ class Client:
             sentence = f"{self._url}: answered {response.status}"
         wait = response.getheader("Retry-After")
         raise ServerError(response.status, sentence, None if wait is None else float(wait))
+
+
+def _answer(body: bytes) -> Answer:
+    """Read an answer in the format `npz`."""
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        return Answer(
+            arrays["classes"],
+            arrays["scores"],
+            names=tuple(map(str, arrays["names"])),
+            confidence=arrays.get("confidence"),
+            expected_dice=float(arrays["expected_dice"]) if "expected_dice" in arrays else None,
+            in_domain=bool(arrays["in_domain"]) if "in_domain" in arrays else None,
+        )
 
 
 def _bytes(item: FileLike) -> bytes:

@@ -41,7 +41,7 @@ class Job:
         self.is_cancelled = False
         self.question: Question | None = None
         self.waiting: dict[Kind, deque[Window]] = {}
-        self.missing = 0
+        self.missing = self.total = 0
         self.network_seconds = 0.0
         """Its share of the time that the network computed."""
 
@@ -51,7 +51,12 @@ class Job:
         self.question = Question(self.image, self.prompt, canvas, self.overlap, flips)
         for window in self.question.windows():
             self.waiting.setdefault(window.kind, deque()).append(window)
-        self.missing = sum(map(len, self.waiting.values()))
+        self.missing = self.total = sum(map(len, self.waiting.values()))
+
+    @property
+    def share(self) -> float:
+        """How much of it is answered, in [0, 1]."""
+        return 1 - self.missing / self.total if self.total else 0.0
 
     def take(self, kind: Kind) -> Window | None:
         """Return the next window of a kind, if there is one."""

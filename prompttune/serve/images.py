@@ -8,7 +8,7 @@ import tifffile
 
 from prompttune.data.decoding import header, is_tiff, page_count
 from prompttune.data.inputs import read_given
-from prompttune.outputs.georeference import Georeference, read_georeference
+from prompttune.geo.georeference import Georeference, read_georeference
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_image, read_class_maps
 from prompttune.prompts.prompt import Prompt

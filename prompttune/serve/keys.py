@@ -67,6 +67,22 @@ class Keys:
         known = [entry.name for entry in self.entries()]
         raise Refused(404, f"No key {name[:80]!a} here.{suggest(name[:80], known)}")
 
+    def place(self, name: str) -> Path:
+        """Return the folder for a new key.
+
+        Raises:
+            Refused: 422, this can be no key's name; 409, it is taken.
+        """
+        if not is_name(name):
+            raise Refused(
+                422,
+                f"{name[:80]!a} cannot be the name of a key: use at most 64 of a-z, 0-9, '.', '_' "
+                "and '-', and begin with a letter or digit.",
+            )
+        if (self.own / name).exists():
+            raise Refused(409, f"There is a key {name!a} already; choose another name.")
+        return self.own.absolute() / name
+
     def get(self, name: str) -> Key:
         """Return a key's prompt and card; the same objects as long as its file is the same.
 

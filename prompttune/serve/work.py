@@ -1,9 +1,9 @@
 """One request from its bytes to the bytes of its answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prompttune.inference.result import Result
 from prompttune.inference.segmenter import Segmenter
@@ -17,6 +17,7 @@ from prompttune.serve.images import place_on_earth, read_mask, read_pixels
 from prompttune.serve.keys import Keys
 from prompttune.serve.limits import Limits, Refused
 from prompttune.serve.metrics import Metrics
+from prompttune.serve.trust import Trust
 from prompttune.utils.errors import InputError
 
 T = TypeVar("T")
@@ -45,12 +46,16 @@ class Done:
     network: float
     classes: tuple[str, ...]
     scales: tuple[float | None, ...]
+    trust: Trust
 
 
 @dataclass
-class _State:
-    jobs: list[Job] = field(default_factory=list)
+class Jobs:
+    """The images of one request that the engine has taken."""
+
+    all: list[Job] = field(default_factory=list)
     is_over: bool = False
+    """Nobody waits for them any more."""
 
 
 async def answer(service: Service, asked: Asked, receive: Receive) -> Done:
@@ -60,22 +65,42 @@ async def answer(service: Service, asked: Asked, receive: Receive) -> Done:
         Refused: 408, its time is over, or as reading its images and its key does.
         ClientGone: nobody waits any more.
     """
-    state = _State()
-    work = asyncio.create_task(_worked(service, asked, state))
+    seconds = service.limits.seconds
+    return await while_wanted(service, lambda jobs: _worked(service, asked, jobs), receive, seconds)
+
+
+async def while_wanted(
+    service: Service,
+    begin: Callable[[Jobs], Coroutine[Any, Any, T]],
+    receive: Receive,
+    seconds: float | None = None,
+) -> T:
+    """Work for a client as long as it is there; when it goes, its jobs are cancelled.
+
+    Args:
+        service: counts clients that go.
+        begin: starts the work, and puts what the engine takes into the jobs that it is given.
+        receive: of the request, whose body has been read.
+        seconds: that the work may take; None: no limit.
+
+    Raises:
+        Refused: 408, its time is over.
+        ClientGone: nobody waits any more.
+    """
+    jobs = Jobs()
+    work = asyncio.create_task(begin(jobs))
     gone = asyncio.create_task(client_gone(receive))
     try:
-        await asyncio.wait(
-            (work, gone), timeout=service.limits.seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait((work, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
         if gone.done():
             service.metrics.saw_client_go()
             raise ClientGone
-        raise Refused(408, f"No answer within {service.limits.seconds:g} s; send a smaller image.")
+        raise Refused(408, f"No answer within {seconds:g} s; send a smaller image.")
     finally:
-        state.is_over = True
-        for job in state.jobs:
+        jobs.is_over = True
+        for job in jobs.all:
             if not job.done.done():
                 service.engine.cancel(job)
         for task in (work, gone):
@@ -83,7 +108,7 @@ async def answer(service: Service, asked: Asked, receive: Receive) -> Done:
         await asyncio.gather(work, gone, return_exceptions=True)
 
 
-async def _worked(service: Service, asked: Asked, state: _State) -> Done:
+async def _worked(service: Service, asked: Asked, jobs: Jobs) -> Done:
     ask, limits = asked.ask, service.limits
     if ask.prompt is not None:
         prompt = (await apart(service, lambda: service.keys.get(str(ask.prompt))))[0]
@@ -92,15 +117,15 @@ async def _worked(service: Service, asked: Asked, state: _State) -> Done:
         prompt = await scaled(service.engine, made)
     image = await apart(service, lambda: read_pixels(asked.image, "image", limits, prompt))
     job = service.engine.submit(image, prompt, ask.overlap, ask.flips)
-    state.jobs.append(job)
+    jobs.all.append(job)
     result = await asyncio.wrap_future(job.done)
 
-    def encode(result: Result) -> bytes:
+    def encode(result: Result) -> tuple[bytes, Trust]:
         place = place_on_earth(asked.image) if ask.format == "geojson" else None
-        return encoded(result, ask.format, place)
+        return encoded(result, ask.format, place), Trust.of(result)
 
-    body = await apart(service, lambda: encode(result))
-    return Done(body, job.network_seconds, result.palette.classes, result.scales)
+    body, trust = await apart(service, lambda: encode(result))
+    return Done(body, job.network_seconds, result.palette.classes, result.scales, trust)
 
 
 def from_examples(service: Service, asked: Asked) -> Prompt:

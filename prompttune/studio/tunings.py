@@ -19,6 +19,8 @@ from prompttune.studio.worker import IMAGE, JOB, KEY, MASK, PROBLEM, RUN
 from prompttune.tuning.run import CHECKPOINT
 
 MOST_AT_ONCE = 2
+VALUES = {"init": "best-generated", "val_crops": 16, "group": 0, "batch": 4}
+"""Of the recipe, for every tuning that a page begins."""
 
 
 @dataclass
@@ -153,10 +155,7 @@ class Tunings:
             (folder / f"{number:03}.{IMAGE}").write_bytes(image)
             np.save(folder / f"{number:03}.{MASK}", mask, allow_pickle=False)
         every = max(1, min(20, steps // 5))
-        values = {
-            "scale": scale, "max_steps": steps, "val_every": every, "val_crops": 16,
-            "group": 0, "batch": 4,
-        }  # fmt: skip
+        values = VALUES | {"scale": scale, "max_steps": steps, "val_every": every}
         job = {
             "classes": classes, "values": values,
             "backbone": self._backbone, "device": self._device,

@@ -5,7 +5,10 @@ The folder holds `job.json` and, for each example, `NNN.image` and `NNN.mask.npy
 """
 
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,5 +45,17 @@ def main(folder: Path) -> int:
     return 0
 
 
+def end_with(parent: int) -> None:
+    """End this process once its parent has gone, however that ended: nobody could stop it then."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with(os.getppid())
     sys.exit(main(Path(sys.argv[1])))

@@ -1,6 +1,7 @@
 """The images of a task: read from a folder, or generated where none is given."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,15 +15,29 @@ from prompttune.data.layouts import (
     find_split,
     load_sample,
 )
-from prompttune.data.masks import MaskOptions
+from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
 from prompttune.data.survey import Survey, survey
 from prompttune.synthetic.fundus import generate_fundus
+from prompttune.synthetic.tasks import (
+    generate_contours,
+    generate_instances,
+    generate_stuff,
+    generate_text,
+)
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import real
+from prompttune.volumes.opening import files_of_volume
 
-GENERATORS: dict[str, Callable[[int], LoadedSample]] = {"fundus": generate_fundus}
+GENERATORS: dict[str, Callable[[int], LoadedSample]] = {
+    "fundus": generate_fundus,
+    "contours": generate_contours,
+    "text": generate_text,
+    "stuff": generate_stuff,
+    "instances": generate_instances,
+}
 GENERATED_TRAIN, GENERATED_VAL, GENERATED_TEST = 12, 4, 6
 FIRST_TEST_SEED = 1_000_000
 """Generated test images come from seeds that no training image has."""
@@ -53,8 +68,43 @@ class TaskData:
         return hash_data(entries)
 
 
+KEPT_BYTES = 256 * 2**20
+"""Of decoded samples, for each process: small sets are decoded once, large ones need no memory."""
+
+
+class _Kept:
+    """The samples that were asked for last, as many as `KEPT_BYTES` hold."""
+
+    def __init__(self) -> None:
+        self._samples: OrderedDict[Sample, LoadedSample] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, sample: Sample, load: Callable[[], LoadedSample]) -> LoadedSample:
+        """Return a sample, loaded unless it is kept; its arrays are not to be changed."""
+        found = self._samples.pop(sample, None)
+        if found is None:
+            found = load()
+            self._bytes += _size(found)
+        self._samples[sample] = found
+        while self._bytes > KEPT_BYTES and len(self._samples) > 1:
+            self._bytes -= _size(self._samples.popitem(last=False)[1])
+        return found
+
+    def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
+        return _Kept, ()  # another process reads for itself
+
+
+def _size(sample: LoadedSample) -> int:
+    arrays = (sample.image, sample.class_map, sample.field_of_view)
+    return sum(array.nbytes for array in arrays if array is not None)
+
+
 class SampleFolder(Sequence[LoadedSample]):
-    """Samples that are read when they are asked for: a split need not fit into memory."""
+    """Samples that are read when they are asked for: a split need not fit into memory.
+
+    Those that were asked for last are kept (see `KEPT_BYTES`), so that what tuning, scoring and
+    calibration ask for one after the other is decoded once.
+    """
 
     def __init__(
         self,
@@ -69,6 +119,7 @@ class SampleFolder(Sequence[LoadedSample]):
         self.folder = folder
         self.masks = masks or recipe.mask_options()
         self.images = images or recipe.image_options()
+        self._kept = _Kept()
 
     def files(self) -> dict[str, Path]:
         """Return all files, by their path relative to the data's folder."""
@@ -82,6 +133,7 @@ class SampleFolder(Sequence[LoadedSample]):
                 *(layer for layer, _ in sample.layers or ()),
             )
             if path is not None
+            for path in files_of_volume(path)
         ]
         return {Path(os.path.relpath(path, self.folder)).as_posix(): path for path in paths}
 
@@ -95,9 +147,13 @@ class SampleFolder(Sequence[LoadedSample]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             part = self.samples[index]
-            return SampleFolder(part, self.recipe, self.folder, self.masks, self.images)
-        classes = len(self.recipe.classes)
-        return load_sample(self.samples[index], classes, None, self.masks, self.images)
+            folder = SampleFolder(part, self.recipe, self.folder, self.masks, self.images)
+            folder._kept = self._kept
+            return folder
+        sample, classes = self.samples[index], len(self.recipe.classes)
+        return self._kept.get(
+            sample, lambda: load_sample(sample, classes, None, self.masks, self.images)
+        )
 
 
 def task_data(
@@ -142,11 +198,13 @@ def task_data(
         image_size=found.image_size,
         category_ids={n: i for n, i in split.category_ids.items() if n in recipe.classes} or None,
     )
+    root = folder.parent if folder.is_file() else folder
     train, val, test = (
-        SampleFolder(part, recipe, folder, found.masks, found.images)
+        SampleFolder(part, recipe, root, found.masks, found.images)
         for part in (split.train, split.val, split.test)
     )
-    name = folder.resolve().name
+    val._kept = test._kept = train._kept  # parts of small sets share images
+    name = real(folder).name
     return TaskData(train, val, test, name, split.layout, False, recipe, found)
 
 

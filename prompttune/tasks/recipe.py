@@ -5,18 +5,18 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from prompttune.data.class_names import UNNAMED, class_names
-from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.bounds import BOUNDS, check
+from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import shipped_folder
+from prompttune.utils.recipe_reader import convert_fields, read_mapping
 
 if TYPE_CHECKING:
-    from prompttune.data.masks import MaskOptions
+    from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
 READING = (
-    "mask_kind", "colors", "mask_pattern", "crowds", "group_by", "bands", "stretch",
+    "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands", "stretch",
     "image_size", "category_ids",
 )  # fmt: skip
 """Fields that tell how files are read; a key keeps them where they are not the default."""
@@ -40,10 +40,13 @@ class Recipe:
     """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
     mask_pattern: str | None = None
     """A mask's file name with {stem} for its image's: {stem}_mask.png."""
+    resize_masks: bool = False
+    """Scale masks of another size than their images to these."""
     crowds: Literal["auto", "objects", "ignore"] = "auto"
     """COCO's crowds: things like others, or not counted (auto: by who wrote the file)."""
     group_by: str | None = None
-    """A regular expression; images in whose names it matches one text stay in one part."""
+    """A regular expression, or a column of a list: images for which it gives one text stay
+    together."""
     bands: str | None = None
     """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
     stretch: str | None = None
@@ -56,7 +59,7 @@ class Recipe:
     """Canvas pixels per image pixel: how large a part of an image one canvas shows."""
     min_canvas: int = 0
     """Side of the learned prompt, pixels, where the backbone's own canvas is smaller."""
-    generator: Literal["fundus"] | None = None
+    generator: Literal["fundus", "contours", "text", "stuff", "instances"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal[
         "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
@@ -66,7 +69,7 @@ class Recipe:
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
     group: int = 6
     """Classes that one prompt carries at most: more are shared by several; 0: no limit."""
-    learn: Literal["both", "image", "colours"] = "both"
+    learn: Literal["both", "image", "colors"] = "both"
     """Which half of the prompt is learned."""
     bounded: bool = True
     """Keep learned pixels in [0, 1], so that the key is a picture."""
@@ -94,7 +97,7 @@ class Recipe:
     """Share of the steps in which the rate rises; it falls along a cosine afterwards."""
     dice_weight: float = 1.0
     """Weight of the Dice term on the decoded soft mask."""
-    colour_weight: float = 0.2
+    color_weight: float = 0.2
     """Weight of the paper's smooth-L1 on the colours."""
     foreground_weight: float = 1.0
     """Weight of coloured pixels in that smooth-L1; the background's is 1."""
@@ -110,6 +113,8 @@ class Recipe:
     """Share of the training images that is held out for validation."""
     overlap: float = 0.25
     """Of neighbouring tiles at prediction."""
+    score: Literal["dice", "boundary", "pq"] = "dice"
+    """What the table shows besides: boundary F at 2 pixels, or PQ of insides with borders."""
     seed: int = 0
     """Of the split, the crops and the starting prompt."""
 
@@ -117,33 +122,17 @@ class Recipe:
         object.__setattr__(self, "classes", class_names(self.classes))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", tuple(self.image_size))
-        for name in ("scale", "lr"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"recipe: {name} must be above 0, not {getattr(self, name)}")
-        for name in ("prompts", "max_steps", "batch", "val_every", "val_crops"):
-            if getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
-        for name in ("overlap", "warmup", "dropout", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"recipe: {name} must be in 0..1, not {getattr(self, name)}")
-        least_zero = (
-            "min_canvas", "type_lr", "jitter", "weight_decay", "foreground_weight", "patience",
-            "group",
-        )  # fmt: skip
-        for name in least_zero:
-            if getattr(self, name) < 0:
-                raise InputError(f"recipe: {name} must not be negative, is {getattr(self, name)}")
-        if not 0 < self.val_fraction < 1:
-            raise InputError(f"recipe: val_fraction must be in 0..1, not {self.val_fraction}")
-        if self.seed < 0:
-            raise InputError(f"recipe: seed must not be negative, is {self.seed}")
+        for one in fields(self):
+            if one.name in BOUNDS and one.name != "classes":
+                check(one.name, getattr(self, one.name), f"recipe: {one.name}")
+        check("classes", len(self.classes), "recipe: classes")
         if self.init == "generated" and self.generator is None:
             raise InputError(
                 "recipe: init 'generated' needs a generator; use init 'noise' or 'example'"
             )
-        weights = self.dice_weight, self.colour_weight
-        if min(weights) < 0 or sum(weights) == 0:
-            raise InputError(f"recipe: dice_weight, colour_weight = {weights}; one must be above 0")
+        weights = self.dice_weight, self.color_weight
+        if sum(weights) == 0:
+            raise InputError(f"recipe: dice_weight, color_weight = {weights}; one must be above 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values; of `READING` those that are not the default."""
@@ -154,7 +143,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in READING or value != usual[name]
+            if name not in (*READING, "score") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":
@@ -163,10 +152,11 @@ class Recipe:
         Raises:
             InputError: colors that are none, or of names that are no classes.
         """
-        from prompttune.data.masks import MaskOptions, parse_colors
+        from prompttune.data.mask_forms import MaskOptions
+        from prompttune.data.masks import parse_colors
 
         colors = None if self.colors is None else parse_colors(self.colors, self.classes)
-        return MaskOptions(self.mask_kind, self.mask_values, colors)
+        return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)
 
     def image_options(self) -> "ImageOptions":
         """Return how the numbers of images become colours.
@@ -179,6 +169,32 @@ class Recipe:
         return ImageOptions.of(self.bands, self.stretch)
 
 
+RENAMED = {"colour_weight": "color_weight"}
+"""Fields by the names that they had in version 0.1: taken for one version, with a warning."""
+_LEARN = {"colours": "colors"}
+
+
+def current(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields and values by their names of today.
+
+    Args:
+        values: some fields of a recipe, perhaps by the names of version 0.1.
+
+    Returns:
+        The same, in their order.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        now = RENAMED.get(name, name)
+        if now != name:
+            warn(f"{name} is called {now} now; the next version forgets {name}", once=name)
+        if now == "learn" and value in _LEARN:
+            warn(f"learn {value} is called {_LEARN[value]} now", once=f"learn {value}")
+            value = _LEARN[value]
+        found[now] = value
+    return found
+
+
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have a recipe."""
     return tuple(
@@ -189,21 +205,23 @@ def task_names() -> tuple[str, ...]:
 def recipe_values(task: str) -> dict[str, Any]:
     """Read a task's YAML.
 
+    Args:
+        task: its name, see `task_names`.
+
+    Returns:
+        The fields that the recipe sets, in the types of `Recipe`, and `task`.
+
     Raises:
         InputError: Unknown task, or a file that is no mapping of recipe fields.
     """
     if task not in task_names():
         raise InputError(f"unknown task '{task}'.{suggest(task, task_names())}")
     path = _folder() / f"{task}.yaml"
+    values = read_mapping(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({error})") from error
-    known = {one.name for one in fields(Recipe)}
-    if not isinstance(values, dict) or (unknown := sorted(set(values) - known)):
-        what = f"unknown fields {unknown}" if isinstance(values, dict) else "not a mapping"
-        raise InputError(f"{path}: {what}; a recipe has {', '.join(sorted(known))}")
-    return {"task": task} | values
+        return {"task": task} | convert_fields(Recipe, current(values))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -212,7 +230,7 @@ def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     Raises:
         InputError: As `recipe_values`, or a value that makes no sense.
     """
-    return Recipe(**(recipe_values(task) | dict(overrides or {})))
+    return Recipe(**(recipe_values(task) | convert_fields(Recipe, current(overrides or {}))))
 
 
 def _folder() -> Path:

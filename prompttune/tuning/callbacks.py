@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from prompttune.evaluation.figures import GAP, PAPER, colour_answer
+from prompttune.evaluation.figures import GAP, colour_answer
 from prompttune.outputs.drawing import write_png
 from prompttune.tuning.module import PromptTuning
+from prompttune.utils.contact_sheet import beside, fit, grid
 from prompttune.utils.normalize import to_uint8
 
 CROPS = 4
@@ -64,7 +64,7 @@ class ProgressPictures(pl.Callback):
         answers = _sheet(self._answered)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step-{step:05d}.png"
-        write_png(path, Image.fromarray(_beside(prompts, answers)))
+        write_png(path, Image.fromarray(beside(prompts, answers, 3 * GAP)))
         for logger in trainer.loggers:
             if log_image := getattr(logger, "log_image", None):
                 log_image("prompt", [prompts], step)
@@ -79,20 +79,5 @@ def _telling(class_maps: Tensor) -> list[int]:
 
 
 def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
-    """Lay `S x S x 3 uint8` squares out in rows, with gaps between them."""
-    step = SIDE + GAP
-    sheet = np.full((len(rows) * step - GAP, len(rows[0]) * step - GAP, 3), PAPER, np.uint8)
-    for i, row in enumerate(rows):
-        for j, square in enumerate(row):
-            filter_ = cv2.INTER_AREA if square.shape[0] > SIDE else cv2.INTER_NEAREST
-            shown = cv2.resize(square, (SIDE, SIDE), interpolation=filter_)
-            sheet[i * step :, j * step :][:SIDE, :SIDE] = shown
-    return sheet
-
-
-def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    height = max(left.shape[0], right.shape[0])
-    sheet = np.full((height, left.shape[1] + 3 * GAP + right.shape[1], 3), PAPER, np.uint8)
-    sheet[: left.shape[0], : left.shape[1]] = left
-    sheet[: right.shape[0], -right.shape[1] :] = right
-    return sheet
+    """Lay `S x S x 3 uint8` squares out in rows, all of one size."""
+    return grid([[fit(square, SIDE) for square in row] for row in rows], GAP)

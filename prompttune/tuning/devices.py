@@ -12,26 +12,39 @@ from prompttune.utils.errors import InputError
 
 
 def local_rank() -> int:
-    """Return which of a run's processes this is; 0 writes what is to be kept."""
+    """Return which of its node's processes this is."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def check_devices(devices: int, device: str, batch: int, val_crops: int) -> None:
+def global_rank(devices: int) -> int:
+    """Return which of a run's processes this is; 0 writes what is to be kept.
+
+    Known before the trainer is: from torchrun, or from Lightning's own launcher and `NODE_RANK`.
+
+    Args:
+        devices: on each node.
+    """
+    if "RANK" in os.environ:
+        return int(os.environ["RANK"])
+    return int(os.environ.get("NODE_RANK", "0")) * devices + local_rank()
+
+
+def check_devices(devices: int, device: str, batch: int, val_crops: int, nodes: int = 1) -> None:
     """Refuse a number of devices that a run cannot use, before any work.
 
     Raises:
         InputError: none, more than there are, or more than crops to share.
     """
-    if devices < 1:
-        raise InputError(f"--devices must be at least 1, not {devices}")
+    if devices < 1 or nodes < 1:
+        raise InputError(f"--devices and --nodes must be at least 1, not {devices} and {nodes}")
     if device == "cuda" and devices > torch.cuda.device_count():
         raise InputError(
             f"--devices {devices}: there are {torch.cuda.device_count()} CUDA devices here"
         )
-    if devices > min(batch, val_crops):
+    if devices * nodes > min(batch, val_crops):
         raise InputError(
-            f"--devices {devices}: more than a batch of {batch} or {val_crops} validation crops "
-            "can be shared by"
+            f"--devices {devices} on {nodes} node{'s' * (nodes > 1)}: more than a batch of {batch} "
+            f"or {val_crops} validation crops can be shared by"
         )
 
 

@@ -40,7 +40,7 @@ class LearnablePrompt(nn.Module):
         halves = zip(*(part.at(canvas) for part in start.parts), strict=True)
         images, colours = (torch.cat(half) for half in halves)
         self.images = nn.Parameter(images.clone(), requires_grad=learn in ("both", "image"))
-        self.colours = nn.Parameter(colours.clone(), requires_grad=learn in ("both", "colours"))
+        self.colours = nn.Parameter(colours.clone(), requires_grad=learn in ("both", "colors"))
         shifts = torch.zeros(len(start.parts), type_dim)
         self.type_shifts = nn.Parameter(shifts) if type_dim else None
         self.bounded = bounded

@@ -24,7 +24,7 @@ def tuning_loss(
     class_map: Tensor,
     palette: Palette,
     dice_weight: float,
-    colour_weight: float,
+    color_weight: float,
     beta: float,
     foreground_weight: float = 1.0,
     pool: Pool = whole,
@@ -43,14 +43,14 @@ def tuning_loss(
     """
     weight = (class_map != IGNORE) * torch.where(class_map == 0, 1.0, foreground_weight)
     loss = answer.new_zeros(())
-    if colour_weight:
+    if color_weight:
         spread = torch.tensor(STD, dtype=answer.dtype, device=answer.device).view(3, 1, 1)
         target = palette.paint(class_map)
         off = F.smooth_l1_loss(answer / spread, target / spread, beta=beta, reduction="none").mean(
             1
         )
         weighted, weights = pool(torch.stack([(off * weight).sum(), weight.sum()]))
-        loss = loss + colour_weight * weighted / weights.clamp_min(1)
+        loss = loss + color_weight * weighted / weights.clamp_min(1)
     if dice_weight:
         loss = loss + dice_weight * dice_loss(palette.scores(answer), class_map, pool)
     return loss

@@ -75,7 +75,7 @@ class PromptTuning(pl.LightningModule):
         losses = [
             tuning_loss(
                 answer, self._relabelled(batch["class_map"], index), part.palette,
-                recipe.dice_weight, recipe.colour_weight, recipe.beta, recipe.foreground_weight,
+                recipe.dice_weight, recipe.color_weight, recipe.beta, recipe.foreground_weight,
                 pool,
             )
             for index, (part, answer) in enumerate(zip(self.prompt.parts, answers, strict=True))
@@ -144,14 +144,18 @@ class PromptTuning(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW, a short warm-up, a cosine to zero."""
+        adamw = AdamW(self.parameter_groups(), self.recipe.lr, weight_decay=0.0)
+        rate = LambdaLR(adamw, self._rate)
+        return {"optimizer": adamw, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what is learned, as an optimizer takes it."""
         prompt, recipe = self.prompt, self.recipe
         pixels = [half for half in (prompt.images, prompt.colours) if half.requires_grad]
         groups: list[dict[str, Any]] = [{"params": pixels, "weight_decay": recipe.weight_decay}]
         if prompt.type_shifts is not None:
             groups.append({"params": [prompt.type_shifts], "lr": recipe.type_lr})
-        adamw = AdamW(groups, recipe.lr, weight_decay=0.0)
-        rate = LambdaLR(adamw, self._rate)
-        return {"optimizer": adamw, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        return groups
 
     def _rate(self, step: int) -> float:
         warm = max(1, round(self.recipe.max_steps * self.recipe.warmup))

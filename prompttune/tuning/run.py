@@ -23,13 +23,15 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.callbacks import ProgressPictures
-from prompttune.tuning.devices import check_devices, local_rank
+from prompttune.tuning.devices import check_devices, global_rank
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
-from prompttune.utils.errors import InputError
+from prompttune.utils.bounds import check_step
+from prompttune.utils.io import write_whole
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.progress import Progress
+from prompttune.utils.resuming import check_same_run, refuse_begun
 
 ANSWERS = 512
 """Of all starts together, that choose the best: of many each answers few validation crops."""
@@ -48,7 +50,8 @@ class Machine:
     workers: int = 0
     progress: bool = True
     devices: int = 1
-    """Each a process that takes its share of every batch."""
+    """On each node; each a process that takes its share of every batch."""
+    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,28 +77,43 @@ def tune(
     output: Path,
     machine: Machine,
     resume: bool = False,
+    start: Prompt | Composition | None = None,
+    module: type[PromptTuning] = PromptTuning,
 ) -> Tuned:
     """Learn a prompt; everything that a resumed run needs lies in `output`.
 
     Two runs with one recipe, data and backbone give the same prompt bit for bit on a CPU, whether
     one of them was killed and resumed or not. On several devices all processes return the same.
 
+    Args:
+        recipe: what is learned, and how.
+        network: frozen.
+        data: images to learn from, and those that choose.
+        output: folder of the run.
+        machine: that computes.
+        resume: go on with the run in `output`.
+        start: where to begin; None: as the recipe's `init` says.
+        module: what is trained.
+
     Raises:
-        InputError: `output` holds another run, `resume` does not fit it, or too many devices.
+        InputError: `output` holds another run, `resume` does not fit it, too many devices, or
+            a step that no memory holds.
     """
-    check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops)
+    check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops, machine.nodes)
+    rank = global_rank(machine.devices)
     last = output / CHECKPOINT
     resumes = last if resume and last.exists() else None
     step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
     canvas = max(recipe.min_canvas, network.config.canvas)
+    check_step(recipe.batch, recipe.prompts, canvas, network.config.patch)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
-    settings = _settings(recipe, network, data) if local_rank() == 0 else None
+    settings = _settings(recipe, network, data) if rank == 0 else None
     if settings:
         _check_claim(output, settings, resume)
     # What is resumed brings its pixels along, and other processes get those of the first.
-    begin = replace(recipe, init="noise") if resumes or local_rank() else recipe
-    module = _begun(begin, network, data, val, machine)
+    begin = replace(recipe, init="noise") if resumes or rank else recipe
+    learner = _begun(begin, network, data, val, machine, start, module)
     # Only now: images that cannot be read must not leave a run behind.
     if settings:
         _claim(output, settings)
@@ -103,36 +121,46 @@ def tune(
     with quiet(), explain_out_of_memory():
         trainer = _trainer(recipe, output, machine)
         loaders = _loaders(recipe, train, val, step, machine)
-        trainer.fit(module, *loaders, ckpt_path=resumes, weights_only=True)
-    best = module.best
-    learned = with_learned(module.prompt.start, network.fingerprint, **best["learned"])
+        trainer.fit(learner, *loaders, ckpt_path=resumes, weights_only=True)
+    best = learner.best
+    learned = with_learned(learner.prompt.start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
-    seconds = module.seconds
-    return Tuned(learned, best["dice"], best["step"], seconds, module.history, precision)
+    seconds = learner.seconds
+    return Tuned(learned, best["dice"], best["step"], seconds, learner.history, precision)
 
 
 def _begun(
-    recipe: Recipe, network: SegGPT, data: TaskData, val: CropDataset, machine: Machine
+    recipe: Recipe,
+    network: SegGPT,
+    data: TaskData,
+    val: CropDataset,
+    machine: Machine,
+    start: Prompt | Composition | None,
+    module: type[PromptTuning],
 ) -> PromptTuning:
-    """Choose the start, on the module's clock."""
+    """Choose the start where none is given, on the module's clock."""
     began = time.perf_counter()
-    start = starting_prompt(
+    start = start or starting_prompt(
         recipe,
         network.config.canvas,
         data.train,
         lambda prompts: _judged(prompts, recipe, network, val, machine),
     )
-    return _module(recipe, network, start, time.perf_counter() - began)
+    return _module(recipe, network, start, time.perf_counter() - began, module)
 
 
 def _module(
-    recipe: Recipe, network: SegGPT, start: Prompt | Composition, seconds: float = 0.0
+    recipe: Recipe,
+    network: SegGPT,
+    start: Prompt | Composition,
+    seconds: float = 0.0,
+    module: type[PromptTuning] = PromptTuning,
 ) -> PromptTuning:
     prompt = LearnablePrompt(
         start, network.config.canvas, recipe.learn, recipe.bounded, recipe.jitter, recipe.dropout,
         type_dim=network.config.dim if recipe.type_lr else 0,
     )  # fmt: skip
-    return PromptTuning(network, prompt, recipe, seconds)
+    return module(network, prompt, recipe, seconds)
 
 
 def _judged(
@@ -178,7 +206,7 @@ def _loaders(
     recipe: Recipe, train: CropDataset, val: CropDataset, start: int, machine: Machine
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Load this process's share of the batches from step `start` on, and of validation."""
-    rank, world = local_rank(), machine.devices
+    rank, world = global_rank(machine.devices), machine.devices * machine.nodes
     loader = DataLoader(
         train,
         batch_sampler=StepSampler(Share(recipe.batch, rank=rank, world=world), start),
@@ -203,7 +231,8 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=machine.devices,
-        strategy=DDPStrategy() if machine.devices > 1 else "auto",
+        num_nodes=machine.nodes,
+        strategy=DDPStrategy() if machine.devices * machine.nodes > 1 else "auto",
         use_distributed_sampler=False,
         precision="bf16-mixed" if machine.bf16 else "32-true",
         max_steps=recipe.max_steps,
@@ -239,33 +268,18 @@ def _settings(recipe: Recipe, network: SegGPT, data: TaskData) -> dict[str, Any]
 def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
     """Check that a run's folder is free, or holds the run that is to be resumed."""
     path = output / SETTINGS
-    if not path.exists():
-        return
-    if not resume:
-        raise InputError(
-            f"{output} holds a run already; add --resume to go on, --overwrite to start anew"
-        )
-    earlier = json.loads(path.read_text(encoding="utf-8"))
-    if differing := _differences(earlier, json.loads(json.dumps(settings))):
-        raise InputError(
-            f"{output} cannot be resumed: it was run with other {', '.join(differing)}"
-        )
+    refuse_begun(output, path.exists(), resume)
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(settings))
+        check_same_run(output, *({**each, **each.pop("recipe")} for each in (earlier, now)))
 
 
 def _claim(output: Path, settings: dict[str, Any]) -> None:
     """Make the run's folder and write what it is a run of; a resumed run writes the same again."""
     path = output / SETTINGS
     output.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(settings, indent=1, sort_keys=True), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    flat = [{**each, **each.get("recipe", {}), "recipe": None} for each in (old, new)]
-    return sorted(
-        name for name in flat[0].keys() | flat[1].keys() if flat[0].get(name) != flat[1].get(name)
-    )
+    write_whole(path, json.dumps(settings, indent=1, sort_keys=True))
 
 
 def discard(output: Path) -> None:

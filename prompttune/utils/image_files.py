@@ -4,13 +4,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from prompttune.utils.paths import real
+
 SUFFIXES = frozenset(
     {
-        ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
-        ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+        ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
+        ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".nii", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+        ".tif", ".tiff", ".webp",
     }
 )  # fmt: skip
 """Of image files, in lower case."""
+LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+"""Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 ANSWERS = frozenset({"masks", "mask", "labels", "label", "annotations", "fov"})
 """Folders that, beside `images/`, hold what was drawn and not what was seen."""
@@ -22,8 +27,34 @@ def is_hidden(path: Path) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Say by its name whether a file is an image of the user's."""
-    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
+    """Say by its name whether a file is an image of the user's; DICOM may have no ending."""
+    if is_hidden(path):
+        return False
+    name = path.name.lower()
+    return path.suffix.lower() in SUFFIXES or name.endswith(".nii.gz") or is_unnamed_dicom(path)
+
+
+def is_unnamed_dicom(path: Path) -> bool:
+    """Say whether a file without an ending, or with one of digits alone, begins as DICOM does.
+
+    So files of PACS and of CDs are called.
+    """
+    ending = path.suffix
+    if (ending and not ending[1:].isdigit()) or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(128)
+            return file.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its ending: `.nii.gz` goes whole, digits are no ending."""
+    if path.name.lower().endswith(".nii.gz"):
+        return path.name[: -len(".nii.gz")]
+    return path.name if path.suffix[1:].isdigit() else path.stem
 
 
 def natural_key(text: str) -> tuple[tuple[int, int | str], ...]:
@@ -46,23 +77,29 @@ def images_below(
     """List the images of a folder and of the folders in it, in natural order.
 
     Left out are hidden files and folders, `without`, and, beside images or a folder `images`,
-    folders that hold masks or labels.
+    folders that hold masks or labels. A link to a folder above or beside it is followed once.
 
     Args:
         folder: to look into.
         without: a folder not to look into.
         passed: gets the folders of masks that were passed over.
     """
+    seen = set() if without is None else {real(without)}
+    yield from _below(folder, seen, passed)
+
+
+def _below(folder: Path, seen: set[Path], passed: list[Path] | None) -> Iterator[Path]:
+    seen.add(real(folder))
     entries = sorted(folder.iterdir(), key=path_key)
     folders = [each for each in entries if each.is_dir() and not is_hidden(each)]
     images = [each for each in entries if is_image(each) and not each.is_dir()]
     yield from images
     beside_images = bool(images) or any(each.name.lower() == "images" for each in folders)
     for each in folders:
-        if without is not None and each.resolve() == without.resolve():
+        if real(each) in seen:
             continue
         if beside_images and each.name.lower() in ANSWERS:
             if passed is not None:
                 passed.append(each)
             continue
-        yield from images_below(each, without, passed)
+        yield from _below(each, seen, passed)

@@ -1,7 +1,9 @@
-"""What is shipped: the default backbone's name, and where recipes and keys lie."""
+"""Where things lie: what is shipped, what a user makes, and where a path leads in the end."""
 
 import os
 from pathlib import Path
+
+from prompttune.utils.errors import InputError
 
 DEFAULT_BACKBONE = "seggpt-small"
 """The backbone of this package that everything uses unless another is named."""
@@ -24,3 +26,26 @@ def user_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("prompttune", appauthor=False)
+
+
+def real(path: Path) -> Path:
+    """Return where a path leads, absolute and without links; a link to itself stays as it is.
+
+    `Path.resolve` raises where links run in a circle, in some versions of Python.
+    """
+    return Path(os.path.realpath(path))
+
+
+def check_folder(path: Path, called: str) -> None:
+    """Refuse an output folder that cannot become one, before any work is spent.
+
+    Raises:
+        InputError: a file, or a link that leads to nothing.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path}: is a link that leads to nothing, or to itself; remove it, or choose another "
+            f"{called}"
+        )
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; {called} names a folder")

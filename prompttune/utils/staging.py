@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import check_folder
 
 PAGE, PICTURES, STAGE = "index.html", "pictures", ".unfinished"
 
@@ -40,8 +41,7 @@ def staged(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -> Itera
 
 
 def _check_output(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -> None:
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; --output names a folder")
+    check_folder(output, "--output")
     if not output.is_dir() or {path.name for path in output.iterdir()} <= {STAGE}:
         return
     if not is_earlier(output):

@@ -72,10 +72,20 @@ def windows(height: int, width: int, size: int, overlap: float) -> list[Place]:
         size: side of a window.
         overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
     """
-    step = max(1, int(size * (1 - overlap)))
+    step = _step(size, overlap)
     return [
         (top, left) for top in _starts(height, size, step) for left in _starts(width, size, step)
     ]
+
+
+def window_count(height: int, width: int, size: int, overlap: float) -> int:
+    """Return how many windows `windows` places, without placing them."""
+    step = _step(size, overlap)
+    return (1 + -(-(height - size) // step)) * (1 + -(-(width - size) // step))
+
+
+def _step(size: int, overlap: float) -> int:
+    return max(1, int(size * (1 - overlap)))
 
 
 def _starts(length: int, size: int, step: int) -> list[int]:

@@ -82,7 +82,7 @@ def _opened(path: Path) -> "av.container.InputContainer":
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes); copy or export it again")
     try:
-        container = av.open(path)
+        container = av.open(path, metadata_errors="replace")
     except av.FFmpegError as error:
         raise InputError(
             f"{path}: is not a video that can be read, or is truncated ({error.strerror}); "

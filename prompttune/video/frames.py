@@ -7,6 +7,7 @@ import numpy as np
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor
 from prompttune.video.following import Follower, start_following
@@ -48,8 +49,7 @@ def segment_frames(
             that is no frame, frames of different sizes, or `follow=True` where no example of the
             prompt shows the first frame.
     """
-    if memory < 0:
-        raise InputError(f"memory {memory}: must be 0 frames or more")
+    check("frames", memory, "memory")
     segmenter.check(prompt)
     return _class_maps(segmenter, prompt, frames, memory, follow, overlap)
 

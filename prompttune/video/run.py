@@ -13,6 +13,7 @@ from prompttune.outputs.paths import name_outputs, overlay_path
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import check_folder, real
 from prompttune.utils.progress import Progress
 from prompttune.video.clips import Clip, open_clip
 from prompttune.video.frames import segment_frames
@@ -92,10 +93,11 @@ def _images(clip: Clip, output: Path, palette: Palette, kept: list[Path]) -> Ite
 @contextmanager
 def _film(clip: Clip, output: Path, palette: Palette, kept: list[Path]) -> Iterator[Write]:
     """Write numbered masks and an annotated video."""
+    check_folder(output, "--output")
     masks, film = output / clip.source.stem, output / f"{clip.source.stem}_overlay.mp4"
-    inputs = {path.resolve() for path in (clip.source, *kept)}
+    inputs = {real(path) for path in (clip.source, *kept)}
     numbered = {path.parent for path in inputs if path.suffix == ".png"}
-    if film.resolve() in inputs or masks.resolve() in numbered:
+    if real(film) in inputs or real(masks) in numbered:
         raise InputError(
             f"{film} and {masks}: the result would be written over an input; "
             "choose another --output"

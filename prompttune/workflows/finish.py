@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from prompttune.backbone.compact import check_count
 from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
 from prompttune.evaluation.rows import ROWS, own_name
@@ -97,20 +98,35 @@ def ready(
     name: str,
     images: int = 6,
     progress: bool = True,
+    tokens: int | None = None,
 ) -> Prompt | Composition:
     """Return a learned prompt as a key would keep it, with threshold and card but without scores.
 
     Args:
         images: Half as many validation images choose the threshold, as in `finish`.
         progress: Show how far it is.
+        tokens: As in `finish`.
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
+    if tokens is not None:
+        prompt = _compact(prompt, segmenter, data, tokens)
     bench = _bench(prompt, recipe, segmenter, data, images)
     count = len(bench.validation)
     with Progress("Choosing the threshold", count, "images", shown=progress) as shown:
         bench.on_image = shown.advance
         prompt = _trusted(prompt, bench, tuned, recipe, data)
     return changed(prompt, card=_card(prompt, tuned, recipe, segmenter, data, ()))
+
+
+def check_tokens(count: int, recipe: Recipe, segmenter: Segmenter) -> None:
+    """Refuse a number of tokens that no key could keep, before the time is spent.
+
+    Raises:
+        InputError: too few or too many, or a backbone that cannot leave any out.
+    """
+    config = segmenter.network.config
+    side = max(recipe.min_canvas, config.canvas) // config.patch
+    check_count(segmenter.network, count, recipe.prompts * side**2)
 
 
 def _compact(

@@ -16,21 +16,24 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.inference.segmenter import Segmenter, choose_bf16
+from prompttune.inference.devices import choose_bf16
+from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
-from prompttune.tasks.recipe import FOUND, READING, Recipe, recipe_values
+from prompttune.tasks.recipe import FOUND, READING, Recipe, current, recipe_values
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.recipe_reader import convert_fields
 
 with warnings.catch_warnings():
     # In a notebook without ipywidgets: of a bar of Lightning's that is never shown.
     warnings.filterwarnings("ignore", "IProgress not found")
     from prompttune.tuning import run
     from prompttune.workflows import finish
+    from prompttune.workflows.auto_scale import AUTO, with_auto_scale
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
@@ -47,6 +50,7 @@ def tune(
     backbone: str | Path | SegGPT | Segmenter = DEFAULT_BACKBONE,
     device: str = "auto",
     precision: str = "auto",
+    tokens: int | None = None,
     output: str | PathLike[str] | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -67,11 +71,12 @@ def tune(
         backbone: its name or weights file, a loaded network, or a segmenter to tune for.
         device: "auto", "cpu" or "cuda"; a segmenter stays where it is.
         precision: of the tuning steps: "auto", "fp32" or "bf16".
+        tokens: makes the prompt compact: the later blocks see so many of its tokens; None: all.
         output: folder to keep the run in (checkpoint, log, pictures of the progress).
         resume: go on with the run in `output`.
         progress: show how far it is, on stderr.
         **values: any value of `prompttune.tasks.recipe.Recipe` in place of the task's own, such as
-            `scale=0.5` or `max_steps=400`.
+            `scale=0.5` or `max_steps=400`. `scale="auto"` chooses one by a few training images.
 
     Returns:
         The prompt, with its threshold chosen on the images that were held out for validation. A
@@ -81,25 +86,35 @@ def tune(
     Raises:
         InputError: unknown task, class, backbone or value; images or masks that cannot be used.
     """
+    by_images = values.get("scale") == AUTO
+    if by_images:
+        values.pop("scale")
     recipe, found = _prepare(data, masks, classes, task, values)
     if not isinstance(backbone, Segmenter):
         backbone = Segmenter(backbone, device)
+    if tokens is not None:
+        finish.check_tokens(tokens, recipe, backbone)
+    if by_images:
+        recipe = with_auto_scale(recipe, found, backbone)
     bf16 = choose_bf16(precision, backbone.device, on_cpu=True)
     machine = run.Machine(backbone.device.type, bf16, progress=progress)
     with _run_folder(output) as folder:
         tuned = run.tune(recipe, backbone.network, found, folder, machine, resume)
-    return finish.ready(tuned, recipe, backbone, found, name or task, progress=progress)
+    return finish.ready(
+        tuned, recipe, backbone, found, name or task, progress=progress, tokens=tokens
+    )
 
 
 def _prepare(
     data: Any, masks: Any, classes: Sequence[str] | None, task: str, values: dict[str, Any]
 ) -> tuple[Recipe, TaskData]:
     """Return the task's recipe with the given values, and its images."""
+    values = current(values)
     known = {each.name for each in fields(Recipe)} - {"task", "classes", *FOUND}
     for field in values:
         if field not in known:
             raise InputError(f"tune: a recipe has no value '{field}'.{suggest(field, known)}")
-    settings = recipe_values(task) | values
+    settings = recipe_values(task) | _typed(values)
     if classes is not None:
         settings["classes"] = Palette.of(classes).classes
     if data is None or isinstance(data, str | PathLike):
@@ -122,6 +137,13 @@ def _prepare(
     recipe = Recipe(**settings)
     samples = [LoadedSample(f"{n:04}", *pair) for n, pair in enumerate(pairs)]
     return recipe, _split(samples, recipe)
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return convert_fields(Recipe, values)
+    except InputError as error:
+        raise InputError(f"tune: {error}") from None
 
 
 def _pairs(data: Any, masks: Any) -> list[tuple[ImageLike, MaskLike]]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.hub.repository import Reference, pull
 from prompttune.keys.card import Card
 from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
 from prompttune.keys.header import load_card
 from prompttune.utils.errors import InputError, suggest
-from prompttune.utils.paths import shipped_folder
+from prompttune.utils.paths import real, shipped_folder
 
 if TYPE_CHECKING:
     from prompttune.prompts.composition import Composition
@@ -36,13 +37,14 @@ def zoo_folders(prompts_zoo: str | Path | None = None) -> list[Path]:
     if prompts_zoo and not own.is_dir():
         # Else a mistyped zoo would silently give the shipped key of that name.
         raise InputError(f"{own}: there is no such folder of keys (--prompts_zoo).")
-    return [own] if own.resolve() == shipped.resolve() else [own, shipped]
+    return [own] if real(own) == real(shipped) else [own, shipped]
 
 
 def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) -> Path:
-    """Return the folder of a key, given its name in a zoo, or its folder or file anywhere.
+    """Return the folder of a key: by its name in a zoo, its folder or file, or from the Hub.
 
-    Text that can be a name is one before it is a path: `./retina` means the folder.
+    Text that can be a name is one before it is a path: `./retina` means the folder. What is neither
+    and reads `user/name`, or `user/name@revision`, is a repository of the Hugging Face Hub.
 
     Raises:
         InputError: there is no such key; the nearest name is suggested.
@@ -54,16 +56,26 @@ def find_key(name_or_path: str | Path, prompts_zoo: str | Path | None = None) ->
     if Path(text).exists() and not (is_name(text) and _is_no_key(Path(text))):
         file = key_file(text)
         return file.parent if file.name == KEY_FILE else file
+    if (reference := Reference.parse(text)) and not Path(text).parent.is_dir():
+        return pull(reference).parent
     raise _unknown(text, zoos)
 
 
 def load_prompt(
     name_or_folder: str | Path, prompts_zoo: str | Path | None = None
 ) -> "Prompt | Composition":
-    """Load a key from the zoo (by name) or from anywhere (by its folder or file).
+    """Load a key: by name from the zoo, by its folder or file, or as `user/name` from the Hub.
 
-    A key whose classes are shared among groups is a composition of their prompts.
-    `prompts_zoo` is searched before the shipped keys, instead of the user's own folder.
+    `user/name@revision` pins a commit, a tag or a branch. What was fetched is kept in the cache of
+    huggingface_hub (the extra `hub`), which also serves it without a network.
+
+    Args:
+        name_or_folder: the key's name, or the path of its folder or file.
+        prompts_zoo: folder of keys that is searched before the shipped ones; None: your own.
+
+    Returns:
+        The prompt that the key keeps, its pixels as `float32`. A key whose classes are shared among
+        groups is a composition of their prompts.
 
     Raises:
         InputError: there is no such key, or it breaks the format (docs/key-format.md).
@@ -130,7 +142,7 @@ def _key_folders(zoo: Path) -> list[Path]:
 
 
 def _is_shipped(folder: Path) -> bool:
-    return folder.resolve().is_relative_to(shipped_folder("prompts_zoo").resolve())
+    return real(folder).is_relative_to(real(shipped_folder("prompts_zoo")))
 
 
 def _entry(folder: Path) -> Entry:

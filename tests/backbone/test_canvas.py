@@ -10,7 +10,7 @@ from seggpt_oracle import (
     transformers_model,
 )
 
-from prompttune.backbone import at_canvas
+from prompttune.backbone import SegGPT, SegGPTConfig, at_canvas
 from prompttune.utils.errors import InputError
 
 
@@ -51,3 +51,27 @@ def test_its_own_canvas_is_itself_and_a_broken_one_is_refused() -> None:
     assert at_canvas(network, 24) is network
     with pytest.raises(InputError, match="canvas=30 is no multiple of patch=8"):
         at_canvas(network, 30)
+
+
+def test_a_canvas_beyond_all_memory_is_refused_at_once() -> None:
+    with torch.device("meta"):
+        network = SegGPT(SegGPTConfig(canvas=128, patch=8, dim=16, depth=4, heads=2, taps=(2, 3)))
+    network.name = "small"
+    for canvas in (1024, 4096):
+        with pytest.raises(InputError, match=f"small: canvas {canvas} has .* at most 512"):
+            at_canvas(network, canvas)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"depth": 10**9}, "depth 1000000000: must be a whole number 1 to 256"),
+        ({"dim": 10**9}, "dim 1000000000: must be"),
+        ({"canvas": 4096, "patch": 1}, "canvas 4096 has 33554432 tokens"),
+        ({"mlp_ratio": 1e30}, r"mlp_ratio 1e\+30: must be"),
+        ({"mlp_ratio": "4"}, "mlp_ratio '4': must be"),
+    ],
+)
+def test_sizes_of_a_network_are_bounded(wrong: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        SegGPTConfig(**wrong)

@@ -26,10 +26,10 @@ FAULTS = {
     "image tap twice": ({"image_taps": [0, 0]}, r"image_taps=\(0, 0\)"),
     "tap in the apart blocks": ({"taps": [2, 4]}, r"taps=\(2, 4\) .* 3\.\.5 \(apart\.\."),
     "tap beyond": ({"taps": [6]}, r"taps=\(6,\)"),
-    "negative apart": ({"apart": -1}, "apart=-1 is no whole number"),
-    "fraction apart": ({"apart": 2.5}, "apart=2.5 is no whole number"),
-    "negative pixels": ({"pixel_dim": -1}, "pixel_dim=-1 is no whole number"),
-    "half a pixel": ({"pixel_dim": 0.5}, "pixel_dim=0.5 is no whole number"),
+    "negative apart": ({"apart": -1}, "apart=-1 is not in 0"),
+    "fraction apart": ({"apart": 2.5}, "apart=2.5 is not in 0"),
+    "negative pixels": ({"pixel_dim": -1}, "pixel_dim -1: must be a whole number 0 to"),
+    "half a pixel": ({"pixel_dim": 0.5}, "pixel_dim 0.5: must be a whole number"),
 }  # fmt: skip
 
 

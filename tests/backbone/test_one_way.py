@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.canvas import at_canvas
-from prompttune.backbone.one_way import CachedPrompt, OneWaySegGPT, build
+from prompttune.backbone.one_way import OneWaySegGPT, build
+from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.backbone.weights import save_weights
 from prompttune.utils.errors import InputError
 

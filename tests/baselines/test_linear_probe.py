@@ -1,6 +1,7 @@
 import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.backbone.one_way import build
 from prompttune.baselines.linear_probe import LinearProbe
 from prompttune.utils.normalize import normalise
 
@@ -35,6 +36,17 @@ def test_each_pixel_gets_its_patch_and_place_in_it() -> None:
     for row, column, y, x in ((0, 0, 0, 0), (1, 2, 3, 1), (3, 3, 2, 3), (0, 3, 1, 0)):
         expected = features[:, row * 4 + column] @ weight[y, x].T + bias[y, x]
         torch.testing.assert_close(logits[:, :, row * 4 + y, column * 4 + x], expected)
+
+
+def test_a_one_way_backbone_shows_early_blocks_as_well() -> None:
+    torch.manual_seed(0)
+    config = SegGPTConfig(
+        canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_taps=(0, 1),
+        taps=(2,), image_taps=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
+    )  # fmt: skip
+    probe = LinearProbe(build(config).eval().requires_grad_(False), classes=2)
+    assert probe.head.in_features == 2 * 16
+    assert probe(torch.randn(2, 3, 16, 16)).shape == (2, 3, 16, 16)
 
 
 def test_only_the_head_is_trained_and_kept() -> None:

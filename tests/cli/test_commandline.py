@@ -3,7 +3,7 @@
 import pytest
 
 from prompttune.cli import compare, evaluate, predict
-from prompttune.cli.commandline import Parser, quote_command
+from prompttune.cli.commandline import Parser, quote_command, rows_now
 from prompttune.utils.errors import LOG, InputError, forget_warnings
 
 
@@ -47,3 +47,11 @@ def test_a_wrong_option_is_one_line() -> None:
 def test_a_quoted_command_holds_no_folders_of_this_machine() -> None:
     line = quote_command("prompttune.fit", ["--data", "/home/me/my data", "--output=/tmp/x", "a/b"])
     assert line == "python -m prompttune.fit --data 'my data' --output=x a/b"
+
+
+def test_rows_by_their_older_names(caplog: pytest.LogCaptureFixture) -> None:
+    assert rows_now(None) is None
+    assert rows_now(["tuned"]) == ["tuned"]
+    assert not caplog.records
+    assert rows_now(["nearest-colour", "tuned"]) == ["nearest-color", "tuned"]
+    assert "is called nearest-color now" in caplog.text

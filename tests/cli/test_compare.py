@@ -14,7 +14,7 @@ from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.cli import compare
 from prompttune.cli.commandline import run
-from prompttune.cli.compare import PLAIN_ROWS
+from prompttune.cli.compare import OTHER_ROWS, PLAIN_ROWS
 from prompttune.keys.card import Card, Data, Initialisation
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key
@@ -25,6 +25,7 @@ from prompttune.tasks import recipe as recipes
 from prompttune.utils.errors import InputError
 
 CANVAS = 32
+UNHAD = ("matching", "observer")
 CONFIG = SegGPTConfig(
     canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,
     pretrain_canvas=CANVAS,
@@ -192,17 +193,32 @@ def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, caps
     monkeypatch.setattr(
         recipes, "load_recipe", lambda task, given=None: replace(load_recipe(task, given), **steps)
     )
-    names = ["tuned", "community", "linear-probe", "unet", "unet-best"]
+    names = ["tuned", "tuned-decoder", "community", "linear-probe", "unet", "unet-best"]
     call(prompt=None, rows=" ".join(names), max_images=1, images=4, minutes=0.02, max_minutes=0.02)
     found = content()
     assert [row["mode"] for row in found["rows"]] == names
     assert all(0 <= row["dice"] <= 1 for row in found["rows"])
     assert found["tuning_seconds"] > 0
-    assert {"tuned", "community"} <= found["learning"].keys() <= set(names)
+    learned = {"tuned", "tuned-decoder", "community"}
+    assert learned <= found["learning"].keys() <= set(names)
     ((seconds, dice),) = found["learning"]["tuned"]
     assert 0 < seconds <= found["tuning_seconds"] + 0.1
     assert 0 <= dice <= 1
     assert (found["train_images"], found["validation_images"]) == (3, 1)
+
+
+def test_all_rows_are_those_that_can_be_had(call, content, monkeypatch):
+    pytest.importorskip("monai")
+    monkeypatch.setattr("prompttune.baselines.unet.CROP", 32)
+    steps = {"max_steps": 1, "val_every": 1, "val_crops": 1, "batch": 1}
+    load_recipe = recipes.load_recipe
+    monkeypatch.setattr(
+        recipes, "load_recipe", lambda task, given=None: replace(load_recipe(task, given), **steps)
+    )
+    call(rows="all", max_images=1, examples=1, validation=1, minutes=0.01, max_minutes=0.01)
+    found = [row["mode"] for row in content()["rows"]]
+    # A network of the official layout matches no features, and nobody drew these images twice.
+    assert found == [name for name in (*PLAIN_ROWS, *OTHER_ROWS) if name not in UNHAD]
 
 
 def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):

@@ -77,23 +77,23 @@ def test_all_sets_that_are_there_are_scored(call, content, tmp_path, capsys):
     (backbone,) = found["backbones"]
     assert backbone["name"] == "small"
     assert list(backbone["sets"]) == ["em-membranes", "road-cracks"]
-    assert found["rows"] == ["one-shot", "feature", "all-foreground", "nearest-colour"]
+    assert found["rows"] == ["one-shot", "feature", "all-foreground", "nearest-color"]
     for one in backbone["sets"].values():
         rows = one["rows"]
         assert [len(rows[row]["choices"]) for row in found["rows"]] == [2, 2, 1, 2]
         assert rows["feature"]["examples"] == 2
-        assert rows["nearest-colour"]["mean"] > 0.95  # colour tells here
+        assert rows["nearest-color"]["mean"] > 0.95  # colour tells here
         assert one["images"] == 2
     assert found["command"].startswith("python -m prompttune.evaluate --data")
     assert str(tmp_path) not in (tmp_path / "out" / "scores.json").read_text()
     printed = capsys.readouterr().out
     assert "road-cracks" in printed
     assert "One example is above both" in printed
-    assert "nearest-colour" in (tmp_path / "out" / "scores.md").read_text()
+    assert "nearest-color" in (tmp_path / "out" / "scores.md").read_text()
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_alike(call, content, tmp_path, monkeypatch):
-    options = {"sets": "road-cracks", "rows": "one-shot nearest-colour"}
+    options = {"sets": "road-cracks", "rows": "one-shot nearest-color"}
     call(**options)
     whole = content()
     path = tmp_path / "out" / "trials.jsonl"
@@ -105,7 +105,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_alike(call, content, tmp_path, 
     score = suite_trials.run_trial
     monkeypatch.setattr(suite_trials, "run_trial", lambda t: (scored.append(t.row), score(t))[1])
     call(**options, resume="")
-    assert scored == ["nearest-colour"]
+    assert scored == ["nearest-color"]
     for one in (whole, content()):
         one.pop("command")
         for row in one["backbones"][0]["sets"]["road-cracks"]["rows"].values():

@@ -37,7 +37,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture) -> None:
     ("words", "complaint"),
     [
         (["predcit"], "unknown command 'predcit'. Did you mean 'predict'?"),
-        (["xyz"], "There are: backbone, compare"),
+        (["xyz"], "There are: backbone, benchmark, compare"),
         (["--versoin"], "unrecognized arguments: --versoin"),
         (["tune", "--task", "retinna"], "prompttune tune: error: unknown task 'retinna'."),
         (["zoo", "show", "nobody"], "prompttune zoo: error: no key 'nobody'"),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from predicting import backbone as backbone
 from predicting import fails
 
 from prompttune.cli import predict
+from prompttune.inference.quality import BEST, FAST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.instances import coco_results, find_instances
 from prompttune.prompts.composition import Composition
@@ -113,7 +115,7 @@ def test_a_scale_that_is_none_is_refused(
 ) -> None:
     said = fails(arguments(folder, backbone, "--scale", "fine"), capsys)
     assert "'fine' is neither a number, auto nor whole" in said
-    assert "scale 0.0" in fails(arguments(folder, backbone, "--scale", 0), capsys)
+    assert "scale 0: must be" in fails(arguments(folder, backbone, "--scale", 0), capsys)
 
 
 @pytest.fixture
@@ -205,20 +207,35 @@ def test_flips_reach_the_segmenter(folder: Path, backbone: Path) -> None:
     assert np.array_equal(shown(folder, "c"), expected.classes)
 
 
+def test_zooms_reach_the_segmenter(folder: Path, backbone: Path) -> None:
+    line = arguments(folder, backbone, "--zooms", "0.5,1", "--scale", "1", images="images/c.tif")
+    assert predict.main(line) == 0
+    pair = (folder / "eye.png", folder / "mask.png")
+    prompt = Prompt.from_examples([pair], scale=1.0, canvas=16)
+    expected = Segmenter(backbone).predict(folder / "images" / "c.tif", prompt, zooms=(0.5, 1))
+    assert np.array_equal(shown(folder, "c"), expected.classes)
+
+
 @pytest.mark.parametrize(
-    ("line", "overlap", "flips"),
+    ("line", "expected"),
     [
-        (["--quality", "fast"], 0.125, False),
-        (["--quality", "best"], 0.5, True),
-        (["--quality", "best", "--overlap", "0.25"], 0.25, True),
-        ([], 0.25, False),
+        (["--quality", "fast"], FAST),
+        (["--quality", "best"], BEST),
+        (["--quality", "best", "--overlap", "0.3"], replace(BEST, overlap=0.3)),
+        (["--quality", "best", "--zooms", "1,2"], replace(BEST, zooms=(1.0, 2.0))),
+        ([], Quality(0.25, False)),
     ],
 )
-def test_quality_stands_for_overlap_and_flips(
-    folder: Path, backbone: Path, line: list[str], overlap: float, flips: bool
+def test_quality_stands_for_overlap_flips_and_zooms(
+    folder: Path, backbone: Path, line: list[str], expected: Quality
 ) -> None:
     given = predict.parse(arguments(folder, backbone, *line))
-    assert (given.overlap, given.flips) == (overlap, flips)
+    assert Quality(given.overlap, given.flips, given.zooms) == expected
+
+
+def test_zooms_that_are_no_numbers(folder: Path, backbone: Path) -> None:
+    with pytest.raises(InputError, match="'1;2' are not numbers with commas"):
+        predict.parse(arguments(folder, backbone, "--zooms", "1;2"))
 
 
 def test_what_is_done_is_skipped_on_request(
@@ -318,7 +335,7 @@ def test_a_video_goes_to_its_own_module(
     monkeypatch.setattr(
         "prompttune.video.run.segment_video", lambda *given: asked.append(given) or 7
     )
-    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory", 3)
+    line = arguments(folder, backbone, "--video", folder / "clip.mp4", "--memory_frames", 3)
     line.remove(str(folder / "images"))
     assert predict.main(line) == 0
     ((segmenter, prompt, source, output, memory, kept),) = asked
@@ -345,7 +362,7 @@ def test_a_video_goes_to_its_own_module(
         (("--example", "eye.png", "gone.png"), "gone.png: no such file"),
         (("--example", "eye.png", "mask.png", "--instance_masks"), "and --instances"),
         (("--prompt", "vein", "--video", "a.mp4"), "give IMAGES or --video FILE"),
-        (("--prompt", "vein", "--min_area", "0"), "--min_area: must be"),
+        (("--prompt", "vein", "--min_area", "0"), "--min_area 0: must be"),
     ],
 )  # fmt: skip
 def test_prompts_that_do_not_fit_end_in_one_line(
@@ -371,13 +388,64 @@ def test_prompts_that_do_not_fit_end_in_one_line(
         (("--prompt", "a", "--prompt", "b"), "takes one key"),
         (("--prompt", "a", "--flips"), "go with IMAGES"),
         (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
-        (("--prompt", "a", "--memory", "-1"), "--memory: must be at least 0"),
+        (
+            ("--prompt", "a", "--memory_frames", "-1"),
+            "--memory_frames -1: must be a whole number 0 to 64",
+        ),
         ((), "one of the arguments --prompt --example"),
     ],
 )
 def test_what_a_video_cannot_have_is_refused(more: tuple[str, ...], line: str) -> None:
     with pytest.raises(InputError, match=line):
         predict.main(["--video", "a.mp4", "--output", "o", *more])
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--scale", "300"), "--scale 300: must be 0.0001 to 64; "),
+        (("--scale", "1e6"), "--scale 1e+06: must be"),
+        (("--scale", "nan"), "--scale nan: must be"),
+        (("--overlap", "0.9999"), "--overlap 0.9999: must be 0 to 0.9"),
+        (("--min_area", "-3"), "--min_area -3: must be"),
+    ],
+)
+def test_numbers_that_nothing_could_do_are_refused(
+    folder: Path,
+    backbone: Path,
+    more: tuple[str, ...],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = fails(arguments(folder, backbone, *more), capsys)
+    assert line in said
+    assert said.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+def test_a_large_scale_is_refused_by_what_it_asks_of_an_image(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (1500, 1500)).save(folder / "images" / "d.png")
+    said = fails(arguments(folder, backbone, "--scale", "64", images="images/d.png"), capsys)
+    assert "at its scale the image has 9216000000 pixels, and 134217728 are allowed" in said
+
+
+def test_links_to_themselves_end_in_one_line(
+    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = folder / "loop.png"
+    loop.symlink_to(loop)
+    assert "is a link that leads to no file" in fails(
+        arguments(folder, backbone, images="loop.png"), capsys
+    )
+    line = arguments(folder, backbone)
+    for at in (2, 3):  # the example's image, and its mask
+        broken = [str(loop) if place == at else word for place, word in enumerate(line)]
+        assert "loop.png: is a link that leads to no file" in fails(broken, capsys)
+    (folder / "out").rmdir() if (folder / "out").exists() else None
+    (folder / "out").symlink_to(folder / "out")
+    assert "out: is a link that leads to nothing" in fails(line, capsys)
 
 
 def test_a_key_is_loaded_from_the_zoo(
@@ -438,8 +506,8 @@ def test_two_images_of_one_stem_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("more", "line"),
     [
-        (("--scale", "-1"), "scale -1.0"),
-        (("--overlap", "1"), "overlap 1.0"),
+        (("--scale", "-1"), "--scale -1: must be"),
+        (("--overlap", "1"), "--overlap 1: must be"),
         (("--overlap", "much"), "argument --overlap: invalid float value: 'much'"),
         (("--classes", "a"), "mask holds values 0, 1, 2"),
         (("--classes", "a,a"), "names used twice: a"),
@@ -488,7 +556,7 @@ def test_an_output_that_cannot_be_a_folder_ends_in_one_line(
 ) -> None:
     (folder / "out").write_text("a file")
     said = fails(arguments(folder, backbone), capsys)
-    assert "File exists" in said
+    assert "out: is a file; --output names a folder" in said
     assert (folder / "out").read_text() == "a file"
 
 

@@ -12,7 +12,7 @@ from predicting import backbone as backbone
 from predicting import fails
 
 from prompttune.backbone import load
-from prompttune.cli import predict
+from prompttune.cli import predict, prompt_options
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card, Data, Initialisation
 from prompttune.keys.key import save_key
@@ -206,7 +206,7 @@ def test_an_example_may_be_a_stack(tmp_path: Path, line, example, capsys) -> Non
     assert predict.main(line(example[0], "--example", *pair)) == 0
     assert shown(tmp_path / "out" / "query.png").shape == (20, 20)
     options = predict.parse(line(example[0], "--example", *pair))
-    assert [image.page for image, _ in predict._files(options, None)] == [3, 4, 5]
+    assert [image.page for image, _ in prompt_options.example_files(options, None)] == [3, 4, 5]
     said = fails(line(example[0], "--example", tmp_path / "eye.png", pair[1]), capsys)
     assert "eye.png has 1 page, but" in said
     assert "masks.tif has 6" in said
@@ -223,3 +223,20 @@ def test_masks_beside_images_are_passed_over(tmp_path: Path, line, example, caps
     assert f"passed over {folder / 'scan0_mask.png'}" in said
     assert predict.main(line(folder / "scan0_mask.png", *example[1:])) == 0
     assert "1 of 1 images" in capsys.readouterr().out
+
+
+def test_a_threshold_of_ones_own(tmp_path: Path, backbone, line) -> None:
+    key(tmp_path, backbone, "plain")
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 24, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    shares = []
+    for threshold in ("0.05", "0.95"):
+        words = (tmp_path / "a.png", "--prompt", "plain", "--format", "npz")
+        assert predict.main(line(*words, "--threshold", threshold)) == 0
+        with np.load(tmp_path / "out" / "a_scores.npz") as content:
+            expected = content["scores"].sum(0) > float(threshold)
+        np.testing.assert_array_equal(shown(tmp_path / "out" / "a.png") > 0, expected)
+        shares.append(expected.mean())
+    assert shares[0] >= shares[1]
+    with pytest.raises(InputError, match="--threshold: must be above 0"):
+        predict.parse(line(tmp_path / "a.png", "--prompt", "plain", "--threshold", "1"))

@@ -269,6 +269,12 @@ def test_a_compact_key_is_scored_beside_itself(folder: Path, capsys: pytest.Capt
     assert card.domain is not None
 
 
+def test_a_score_that_fits_stands_beside_dice(folder: Path, capsys) -> None:
+    assert fit.main(arguments(folder, "--score", "boundary")) == 0
+    assert "boundary F" in capsys.readouterr().out
+    assert load_card(folder / "zoo" / "retina").recipe["score"] == "boundary"
+
+
 def test_more_tokens_than_there_are(folder: Path) -> None:
     with pytest.raises(InputError, match="300 tokens: the prompt has 256"):
         fit.main(arguments(folder, "--tokens", "300"))

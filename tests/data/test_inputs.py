@@ -105,8 +105,8 @@ def test_kinds_of_a_mask_are_one_mask(mask: object) -> None:
         (PHOTO / 2, "float64 pixels from"),
         (PHOTO / 255 - 0.5, r"scale them to \[0, 1\]"),
         (np.full((4, 4), np.nan), "float64 pixels from nan"),
-        (PHOTO.astype(np.int64), "pixels are int64"),
-        (PHOTO.transpose(2, 0, 1).repeat(3, axis=2), "the colours come last"),
+        (PHOTO.astype(np.int64) * 1000, "pixels are int64"),
+        (PHOTO.transpose(2, 0, 1).repeat(2, axis=0), "the colours come last"),
         (torch.from_numpy(PHOTO), "tensor of 6 x 5 x 3; the channels come first"),
         (torch.zeros(2, 3, 4, 4), r"give one image at a time, or list\(batch\)"),
         (torch.zeros(()), "array of no size"),
@@ -119,3 +119,27 @@ def test_what_cannot_be_used_is_refused_in_a_line(given: object, complaint: str)
     with pytest.raises(InputError, match=complaint) as caught:
         load_image(given)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_channels_may_come_first() -> None:
+    from prompttune.prompts.examples import load_image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    np.testing.assert_array_equal(load_image(np.moveaxis(pixels, 2, 0)), pixels)
+    np.testing.assert_array_equal(load_image(pixels), pixels)
+    narrow = pixels[:, :3]  # 12 x 3 x 3: the last axis is that of the channels
+    np.testing.assert_array_equal(load_image(narrow), narrow)
+
+
+def test_axes_of_xarray_are_known_by_name() -> None:
+    xarray = pytest.importorskip("xarray")
+    from prompttune.prompts.examples import load_image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
+    first = xarray.DataArray(np.moveaxis(pixels, 2, 0), dims=("band", "y", "x"))
+    np.testing.assert_array_equal(load_image(first), pixels)
+    last = xarray.DataArray(pixels, dims=("y", "x", "channel"))
+    np.testing.assert_array_equal(load_image(last), pixels)
+    np.testing.assert_array_equal(load_image(last[:, :, 0])[:, :, 1], pixels[:, :, 0])
+    with pytest.raises(InputError, match="none of the axes a, b, c2"):
+        load_image(xarray.DataArray(pixels, dims=("a", "b", "c2")))

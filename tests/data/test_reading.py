@@ -172,13 +172,23 @@ def test_first_frame_of_animations_and_first_page_of_tiff(tmp_path: Path) -> Non
         np.testing.assert_array_equal(read_image(tmp_path / name), expanded(GREY))
 
 
+GREY_SHARES = ((GREY / GREY.max() * 65535).round().astype(int) + 128) // 257
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32])
+def test_wide_integers_of_8_bits_are_8_bits(tmp_path: Path, dtype: type) -> None:
+    tifffile.imwrite(tmp_path / "numbers.tif", GREY.astype(dtype))
+    np.testing.assert_array_equal(read_image(tmp_path / "numbers.tif"), expanded(GREY))
+
+
 def test_pillow_images_and_arrays_follow_the_same_rules() -> None:
     np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(deep(GREY))), expanded(GREY))
     np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(COLOURS)), COLOURS)
     np.testing.assert_array_equal(rgb_from_array(deep(COLOURS)), COLOURS)
     np.testing.assert_array_equal(rgb_from_array(GREY), expanded(GREY))
+    np.testing.assert_array_equal(rgb_from_array(GREY / GREY.max()), expanded(GREY_SHARES))
     with pytest.raises(InputError, match="float64"):
-        rgb_from_array(GREY / 255)
+        rgb_from_array(GREY / 25)
 
 
 def refusal(path: Path) -> str:
@@ -257,7 +267,7 @@ def test_a_little_under_100_megapixels_is_not_too_large(tmp_path: Path) -> None:
 
 
 def test_number_types_without_a_range_are_refused(tmp_path: Path) -> None:
-    for dtype in (np.float32, np.int32):
+    for dtype in (np.float32, np.int16):
         tifffile.imwrite(tmp_path / "numbers.tif", GREY.astype(dtype))
         assert np.dtype(dtype).name in refusal(tmp_path / "numbers.tif")
 

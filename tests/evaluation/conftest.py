@@ -66,7 +66,12 @@ class FakeSegmenter:
         self.device, self.bf16 = SimpleNamespace(type="cpu"), False
 
     def predict(
-        self, images: np.ndarray, prompt: Prompt, overlap: float = 0.25, flips: bool = False
+        self,
+        images: np.ndarray,
+        prompt: Prompt,
+        overlap: float = 0.25,
+        flips: bool = False,
+        zooms: tuple[float, ...] = (1.0,),
     ) -> SimpleNamespace:
         numbers = None
         if prompt.name != "key":

@@ -1,41 +1,15 @@
-import math
+""""""
+
 import statistics
 
 import numpy as np
 import pytest
+from benches import PIXELS, dice_of, make_bench, missed, scored
 
-from prompttune.evaluation.comparison import Bench, compare, count_predictions
+from prompttune.evaluation.comparison import count_predictions
 from prompttune.evaluation.rows import ROWS
+from prompttune.inference.quality import BEST
 from prompttune.utils.errors import InputError
-
-PIXELS = 100
-
-
-def dice_of(missed: int) -> float:
-    """Dice where `missed` of 100 foreground pixels are not found and nothing is false."""
-    return 2 * (PIXELS - missed) / (2 * PIXELS - missed)
-
-
-def make_bench(fakes, segmenter, test=3, **changes) -> Bench:
-    settings = {
-        "train": [fakes.make_sample(fakes.TRAIN, number) for number in range(10, 20)],
-        "validation": [fakes.make_sample(fakes.VALIDATION, number) for number in range(2)],
-        "test": [fakes.make_sample(fakes.TEST, number) for number in range(test)],
-        "overlap": 0.4,
-    }
-    return Bench(segmenter, fakes.make_key(), fakes.CANVAS, **(settings | changes))
-
-
-def scored(bench: Bench, *names: str) -> dict:
-    rows = compare(bench, {name: ROWS[name] for name in names})
-    return {row.mode: row for row in rows}
-
-
-def missed(numbers, part) -> int:
-    """An example misses its number of pixels, an ensemble 6, the key 2."""
-    if numbers is None:
-        return 2
-    return numbers[0] if len(numbers) == 1 else 6
 
 
 def test_one_shot_is_mean_and_standard_deviation_over_five_examples(fakes):
@@ -50,36 +24,6 @@ def test_one_shot_is_mean_and_standard_deviation_over_five_examples(fakes):
     assert row.dice_sd == pytest.approx(statistics.stdev(expected))
     assert row.mean.iou == pytest.approx(statistics.mean(1 - number / PIXELS for number in numbers))
     assert row.prompts == 1
-
-
-def test_the_other_prompted_rows(fakes):
-    rows = scored(make_bench(fakes, fakes.FakeSegmenter(missed)), "feature", "tuned")
-    assert rows["feature"].mean.dice == pytest.approx(dice_of(6))
-    assert rows["feature"].prompts == 8
-    assert rows["tuned"].mean.dice == pytest.approx(dice_of(2))
-    assert rows["tuned"].prompts == 1
-    assert math.isnan(rows["tuned"].dice_sd)
-
-
-def test_flips_are_asked_for_by_their_own_row_alone(fakes):
-    segmenter = fakes.FakeSegmenter(missed)
-    rows = scored(make_bench(fakes, segmenter), "tuned", "tuned-flips")
-    assert segmenter.flips == [False] * (len(segmenter.flips) // 2) + [True] * (
-        len(segmenter.flips) // 2
-    )
-    assert rows["tuned-flips"].mean.dice == pytest.approx(dice_of(2))
-
-
-def test_trivial_rows(fakes):
-    rows = scored(
-        make_bench(fakes, fakes.FakeSegmenter(missed)), "all-foreground", "nearest-colour"
-    )
-    share = PIXELS / fakes.SIDE**2
-    assert rows["all-foreground"].mean.dice == pytest.approx(2 * share / (1 + share))
-    assert rows["all-foreground"].mean.auc == 0.5
-    assert rows["all-foreground"].prompts == 0
-    assert rows["nearest-colour"].mean.dice == 1  # red tells all in these images
-    assert len(rows["nearest-colour"].trials) == 5
 
 
 def test_the_best_example_is_chosen_by_validation_and_not_by_test(fakes):
@@ -118,7 +62,7 @@ def test_thresholds_come_from_validation_images_alone(fakes):
     class Brighter(fakes.FakeSegmenter):
         """On test images all scores lie above those of the validation images."""
 
-        def predict(self, images, prompt, overlap=0.25, flips=False):
+        def predict(self, images, prompt, overlap=0.25, flips=False, zooms=(1.0,)):
             result = super().predict(images, prompt, overlap)
             result.scores += 0.5 * (images[0, 0, 2] == fakes.TEST)
             return result
@@ -144,7 +88,7 @@ def test_all_rows_together_predict_each_image_once_a_prompt_and_with_one_overlap
     # The grid of examples begins as the first example does, which is what a call remembers; the key
     # is asked four times: without and with flips, at its best, and with all its tokens.
     assert len(set(segmenter.calls)) == (5 + 1 + 1 + 1) * (2 + 3)
-    assert {overlap for *_, overlap in segmenter.calls} == {0.4, 0.5}
+    assert {overlap for *_, overlap in segmenter.calls} == {0.4, BEST.overlap}
     assert len(counted) == expected
 
 

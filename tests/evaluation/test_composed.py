@@ -64,7 +64,7 @@ def test_a_composition_is_compared_as_a_prompt_is(fakes) -> None:
     segmenter = fakes.FakeSegmenter(lambda *_: 0)
     segmenter_predict = segmenter.predict
 
-    def predict(images, prompt, overlap, flips=False):
+    def predict(images, prompt, overlap, flips=False, zooms=(1.0,)):
         result = segmenter_predict(images, prompt if isinstance(prompt, Prompt) else key_alike)
         result.scores[1:] = 0.2  # below the first class where that is found
         return result

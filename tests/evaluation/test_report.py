@@ -1,7 +1,8 @@
+""""""
+
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -10,11 +11,8 @@ from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.comparison import Bench, compare
-from prompttune.evaluation.figures import FALSE, HIT, MISSED, NOT_COUNTED, colour_answer
-from prompttune.evaluation.report import Comparison, describe, headline, staged, write_report
+from prompttune.evaluation.report import Comparison, describe, headline, write_report
 from prompttune.evaluation.rows import ROWS
-from prompttune.prompts.palette import Palette
-from prompttune.utils.errors import InputError
 
 FIELDS = ["mode", "prompts", "dice", "dice_sd", "iou", "auc", "cldice", "seconds_per_image"]
 
@@ -128,99 +126,24 @@ def test_one_picture_an_image_shows_four_panels(comparison, tmp_path):
 
 
 def test_a_comparison_of_other_rows_has_pictures_too(comparison, tmp_path):
-    rows = [row for row in comparison.rows if row.mode == "nearest-colour"]
+    rows = [row for row in comparison.rows if row.mode == "nearest-color"]
     write_report(
         tmp_path, Comparison("t", "b", "d", "test", comparison.palette, rows, comparison.samples)
     )
     assert len(list((tmp_path / "pictures").iterdir())) == 2
 
 
-# --- colours ---
+def test_images_that_show_nothing_are_told_of() -> None:
+    from types import SimpleNamespace as Some
 
+    from prompttune.evaluation.report import about_empty
 
-def test_hits_misses_and_false_pixels_have_their_colours():
-    truth = np.array([[1, 1, 0, 0, 255, 1]], np.uint8)
-    predicted = np.array([[1, 0, 1, 0, 1, 1]], np.uint8)
-    view = np.array([[True] * 5 + [False]])
-    painted = colour_answer(predicted, truth, view, Palette.of(["vessel"]))
-    assert [tuple(pixel) for pixel in painted[0]] == [
-        HIT, MISSED, FALSE, (0, 0, 0), NOT_COUNTED, NOT_COUNTED,
-    ]  # fmt: skip
+    def sample(shown: int) -> Some:
+        return Some(class_map=np.full((2, 2), shown, np.uint8))
 
-
-def test_several_classes_keep_the_colours_of_the_palette():
-    palette = Palette.of(["a", "b"])
-    predicted = np.array([[0, 1, 2, 2]], np.uint8)
-    painted = colour_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
-    assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colours, NOT_COUNTED]
-
-
-# --- where it is written ---
-
-
-def write_earlier(folder: Path) -> None:
-    (folder / "pictures").mkdir(parents=True)
-    (folder / "pictures" / "old.png").write_text("old")
-    (folder / "comparison.json").write_text('{"rows": []}')
-    (folder / "notes.txt").write_text("mine")
-
-
-def write_new(folder: Path) -> None:
-    (folder / "pictures").mkdir()
-    (folder / "pictures" / "new.png").write_text("new")
-    (folder / "comparison.json").write_text('{"rows": [1]}')
-
-
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
-
-
-def test_a_new_folder_is_made(tmp_path):
-    with staged(tmp_path / "a" / "out") as stage:
-        write_new(stage)
-    assert names(tmp_path / "a" / "out") == {"pictures", "pictures/new.png", "comparison.json"}
-
-
-def test_an_earlier_comparison_is_replaced_and_other_files_stay(tmp_path):
-    write_earlier(tmp_path)
-    with staged(tmp_path) as stage:
-        write_new(stage)
-    assert names(tmp_path) == {"pictures", "pictures/new.png", "comparison.json", "notes.txt"}
-    assert json.loads((tmp_path / "comparison.json").read_text()) == {"rows": [1]}
-
-
-def fail_within(output: Path) -> None:
-    with staged(output) as stage:
-        write_new(stage)
-        raise OSError("No space left on device")
-
-
-def test_a_failure_leaves_everything_as_it_was(tmp_path):
-    write_earlier(tmp_path / "earlier")
-    before = names(tmp_path)
-    for output in (tmp_path / "earlier", tmp_path / "new"):
-        with pytest.raises(OSError, match="No space"):
-            fail_within(output)
-    assert names(tmp_path) == before
-    assert (tmp_path / "earlier" / "comparison.json").read_text() == '{"rows": []}'
-
-
-def test_what_a_killed_run_left_does_not_stand_in_the_way(tmp_path):
-    (tmp_path / ".unfinished").mkdir()
-    (tmp_path / ".unfinished" / "rest.png").write_text("half")
-    with staged(tmp_path) as stage:
-        write_new(stage)
-    assert names(tmp_path) == {"pictures", "pictures/new.png", "comparison.json"}
-
-
-@pytest.mark.parametrize("content", [None, "no json", "[]", '{"task": 1}'])
-def test_a_folder_with_something_else_is_refused(tmp_path, content):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    if content is not None:
-        (tmp_path / "comparison.json").write_text(content)
-    before = names(tmp_path)
-    with pytest.raises(InputError, match="not empty"), staged(tmp_path):
-        pass
-    with pytest.raises(InputError, match="is a file"), staged(tmp_path / "thesis.tex"):
-        pass
-    assert names(tmp_path) == before
+    images = [Some(dice=1.0), Some(dice=0.25), Some(dice=0.75)]
+    row = Some(mode="tuned", trials=[Some(images=images)])
+    told = about_empty(Some(samples=[sample(0), sample(1), sample(1)], rows=[row]))  # type: ignore[arg-type]
+    assert "1 of 3 images show no class" in told[0]
+    assert "tuned 0.500" in told[0]
+    assert not about_empty(Some(samples=[sample(1)] * 3, rows=[row]))  # type: ignore[arg-type]

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 import prompttune
 from prompttune.backbone import SegGPT, SegGPTConfig, at_canvas
-from prompttune.inference.segmenter import Result, Segmenter, choose_bf16, choose_device
+from prompttune.inference.devices import choose_bf16, choose_device
+from prompttune.inference.segmenter import Result, Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
@@ -317,7 +318,7 @@ def test_device_and_precision_are_checked(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("images", "options", "line"),
     [
-        (photo(8, 8), {"overlap": 1.0}, "overlap 1.0"),
+        (photo(8, 8), {"overlap": 1.0}, "overlap 1: must be 0 to 0.9"),
         (photo(8, 8), {"overlap": -0.1}, "overlap -0.1"),
         (photo(8, 8), {"batch_size": 0}, "batch size 0"),
         (photo(8, 8), {"prompt": "retina"}, "give a Prompt, from load_prompt"),

@@ -1,6 +1,7 @@
 """Batches of several prompts, flips and open images, on a small random SegGPT."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.inference import sliding_window as answer
 from prompttune.inference.segmenter import Segmenter
-from prompttune.inference.sliding_window import Question, Window, answered
+from prompttune.inference.sliding_window import Question, Window, answered, check_work
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
@@ -118,6 +120,28 @@ def test_flips_are_averaged(segmenter: Segmenter, scale: float | None) -> None:
     assert np.abs(mirrored[0] - result.scores).max() > 0.01
 
 
+def test_answers_at_several_zooms_are_averaged(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=1.0)
+    zooms = (0.75, 1.0, 1.5)
+    each = [
+        segmenter.predict(image, prompt_of(1, scale=zoom)).scores for zoom in zooms
+    ]  # a prompt of images at the canvas' own size is the same at any scale
+    result = segmenter.predict(image, prompt, zooms=zooms)
+    np.testing.assert_allclose(result.scores, np.mean(each, axis=0), atol=1e-5)
+    assert np.abs(each[1] - result.scores).max() > 0.01
+
+
+def test_an_image_that_is_seen_whole_has_no_zooms(segmenter: Segmenter) -> None:
+    image, prompt = photo(40, 33), prompt_of(1, scale=None)
+    once = segmenter.predict(image, prompt).scores
+    assert np.array_equal(segmenter.predict(image, prompt, zooms=(0.5, 2.0)).scores, once)
+
+
+def test_zooms_out_of_bounds(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="zoom 5"):
+        segmenter.predict(photo(16, 16), prompt_of(1, scale=1.0), zooms=(1, 5))
+
+
 def test_flipped_windows_of_a_large_image_are_blended(segmenter: Segmenter) -> None:
     image, prompt = photo(33, 21), prompt_of(1, scale=1.0)
     result = segmenter.predict(image, prompt, flips=True, overlap=0.5)
@@ -158,3 +182,39 @@ def test_few_images_are_open_while_others_wait(monkeypatch: pytest.MonkeyPatch) 
     batches.clear()
     assert len(list(answered(questions(), run, lambda images, canvas: 4))) == 50
     assert max(batches) == 3, "three images of 256 pixels are more than 600"
+
+
+def test_work_is_bounded_before_it_is_spent() -> None:
+    def prompt(images: int, scale: float | None, classes: int = 1, canvas: int = 128) -> Prompt:
+        planes = (torch.zeros(3, 4, 4),) * images
+        names = [f"c{n}" for n in range(classes)]
+        return Prompt(planes, planes, Palette.of(names), scale=scale, canvas=canvas, name="key")
+
+    def refused(asked: Prompt | Composition, size: tuple[int, int], overlap: float = 0.25) -> str:
+        with pytest.raises(InputError) as caught:
+            check_work(asked, size, 128, overlap, flips=1)
+        return str(caught.value)
+
+    check_work(prompt(64, 1.0), (9999, 10_000), 128, 0.25, flips=4)
+    check_work(prompt(1, None), (9999, 10_000), 128, 0.25, flips=4)
+    check_work(prompt(1, 1.0, classes=150), (1000, 1000), 128, 0.9, flips=1)
+    assert "at its scale the image has 400000000 pixels" in refused(prompt(1, 20.0), (1000, 1000))
+    # A thin image is mirrored to the width of a canvas.
+    assert "at its scale the image has 1280000000" in refused(prompt(1, 1.0), (1, 10_000_000))
+    assert "150 classes at 60000000 pixels" in refused(prompt(1, 1.0, 150), (5000, 6000))
+    assert "pixels of work" in refused(prompt(100, 1.0), (9999, 10_000), overlap=0.9)
+    # Prompts of one scale share an image; those of several have each their own.
+    parts = [replace(prompt(1, 1.0), palette=Palette.of([f"x{n}"])) for n in range(3)]
+    check_work(Composition(parts), (8000, 8000), 128, 0.25, flips=1)
+    apart = [replace(part, scale=1 + n / 100) for n, part in enumerate(parts)]
+    assert "at its scale" in refused(Composition(apart), (8000, 8000))
+
+
+def test_parts_of_one_scale_share_the_pixels() -> None:
+    planes = (torch.zeros(3, 4, 4),)
+    parts = [Prompt(planes, planes, Palette.of([name]), scale=0.5) for name in "ab"]
+    composed = Composition([*parts, replace(parts[0], palette=Palette.of(["c"]), scale=1.0)])
+    question = Question(np.zeros((40, 30, 3), np.uint8), composed, 16, 0.25)
+    one, same, other = (part.pixels for part in question.parts)
+    assert one is same
+    assert other.shape == (3, 40, 30)

@@ -621,3 +621,23 @@ def test_a_calibration_that_is_none(make: Make, field: str, value: list, match: 
     raw["calibration"][field] = value
     with pytest.raises(InputError, match=match):
         read_json(json.dumps(raw), Path("key"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": 1e9}, "'scale': must be 0.0001 to 64"),
+        ({"scale": 300.0}, "'scale': must be 0.0001 to 64"),
+        ({"scale": -1.0}, "'scale': must be"),
+        ({"canvas": 10**9}, "'canvas': must be a whole number 1 to 4096"),
+        ({"prompts": 65}, "'prompts': must be a whole number 1 to 64"),
+        ({"prompts": 64, "canvas": 4096}, "prompts x canvas x canvas must be at most"),
+        ({"patch": 10**9}, "'patch': must be"),
+    ],
+)
+def test_numbers_of_a_card_are_bounded(
+    key: Path, forge: Any, change: dict[str, Any], words: str
+) -> None:
+    forge.card.update(change)
+    forge.write()
+    refused(key, words)

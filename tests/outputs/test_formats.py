@@ -16,8 +16,8 @@ from predicting import fails
 from prompttune.cli import predict
 from prompttune.data.annotations.outlines import Polygons
 from prompttune.data.layouts import find_split, load_sample
+from prompttune.geo.georeference import Georeference, read_georeference
 from prompttune.outputs.formats import Answer, write_formats
-from prompttune.outputs.georeference import Georeference, read_georeference
 from prompttune.outputs.outlines import find_shapes
 from prompttune.prompts.palette import Palette
 

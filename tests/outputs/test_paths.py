@@ -62,3 +62,18 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         file.writelines([b"two", "not bytes"])  # type: ignore[list-item]
     assert path.read_bytes() == b"one"
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_links_that_lead_back_are_followed_once(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (4, 4)).save(folder / "a.png")
+    for name in ("again", "too"):  # two of them: 2 ** 40 ways through, if they were followed
+        (folder / name).symlink_to(folder)
+    (folder / "self.png").symlink_to(folder / "self.png")
+    found = find_images([folder])
+    assert [path.name for path in found] == ["a.png", "self.png"]
+    assert name_outputs(found, tmp_path / "out").keys() == set(found)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match="loop: is a link that leads to nothing"):
+        name_outputs(found, tmp_path / "loop")

@@ -7,8 +7,10 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = {"torch", "lightning", "torchmetrics", "numpy", "opencv", "safetensors", "pyyaml"}
-"""Lightning itself brings torchmetrics."""
+NEEDED = {
+    "torch", "lightning", "torchmetrics", "numpy", "opencv", "safetensors", "pyyaml", "fsspec",
+}  # fmt: skip
+"""Lightning itself brings torchmetrics and fsspec."""
 MODULES = {"pillow": "PIL", "scikit": "skimage", "huggingface_hub": "huggingface_hub"}
 
 BARE = """

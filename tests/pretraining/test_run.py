@@ -12,26 +12,20 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from pretrain_recipes import ONE_WAY, RECIPE, SMALL
 
-from prompttune.backbone import SegGPT, SegGPTConfig, load
+from prompttune.backbone import SegGPT, load
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.weights import load_weights
-from prompttune.pretraining.config import PretrainRecipe, read_recipe
+from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import InContextColouring
 from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
-from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
 
-SMALL = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1),
-    decoder_dim=4, pretrain_canvas=16,
-)  # fmt: skip
-RECIPE = PretrainRecipe(SMALL, max_steps=6, batch=4, save_every=2, workers=0, precision="32-true",
-                        optimiser=OptimiserConfig(lr=1e-2))  # fmt: skip
 CPU = Machine("cpu")
 
 
@@ -184,18 +178,6 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
         Machine(devices=0)
 
 
-ONE_WAY = replace(
-    RECIPE, max_steps=2, batch=6, views=3, prompts=(1, 2), scenes=4,
-    backbone=SegGPTConfig(
-        canvas=16, patch=8, dim=16, depth=3, heads=2, taps=(2,), decoder_dim=4, pretrain_canvas=16,
-        one_way=True, apart=2, class_token=True, match_taps=(1,), image_taps=(0,), pixel_dim=2,
-    ),
-    optimiser=OptimiserConfig(name="adamw", lr=1e-2, layer_decay=0.5),
-    mix=Mix(generated=0.3, unlabelled=0.2, appearance=0.2, overlaid=0.2, contours=0.2),
-    sets=[SetConfig("set")],
-)  # fmt: skip
-
-
 def write_pool(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     for kind in ("images", "masks"):
@@ -244,24 +226,3 @@ def test_parts_of_a_batch_of_tasks_take_the_same_step(tmp_path: Path) -> None:
     assert any(each.abs().max() > 1e-4 for each in moments[0])
     for one, other in zip(*moments, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
-
-
-def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
-    for wrong in ((), (0,), (1, 3)):
-        with pytest.raises(InputError, match=r"prompts must lie in 1\.\.2 \(views - 1\)"):
-            replace(ONE_WAY, prompts=wrong)
-    with pytest.raises(InputError, match="scenes must be at least 1"):
-        replace(ONE_WAY, scenes=0)
-    path = tmp_path / "recipe.yaml"
-    path.write_text("views: 5\nprompts: [1, 4]\nscenes: 7\nsets: [{name: a}]\n")
-    recipe = read_recipe(path)
-    assert (recipe.views, recipe.prompts, recipe.scenes) == (5, (1, 4), 7)
-    assert recipe.sets[0].weight is None
-
-
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("pretrain-*.yaml"))
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_recipes_of_the_backbones_are_read(path: Path) -> None:
-    assert read_recipe(path).sets

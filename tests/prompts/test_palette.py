@@ -147,3 +147,8 @@ def test_bad_palettes_are_refused(classes: tuple, colours: tuple, line: str) -> 
 def test_bad_class_names_are_refused(classes: list[str] | str) -> None:
     with pytest.raises(InputError, match="palette: "):
         Palette.of(classes)
+
+
+def test_colors_by_either_name() -> None:
+    palette = Palette.of(["a", "b"])
+    assert palette.colors == palette.colours

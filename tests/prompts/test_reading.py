@@ -109,7 +109,7 @@ def test_a_size_that_a_key_has_not_seen_is_told_with_the_remedy(
     assert "prompt.resized(3.2)" in caplog.text
     assert prompt.resized(3.2).scale == 3.2
     assert Composition([prompt]).resized(2).parts[0].scale == 2
-    with pytest.raises(InputError, match="above 0"):
+    with pytest.raises(InputError, match="resize 0: must be"):
         prompt.resized(0)
 
 

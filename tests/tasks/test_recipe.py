@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from prompttune.cli.tune import parse
 from prompttune.tasks import recipe as recipes
 from prompttune.tasks.recipe import Recipe, load_recipe, recipe_values, task_names
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, forget_warnings
 
 
 @pytest.mark.parametrize("task", task_names())
@@ -27,7 +28,7 @@ def test_unknown_task_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("colour: 1", "unknown fields"), ("- a", "not a mapping"), ("a: [", "not valid YAML")],
+    [("colour: 1", "unknown field .colour."), ("- a", "not a mapping"), ("a: [", "not valid YAML")],
 )
 def test_a_broken_recipe_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
@@ -48,9 +49,21 @@ def test_a_broken_recipe_names_its_file(
         {"val_fraction": 0.0},
         {"seed": -1},
         {"init": "generated"},
-        {"dice_weight": 0.0, "colour_weight": 0.0},
+        {"dice_weight": 0.0, "color_weight": 0.0},
     ],
 )
 def test_values_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match=f"recipe: .*{next(iter(wrong))}"):
         Recipe("task", **wrong)
+
+
+def test_names_of_the_first_version_are_taken_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    forget_warnings()
+    recipe = load_recipe("retina", {"colour_weight": 0.5, "learn": "colours"})
+    assert (recipe.color_weight, recipe.learn) == (0.5, "colors")
+    said = [record.message for record in caplog.records]
+    assert "colour_weight is called color_weight now" in said[0]
+    assert "learn colours is called colors now" in said[1]
+    assert parse(["--task", "retina", "--colour_weight=0.5", "--learn", "colours"])[1] == recipe

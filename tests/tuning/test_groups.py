@@ -113,7 +113,7 @@ def test_gradients_are_those_of_each_group_alone(network, grouped, monkeypatch) 
         own[crops["class_map"] == IGNORE] = IGNORE
         (answer,) = alone(network, crops["image"])
         loss = tuning_loss(
-            answer, own, part.palette, grouped.dice_weight, grouped.colour_weight, grouped.beta
+            answer, own, part.palette, grouped.dice_weight, grouped.color_weight, grouped.beta
         )
         loss.backward()
         summed += loss.item()
@@ -128,7 +128,7 @@ def test_gradients_are_those_of_each_group_alone(network, grouped, monkeypatch) 
 def test_groups_that_no_crop_shows_are_harmless(network, grouped, monkeypatch, shown) -> None:
     """No NaN, and no loss above what a group that is shown can have."""
     prompt = learnable(grouped)
-    module = PromptTuning(network, prompt, replace(grouped, colour_weight=0.0))
+    module = PromptTuning(network, prompt, replace(grouped, color_weight=0.0))
     loss = loss_of(module, batch(shown), monkeypatch)
     loss.backward()
     assert 0 <= loss.item() <= 1

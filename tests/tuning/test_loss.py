@@ -71,7 +71,7 @@ def test_dice_leaves_out_classes_that_are_not_shown(case) -> None:
 def test_colour_term_equals_a_slow_sum(case, beta: float) -> None:
     palette, answer, class_map = case
     expected = slow_smooth_l1(answer, palette.paint(class_map), class_map != IGNORE, beta)
-    loss = tuning_loss(answer, class_map, palette, dice_weight=0, colour_weight=1, beta=beta)
+    loss = tuning_loss(answer, class_map, palette, dice_weight=0, color_weight=1, beta=beta)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 

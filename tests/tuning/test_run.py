@@ -50,12 +50,12 @@ def test_network_stays_bit_identical_in_eval_and_without_gradients(
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
-@pytest.mark.parametrize("learn", ["image", "colours", "both"])
+@pytest.mark.parametrize("learn", ["image", "colors", "both"])
 def test_learns_the_halves_that_it_is_told_to(network, recipe, data, tmp_path, learn: str) -> None:
     recipe = replace(recipe, learn=learn)
     start = starting_prompt(recipe, 16, data.train)
     prompt = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
-    assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colours")
+    assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colors")
     assert torch.equal(prompt.colours[0], start.colours[0]) == (learn == "image")
 
 

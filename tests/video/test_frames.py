@@ -150,7 +150,7 @@ def test_no_frames_give_no_maps(moving: ModuleType, segmenter: Segmenter) -> Non
 
 def test_bad_input_is_refused(moving: ModuleType, segmenter: Segmenter) -> None:
     prompt, frame = first_prompt(moving), moving.frame_of(0)
-    with pytest.raises(InputError, match="memory -1: must be 0 frames or more"):
+    with pytest.raises(InputError, match="memory -1: must be a whole number 0 to 64"):
         segment_frames(segmenter, prompt, [frame], memory=-1)
     key = replace(prompt, fingerprint="0" * 64, name="retina")
     with pytest.raises(InputError, match="prompt retina: learned on the backbone"):

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.data.annotations.outlines import Outline, Polygons, Runs
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
@@ -27,11 +28,12 @@ def coco_annotations(
     Raises:
         InputError: not what COCO calls an annotation file, or an image that is missing.
     """
+    parsed = CocoFile.of(content, str(file))
     try:
-        names = {one["id"]: str(one["name"]) for one in content["categories"]}
+        names = {one.id: one.name for one in parsed.categories}
         things = defaultdict(list)
-        mixed = {a["category_id"] for a in content["annotations"] if not a.get("iscrowd", 0)}
-        for number, one in enumerate(content["annotations"]):
+        mixed = {a["category_id"] for a in parsed.annotations if not a.get("iscrowd", 0)}
+        for number, one in enumerate(parsed.annotations):
             place = f"{file}: annotation {one.get('id', number)}"
             outline = partial(_outline, one)
             category = one["category_id"]
@@ -40,23 +42,22 @@ def coco_annotations(
             crowd = bool(one.get("iscrowd", 0)) and not taken
             thing = Thing(names[category], place, outline, crowd, _box(one))
             things[one["image_id"]].append(thing)
-        images = [(one["id"], str(one["file_name"]), _size(one)) for one in content["images"]]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: no COCO annotations ({error!r})") from None
-    if unknown := things.keys() - {number for number, _, _ in images}:
+    if unknown := things.keys() - {one.id for one in parsed.images}:
         raise InputError(f"{file}: annotations of image {min(unknown, key=str)}, which it lacks")
     found = []
-    for number, name, size in images:
-        image = find_image(name)
+    for entry in parsed.images:
+        image = find_image(entry.file_name)
         if image is None:
-            raise InputError(f"{file}: names the image {name!a}, which is not there")
-        found.append(Annotation(image, file, size, tuple(things[number])))
+            raise InputError(f"{file}: names the image {entry.file_name!a}, which is not there")
+        found.append(Annotation(image, file, entry.size, tuple(things[entry.id])))
     return found
 
 
 def category_ids(content: Any) -> dict[str, int]:
     """Return the file's own numbers of its categories, by name."""
-    return {str(one["name"]): int(one["id"]) for one in content["categories"]}
+    return {one.name: int(one.id) for one in CocoFile.of(content, "COCO").categories}
 
 
 def _box(annotation: dict[str, Any]) -> Outline | None:
@@ -66,11 +67,6 @@ def _box(annotation: dict[str, Any]) -> Outline | None:
         return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = image.get("width"), image.get("height")
-    return (int(width), int(height)) if width and height else None
 
 
 def _outline(annotation: dict[str, Any]) -> Outline:

@@ -1,19 +1,27 @@
-"""Find the annotations of a folder: one COCO file, or a labelme file for each image."""
+"""Find the annotations of a folder: one file for all images, or one for each."""
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prompttune.data.annotations.coco import category_ids, coco_annotations
+from prompttune.data.annotations.cvat import XML, cvat_annotations
+from prompttune.data.annotations.geojson import geojson_annotation, is_geojson
 from prompttune.data.annotations.labelme import labelme_annotation
+from prompttune.data.annotations.labelstudio import is_label_studio, label_studio_annotations
 from prompttune.data.annotations.things import Annotation
 from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
 
 COCO = "annotations.json"
+ANNOTATION_FOLDERS = (
+    "annotations", "labels", "json", "jsons", "geojson", "ann", "anns", "annos", "labelme",
+)  # fmt: skip
+"""That may lie beside the images, in any case."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,14 @@ class Annotated:
 def find_annotated(
     folder: Path, suffixes: frozenset[str], crowds: str = "auto"
 ) -> Annotated | None:
-    """Read the JSON files of a folder with images in it or in its `images/`; None without any.
+    """Read the annotation files beside images, beside `images/` or in a folder for them; None
+    without any.
 
-    - COCO: `annotations.json`, or the only JSON file, beside `images/` or the images.
-    - labelme: a JSON file for each image, beside it or beside `images/`.
+    - COCO: `annotations.json`, or the only JSON file.
+    - Label Studio: the only JSON file, a list of tasks.
+    - CVAT: `annotations.xml`.
+    - labelme: a JSON file for each image.
+    - QuPath: a GeoJSON file for each image, in pixels, or in map coordinates of a GeoTIFF.
     - YOLO: a text file for each image in `labels/` beside `images/`; images without one show
       nothing.
 
@@ -56,7 +68,10 @@ def find_annotated(
     inside = folder / "images" if (folder / "images").is_dir() else folder
     if has_yolo(folder / "labels"):
         return read_yolo(inside, folder / "labels", suffixes)
-    files = _json_files(folder) or _json_files(inside)
+    if (folder / XML).is_file():
+        found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
+        return Annotated(tuple(found), "CVAT annotations", folder=inside)
+    files = _json_files(folder) or _json_files(inside) or _json_beside(folder)
     if not files:
         return None
     if (folder / COCO) in files:
@@ -113,7 +128,15 @@ def _annotated(
     first_file, first = next(contents)
     ids: dict[str, int] = {}
     notes: tuple[str, ...] = ()
-    if isinstance(first, dict) and "shapes" in first:
+    if is_geojson(first):
+        kind = "GeoJSON annotations"
+        found = [geojson_annotation(first_file, first, images.find)]
+        found += [geojson_annotation(file, content, images.find) for file, content in contents]
+    elif len(files) == 1 and is_label_studio(first):
+        kind, found = "Label Studio annotations", label_studio_annotations(
+            first_file, first, images.find
+        )  # fmt: skip
+    elif isinstance(first, dict) and "shapes" in first:
         kind = "labelme annotations"
         found = [labelme_annotation(first_file, first, images.find)]
         found += [labelme_annotation(file, content, images.find) for file, content in contents]
@@ -160,7 +183,11 @@ class _Images:
             for path in sorted(folder.rglob("*"))
             if path.suffix.lower() in suffixes and not any(map(is_hidden, _below(path, folder)))
         ]
-        self.stems = {path.stem: path for path in self.paths}
+        self.stems = {_composed(path.stem): path for path in self.paths}
+        self.names: dict[str, Path | None] = {}
+        for path in self.paths:  # of two files of one name neither is meant
+            name = _composed(path.name)
+            self.names[name] = None if name in self.names else path
 
     def find(self, name: str) -> Path | None:
         """Find an image by its name or path as another machine wrote it, or by its stem alone."""
@@ -169,7 +196,13 @@ class _Images:
             path = self.folder.joinpath(*parts[start:])
             if path.suffix.lower() in self.suffixes and path.is_file():
                 return path
-        return self.stems.get(name)
+        last = _composed(parts[-1]) if parts else ""
+        return self.stems.get(_composed(name)) or self.names.get(last)
+
+
+def _composed(name: str) -> str:
+    """Return a name with accents on their letters; macOS writes them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _below(path: Path, folder: Path) -> list[Path]:
@@ -181,8 +214,17 @@ def _json_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() == ".json" and not path.name.startswith(".")
+        if path.suffix.lower() in (".json", ".geojson") and not path.name.startswith(".")
     )
+
+
+def _json_beside(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder beside `images/` that is made for them."""
+    there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    for name in ANNOTATION_FOLDERS:
+        if name in there and (files := _json_files(there[name])):
+            return files
+    return []
 
 
 def _read(file: Path) -> Any:

@@ -34,7 +34,7 @@ class Polygons:
     polygons: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, polygons: Sequence[Sequence]) -> "Polygons":
+    def of(cls, polygons: Sequence[Sequence | np.ndarray]) -> "Polygons":
         """Make it from pairs x, y, or from flat lists of them as COCO has them.
 
         Raises:

@@ -11,6 +11,7 @@ from prompttune.data.annotations.outlines import Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.data.decoding import header
 from prompttune.utils.errors import InputError
+from prompttune.utils.paths import real
 
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 """Files that list the classes' names, beside the labels or above them."""
@@ -49,7 +50,7 @@ def _annotation(image: Path, file: Path, names: Sequence[str] | None) -> Annotat
     if not file.is_file():
         return Annotation(image, image, size, ())
     things = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip():
             continue
         place = f"{file}: line {number}"
@@ -84,11 +85,11 @@ def _box(shares: Sequence[float], size: tuple[int, int]) -> Outline | None:
 
 def _names(labels: Path) -> list[str] | None:
     """Return the classes' names from the nearest file that lists them; None without one."""
-    for folder in (labels, *list(labels.resolve().parents)[:3]):
+    for folder in (labels, *list(real(labels).parents)[:3]):
         for file in (folder / name for name in NAMES):
             if not file.is_file():
                 continue
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
             if file.suffix == ".txt":
                 return text.splitlines()
             try:

@@ -9,16 +9,16 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from prompttune.evaluation.figures import FALSE, HIT, INK, MISSED, PAPER, colour_answer
+from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer
 from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite.problems import Part, Problem, present_sets, read_problems
 from prompttune.evaluation.suite.report import LABELS
 from prompttune.evaluation.suite.trials import Setting, make_bench
 from prompttune.inference.segmenter import Segmenter
+from prompttune.utils.contact_sheet import Written, fit
 from prompttune.utils.io import write_whole
 
 SIDE, GAP, STRIP, FONT_SIZE = 200, 8, 28, 15
@@ -74,27 +74,15 @@ def _sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Image.Image:
     """Lay labelled rows out below each other, with heads above and a key below."""
     width = len(COLUMNS) * (SIDE + GAP) + GAP
     height = len(rows) * (SIDE + STRIP) + 2 * STRIP + GAP
-    sheet = Image.new("RGB", (width, height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    sheet = Written((width, height), font_size=FONT_SIZE)
     for column, title in enumerate(COLUMNS):
-        draw.text((GAP + column * (SIDE + GAP), STRIP // 2), title, INK, font, anchor="lm")
+        sheet.text(title, (GAP + column * (SIDE + GAP), STRIP // 2))
     for number, (label, panels) in enumerate(rows):
         top = STRIP + number * (SIDE + STRIP)
-        draw.text((GAP, top + STRIP // 2), label, INK, font, anchor="lm")
-        for column, panel in enumerate(panels):
-            fitted = _fitted(panel)
-            left = GAP + column * (SIDE + GAP) + (SIDE - fitted.width) // 2
-            sheet.paste(fitted, (left, top + STRIP + (SIDE - fitted.height) // 2))
-    left, middle = GAP, height - STRIP // 2 - GAP // 2
-    for meaning, colour in MEANINGS.items():
-        draw.rectangle((left, middle - 6, left + 12, middle + 6), fill=colour)
-        draw.text((left + 18, middle), meaning, INK, font, anchor="lm")
-        left += 36 + round(font.getlength(meaning))
-    return sheet
-
-
-def _fitted(panel: np.ndarray) -> Image.Image:
-    factor = SIDE / max(panel.shape[:2])
-    size = round(panel.shape[1] * factor), round(panel.shape[0] * factor)
-    filter_ = cv2.INTER_NEAREST if factor > 1 else cv2.INTER_AREA
-    return Image.fromarray(cv2.resize(panel, size, interpolation=filter_))
+        sheet.text(label, (GAP, top + STRIP // 2))
+        for column, panel in enumerate(fit(panel, SIDE) for panel in panels):
+            left, over = GAP + column * (SIDE + GAP), top + STRIP
+            h, w = panel.shape[:2]
+            sheet.paste(panel, (left + (SIDE - w) // 2, over + (SIDE - h) // 2))
+    sheet.legend(MEANINGS, (GAP, height - STRIP // 2 - GAP // 2))
+    return sheet.image

@@ -12,9 +12,11 @@ from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
+from prompttune.utils.markdown import table
+from prompttune.utils.resuming import refuse_begun
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
-BASELINES = ("all-foreground", "nearest-colour")
+BASELINES = ("all-foreground", "nearest-color")
 LABELS = {"dice": "Dice", "iou": "J"}
 Summary = dict[str, Any]
 
@@ -36,9 +38,8 @@ class Record:
         path = folder / TRIALS
         if folder.is_dir() and not path.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty and holds no earlier run; choose another")
-        finished = (folder / JSON).exists()
-        if path.exists() and path.stat().st_size and not finished and not resume:
-            raise InputError(f"{folder}: holds a run that was stopped; add --resume to go on")
+        stopped = path.exists() and path.stat().st_size > 0 and not (folder / JSON).exists()
+        refuse_begun(folder, stopped, resume, anew="another --output")
         folder.mkdir(parents=True, exist_ok=True)
         self.results: dict[str, dict[str, Any]] = {}
         if resume and path.exists():
@@ -147,7 +148,7 @@ def verdicts(sets: dict[str, Summary]) -> list[str]:
         ]
         above, far = sum(gain > 1 for gain in gains), sum(gain >= 1.5 for gain in gains)
         said.append(
-            f"One example is above both all foreground and nearest colour in {above} of "
+            f"One example is above both all foreground and nearest color in {above} of "
             f"{len(beside)} sets, and at 1.5 times the better of them or more in {far}."
         )
     if both:
@@ -179,18 +180,13 @@ def set_table(sets: dict[str, Summary], rows: Sequence[str]) -> list[list[str]]:
     return lines
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Return cells as a Markdown table."""
-    head, *body = (f"| {' | '.join(cells)} |" for cells in lines)
-    return "\n".join([head, f"|{'---|' * len(lines[0])}", *body])
-
-
 def render_text(content: dict[str, Any]) -> str:
     """Return `scores.md` for the content of `scores.json`."""
     parts = ["# Scores on the suite"]
     for one in content["backbones"]:
         parts.append(f"## {one['name']}\n\nFingerprint `{one['fingerprint']}`.")
-        parts.append(markdown(set_table(one["sets"], content["rows"])))
+        head, *lines = set_table(one["sets"], content["rows"])
+        parts.append(table(head, lines))
         parts.append("\n".join(one["verdicts"]))
     parts += [content["scoring"], f"```sh\n{content['command']}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -44,7 +44,7 @@ def copied(bench: Bench) -> list[Candidate]:
 
 
 SUITE_ROWS: dict[str, Row] = {
-    **{name: ROWS[name] for name in ("one-shot", "feature", "all-foreground", "nearest-colour")},
+    **{name: ROWS[name] for name in ("one-shot", "feature", "all-foreground", "nearest-color")},
     "copied": Row(copied),
     "matching": ROWS["one-shot"],  # of the backbone's image features alone, see `_segmenter`
 }
@@ -218,10 +218,20 @@ class _Together:
         self.images = {id(sample.image): sample.image for sample in samples}
         self.answers: dict[int, Result] = {}
 
-    def predict(self, images: np.ndarray, prompt: Prompt, overlap: float, *, flips: bool) -> Result:
+    def predict(
+        self,
+        images: np.ndarray,
+        prompt: Prompt,
+        overlap: float,
+        *,
+        flips: bool,
+        zooms: Sequence[float],
+    ) -> Result:
         """Return the answer for one `H x W x 3 uint8` image."""
         if not self.answers:
-            results = self.segmenter.stream(self.images.values(), prompt, overlap, flips=flips)
+            results = self.segmenter.stream(
+                self.images.values(), prompt, overlap, flips=flips, zooms=zooms
+            )
             self.answers = dict(zip(self.images, results, strict=True))
         return self.answers[id(images)]
 

@@ -1,6 +1,5 @@
 """COCO annotations as class and instance maps: polygons, run lengths, panoptic PNGs."""
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.data.annotations.outlines import fill_polygon
 from prompttune.data.annotations.run_lengths import decode_runs
 from prompttune.pretraining.sources.packed import Files
@@ -41,17 +41,15 @@ class Annotations:
         Raises:
             InputError: It is not what COCO calls an annotation file, or has too many categories.
         """
+        parsed = CocoFile.parse(content, place)
         try:
-            parsed = json.loads(content)
-            names = {one["id"]: one["file_name"] for one in parsed["images"]}
+            names = {one.id: one.file_name for one in parsed.images}
             segments = defaultdict(list)
-            for one in parsed["annotations"]:
+            for one in parsed.annotations:
                 segments[names[one["image_id"]]].append(one)
-            ids = sorted(one["id"] for one in parsed["categories"])
-            things = frozenset(
-                one["id"] for one in parsed["categories"] if one.get("isthing", True)
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            ids = sorted(one.id for one in parsed.categories)
+            things = frozenset(one.id for one in parsed.categories if one.is_thing)
+        except (KeyError, TypeError) as error:
             raise InputError(f"{place}: no COCO annotations ({error!r})") from error
         if len(ids) > MOST_CLASSES:
             raise InputError(f"{place}: {len(ids)} categories; at most {MOST_CLASSES} can be used")

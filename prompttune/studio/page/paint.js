@@ -1,18 +1,29 @@
-// Class maps of images: painting into them, drawing them, and keeping them over a reload.
+// Class maps of images: painting into them, filling them, and drawing them.
 
 export const COLORS = [[0, 0, 0], [0, 225, 255], [0, 114, 220], [0, 158, 90], [204, 60, 160], [240, 220, 40], [230, 100, 0], [150, 80, 40], [255, 130, 130], [130, 110, 255]];
 export const colorOf = (number) => COLORS[number === 0 ? 0 : 1 + (number - 1) % (COLORS.length - 1)];
+const DOUBT = 0.15;  // a smaller probability of being wrong is not shown
 
-/** Draw a rectangle of a class map, half transparent. */
-export function draw(canvas, map, width, height, box = [0, 0, width, height]) {
+/**
+ * Draw a rectangle of a class map, half transparent.
+ * `sure`, if given, is how sure each pixel is, 0 to 255. What is doubtful gets stripes: black and
+ * its color where a class was found, black and white where none was.
+ */
+export function draw(canvas, map, width, height, box = [0, 0, width, height], sure = null) {
   const [left, top, w, h] = box;
   if (w <= 0 || h <= 0) return;
-  const context = canvas.getContext("2d"), pixels = context.createImageData(w, h);
+  const context = canvas.getContext("2d"), pixels = context.createImageData(w, h), stripe = Math.max(2, Math.round(Math.max(width, height) / 250));
   for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-    const value = map[(top + y) * width + left + x];
-    if (!value) continue;
-    const at = 4 * (y * w + x), color = colorOf(value);
-    pixels.data[at] = color[0]; pixels.data[at + 1] = color[1]; pixels.data[at + 2] = color[2]; pixels.data[at + 3] = 140;
+    const from = (top + y) * width + left + x, value = map[from], at = 4 * (y * w + x);
+    if (value) {
+      const color = colorOf(value);
+      pixels.data[at] = color[0]; pixels.data[at + 1] = color[1]; pixels.data[at + 2] = color[2]; pixels.data[at + 3] = 140;
+    }
+    const doubt = sure ? 1 - sure[from] / 255 : 0;
+    if (doubt > DOUBT) {
+      const black = Math.floor((left + x + top + y) / stripe) % 2 === 0;
+      if (black || !value) { pixels.data.fill(black ? 0 : 255, at, at + 3); pixels.data[at + 3] = 255 * Math.min(1, 2 * doubt); }
+    }
   }
   context.putImageData(pixels, left, top);
 }
@@ -33,33 +44,34 @@ export function stroke(map, width, height, from, to, radius, value) {
   return [left, top, right - left, bottom - top];
 }
 
-/** The tab's own name: it outlives a reload, and a duplicated tab gets another. */
-export async function tabName() {
-  let name = sessionStorage.getItem("tab");
-  const take = (one) => new Promise((done) => navigator.locks.request(`tab-${one}`, { ifAvailable: true }, (lock) => { done(!!lock); return lock ? new Promise(() => {}) : undefined; }));
-  for (let wait = 0; name && wait < 10; wait++) {  // the page that is being left may hold it a moment more
-    if (await take(name)) return name;
-    await new Promise((done) => setTimeout(done, 100));
+/**
+ * Fill the area of one class around a place, up to what is painted otherwise, row by row.
+ * Returns how many pixels were filled, and whether the area reached the image's border.
+ */
+export function fill(map, width, height, [x, y], value) {
+  x = Math.round(x); y = Math.round(y);
+  if (x < 0 || y < 0 || x >= width || y >= height) return { pixels: 0, border: false };
+  const old = map[y * width + x];
+  if (old === value) return { pixels: 0, border: false };
+  const waiting = [[x, y]];
+  let pixels = 0, border = false;
+  while (waiting.length) {
+    const [column, row] = waiting.pop(), first = row * width;
+    if (map[first + column] !== old) continue;
+    let left = column, right = column;
+    while (left > 0 && map[first + left - 1] === old) left--;
+    while (right < width - 1 && map[first + right + 1] === old) right++;
+    map.fill(value, first + left, first + right + 1);
+    pixels += right - left + 1;
+    border ||= left === 0 || right === width - 1 || row === 0 || row === height - 1;
+    for (const other of [row - 1, row + 1]) {
+      if (other < 0 || other >= height) continue;
+      for (let at = left, open = false; at <= right; at++) {
+        const same = map[other * width + at] === old;
+        if (same && !open) waiting.push([at, other]);
+        open = same;
+      }
+    }
   }
-  name = crypto.randomUUID();
-  await take(name);
-  sessionStorage.setItem("tab", name);
-  return name;
+  return { pixels, border };
 }
-
-const opened = new Promise((done, fail) => {
-  const request = indexedDB.open("prompttune-studio", 1);
-  request.onupgradeneeded = () => request.result.createObjectStore("kept");
-  request.onsuccess = () => done(request.result);
-  request.onerror = () => fail(request.error);
-});
-async function store(mode, work) {
-  const transaction = (await opened).transaction("kept", mode);
-  return new Promise((done, fail) => {
-    const request = work(transaction.objectStore("kept"));
-    transaction.oncomplete = () => done(request.result);
-    transaction.onerror = transaction.onabort = () => fail(transaction.error);
-  });
-}
-export const keep = (key, value) => store("readwrite", (kept) => kept.put(value, key));
-export const kept = (key) => store("readonly", (kept) => kept.get(key));

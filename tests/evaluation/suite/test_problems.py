@@ -26,7 +26,7 @@ CONFIG = SegGPTConfig(
     canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,
     pretrain_canvas=CANVAS,
 )  # fmt: skip
-ROWS = ("one-shot", "feature", "all-foreground", "nearest-colour", "copied")
+ROWS = ("one-shot", "feature", "all-foreground", "nearest-color", "copied")
 
 
 def save_pair(folder: Path, name: str, mask: np.ndarray, seed: int, suffix: str = "png") -> None:
@@ -140,10 +140,10 @@ def test_rows_have_the_choices_that_they_need(setting):
     counts: dict[str, int] = {}
     for each in plan(setting, "road-cracks", ROWS, choices=4):
         counts[each.row] = counts.get(each.row, 0) + 1
-    assert counts == {"one-shot": 4, "feature": 4, "all-foreground": 1, "nearest-colour": 4}
+    assert counts == {"one-shot": 4, "feature": 4, "all-foreground": 1, "nearest-color": 4}
     video = plan(setting, "video-davis", ROWS, choices=4)
     assert [(each.row, each.choice) for each in video] == [
-        (row, 0) for row in ("one-shot", "all-foreground", "nearest-colour", "copied")
+        (row, 0) for row in ("one-shot", "all-foreground", "nearest-color", "copied")
     ]
     assert {each.metric for each in video} == {"iou"}
 

@@ -1,9 +1,11 @@
+""""""
+
 import json
 
 import pytest
+from suite_scores import content as content
+from suite_scores import rows
 
-from prompttune.evaluation.plot import draw_lines
-from prompttune.evaluation.suite.curve import CSV, PNG, write_curve
 from prompttune.evaluation.suite.report import (
     TRIALS,
     Record,
@@ -19,11 +21,6 @@ from prompttune.utils.errors import InputError
 
 def result(*dice: float | None) -> dict:
     return {"dice": list(dice), "iou": [0.5] * len(dice), "examples": 1, "seconds": 0.25}
-
-
-def rows(**means: float | None) -> dict:
-    named = {name.replace("_", "-"): {"mean": mean, "sd": 0.01} for name, mean in means.items()}
-    return {"metric": "dice", "scale": 0.5, "rows": named}
 
 
 def test_means_are_over_images_then_classes_then_choices():
@@ -47,9 +44,9 @@ def test_means_are_over_images_then_classes_then_choices():
 
 def test_verdicts_count_sets():
     sets = {
-        "a": rows(one_shot=0.6, feature=0.7, all_foreground=0.2, nearest_colour=0.4),
-        "b": rows(one_shot=0.5, feature=0.5, all_foreground=0.1, nearest_colour=0.4),
-        "c": rows(one_shot=0.3, all_foreground=0.4, nearest_colour=0.1),
+        "a": rows(one_shot=0.6, feature=0.7, all_foreground=0.2, nearest_color=0.4),
+        "b": rows(one_shot=0.5, feature=0.5, all_foreground=0.1, nearest_color=0.4),
+        "c": rows(one_shot=0.3, all_foreground=0.4, nearest_color=0.1),
         "d": rows(one_shot=0.3, feature=None),
     }
     bar, ensemble = verdicts(sets)
@@ -98,26 +95,6 @@ def test_a_record_takes_no_folder_of_others(tmp_path):
             Record(path, resume=False)
 
 
-@pytest.fixture
-def content() -> dict:
-    backbones = [
-        {
-            "name": name,
-            "fingerprint": "f" * 64,
-            "samples": samples,
-            "sets": {"cracks": rows(one_shot=dice, feature=0.75)},
-            "verdicts": ["Well done."],
-        }
-        for name, samples, dice in (("late", 100_000, 0.5), ("early", 1_000, 0.1))
-    ]
-    return {
-        "backbones": backbones,
-        "rows": ["one-shot", "feature"],
-        "scoring": "Rules.",
-        "command": "python -m prompttune.evaluate",
-    }
-
-
 def test_what_is_written_can_be_read(content, tmp_path):
     write_scores(tmp_path, content)
     assert json.loads((tmp_path / "scores.json").read_text()) == content
@@ -126,22 +103,3 @@ def test_what_is_written_can_be_read(content, tmp_path):
     assert "| cracks | 0.5 | .500 ± .010 | .750 ± .010 |" in text
     assert "```sh\npython -m prompttune.evaluate\n```" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "scores.md"]
-
-
-def test_a_curve_is_ordered_by_samples(content, tmp_path):
-    write_curve(tmp_path, content)
-    lines = (tmp_path / CSV).read_text().splitlines()
-    assert lines[1] == "1000,early,cracks,one-shot,0.1,0.01"
-    assert lines[3] == "100000,late,cracks,one-shot,0.5,0.01"
-    assert (tmp_path / PNG).read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_curve_is_drawn_where_its_points_are():
-    colour = (86, 180, 233)
-    drawn = draw_lines({"cracks": [(10, 0.0), (100, 0.5), (1000, 1.0)]}, "samples")
-    # the plot spans 48..610 by 372..24; on a logarithmic axis the middle point is in the middle
-    for place in ((48, 372), (329, 198), (610, 24)):
-        assert drawn.getpixel(place) == colour
-    assert drawn.getpixel((48, 100)) != colour
-    assert draw_lines({"cracks": [(10, 0.5)]}, "samples").getpixel((329, 198)) == colour
-    assert draw_lines({}, "samples").size == drawn.size

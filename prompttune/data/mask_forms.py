@@ -1,0 +1,233 @@
+"""What mask files store: indices, greys, alpha or colors, before it is known what they mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from prompttune.data.decoding import (
+    decode_opencv,
+    decode_tiff,
+    is_deep,
+    is_tiff,
+    means_stored,
+    numbers_of,
+    opened,
+    page_count,
+)
+from prompttune.utils.constants import IGNORE
+from prompttune.utils.errors import InputError
+
+KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
+
+
+_PHOTO = 256
+"""A picture of more colors beside its alpha is a cut-out photo, not a mask in colors."""
+
+
+Form = Literal["indices", "grey", "alpha", "two-colour palette", "colours"]
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """How stored values become classes, where the files' own rule does not fit."""
+
+    kind: str = "auto"
+    """One of `KINDS`."""
+    values: Mapping[int, int] | None = None
+    """From a stored value to its class index."""
+    colors: Mapping[int, int] | None = None
+    """From a color 0xRRGGBB to its class index."""
+    resize: bool = False
+    """Whether a mask of another size than its image is scaled to it."""
+    turned: bool = False
+    """Whether masks were drawn on images as stored, before their EXIF tag turns them upright."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"--mask_kind {self.kind}: must be one of {', '.join(KINDS)}")
+
+
+AUTO = MaskOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What one mask file holds."""
+
+    values: np.ndarray
+    """`H x W` integers; of form `colours` 0xRRGGBB."""
+    form: Form
+    doubt: str | None = None
+    """Why it may mean something else."""
+
+
+def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) -> Stored:
+    """Read what a mask file holds, before it is asked what that means.
+
+    Raises:
+        InputError: as `read_image`, or numbers that are no integers.
+    """
+    path = Path(path)
+    negative = means_stored(path)
+    with opened(path) as image:
+        if image is None:
+            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
+        frames = int(getattr(image, "n_frames", 1))
+        if page and is_tiff(path) and frames != page_count(path):
+            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
+        if page:
+            image.seek(page)
+        # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
+        if is_deep(image) or (image.format == "PPM" and image.mode != "1"):
+            return stored_of_array(decode_opencv(path, image), options, path)
+        return _turned(stored_of_pil(image, options, path), negative)
+
+
+def _turned(stored: Stored, negative: bool) -> Stored:
+    """Undo that decoders turned numbers whose zeros are called white."""
+    if not negative:
+        return stored
+    bits = stored.form == "indices" or stored.values.dtype == bool
+    highest = 1 if bits else np.iinfo(stored.values.dtype).max
+    return replace(stored, values=highest - stored.values)
+
+
+def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) -> Stored:
+    """Return what a Pillow mask holds, as `read_stored` does."""
+    image.load()
+    if image.mode == "P":
+        if options.colors is not None or options.kind == "colors":
+            return stored_of_array(np.asarray(image.convert("RGB")), options, name)
+        indices = np.asarray(image)
+        white = _white_of(image) if options.kind == "auto" and options.values is None else None
+        if white is not None:
+            return Stored(white[indices], "two-colour palette")
+        return Stored(indices, "indices", _doubt_of(image, indices))
+    if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
+        image = image.convert("RGB")
+    form: Form = "indices" if image.mode == "1" else "grey"
+    return stored_of_array(numbers_of(image), options, name, form)
+
+
+def _white_of(image: Image.Image) -> np.ndarray | None:
+    """Return for each index whether its colour is white; None for palettes of other colours."""
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = np.unique(np.asarray(image))
+    if not 1 <= used.size <= 2 or used[-1] >= len(colours):
+        return None
+    white, black = (colours == 255).all(1), (colours == 0).all(1)
+    # Tools fill palettes up with black, so it is the colours that are used which count.
+    if not (white | black).all() or (used.size == 2 and white[used[0]] == white[used[1]]):
+        return None
+    table = np.zeros(256, np.uint8)
+    table[: len(white)] = white
+    return table
+
+
+def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
+    """Say where a palette has black, which mostly is the background, at another place than 0."""
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = [index for index in np.unique(indices).tolist() if index < len(colours)]
+    if len(used) < 2 or used[0] != 0 or not colours[0].any():
+        return None
+    black = next((index for index in used if not colours[index].any()), None)
+    if black is None:
+        return None
+    first = "".join(f"{value:02x}" for value in colours[0])
+    return (
+        f"in its palette index 0 is #{first} and index {black} is black; if black is the "
+        "background, give --mask_kind colors, or --colors with several classes"
+    )
+
+
+def stored_of_array(
+    numbers: np.ndarray, options: MaskOptions, name: str | Path, form: Form = "grey"
+) -> Stored:
+    """Find in `H x W [x C]` numbers the plane that is the mask.
+
+    Raises:
+        InputError: no integers, over four bands, or no alpha where it was asked for.
+    """
+    numbers = whole_numbers(numbers)
+    if not np.issubdtype(numbers.dtype, np.integer):
+        raise InputError(
+            f"{name}: mask holds {numbers.dtype} numbers with fractions, such as scores; choose "
+            "a threshold, and save class indices as an 8-bit PNG"
+        )
+    channels = 1 if numbers.ndim == 2 else numbers.shape[2]
+    if options.kind == "alpha" and channels not in (2, 4):
+        raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
+    if numbers.ndim == 2:
+        return Stored(numbers, form)
+    if channels > 4:
+        raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
+    colours = numbers[:, :, : 3 if channels >= 3 else 1]
+    if channels in (2, 4):
+        alpha = numbers[:, :, -1]
+        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha, name)):
+            return Stored(alpha, "alpha")
+        hidden = alpha == 0
+        if options.kind != "grey" and hidden.any() and not hidden.all():
+            # Whatever color lies under it is not seen.
+            colours = np.where(hidden[:, :, None], colours.dtype.type(0), colours)
+    if (colours == colours[:, :, :1]).all() and options.colors is None:
+        return Stored(colours[:, :, 0], form)
+    if colours.dtype != np.uint8:
+        raise InputError(f"{name}: mask is coloured with over 8 bits; save it as an index PNG")
+    red, green, blue = np.moveaxis(np.broadcast_to(colours, (*colours.shape[:2], 3)), 2, 0)
+    packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
+    return Stored(packed, "colours")
+
+
+def whole_numbers(numbers: np.ndarray) -> np.ndarray:
+    """Return booleans, and floats that hold whole numbers alone, as integers; NaN is ignored (255).
+
+    Others stay what they are.
+    """
+    if numbers.dtype == bool:
+        return numbers.astype(np.uint8)
+    if numbers.dtype.kind != "f":
+        return numbers
+    empty = np.isnan(numbers)
+    filled = np.where(empty, IGNORE, numbers)
+    if not np.isfinite(filled).all() or (filled != np.round(filled)).any():
+        return numbers
+    low, high = filled.min(), filled.max()
+    if low >= 0 and high < 65536:
+        return filled.astype(np.uint8 if high < 256 else np.uint16)
+    return filled.astype(np.int64)
+
+
+def _is_alpha(colours: np.ndarray, alpha: np.ndarray, name: str | Path) -> bool:
+    """Say whether alpha is the mask: colours that are all equal, or a photo that was cut out.
+
+    Raises:
+        InputError: black that is seen on white that is not, which may mean either.
+    """
+    if (alpha == alpha.flat[0]).all():
+        return False
+    if (colours == colours[0, 0]).all():
+        return True
+    seen, hidden = colours[alpha > 0], colours[alpha == 0]
+    if len(hidden) and (seen == seen[0]).all() and (hidden == hidden[0]).all():
+        if (hidden[0] > seen[0]).all() and not seen[0].any():
+            raise InputError(
+                f"{name}: its white cannot be seen, and black can: which is the object? Give "
+                "--mask_kind alpha for what can be seen, --mask_kind grey for the white"
+            )
+        return True  # one colour on what cannot be seen
+    grey = (colours == colours[:, :, :1]).all()
+    return not grey and len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0)) > _PHOTO
+
+
+def value_counts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of an array of integers, rising, and how often each stands there."""
+    if values.dtype in (np.uint8, np.uint16):  # without sorting, which takes far longer
+        counts = np.bincount(values.ravel())
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    return np.unique(values, return_counts=True)

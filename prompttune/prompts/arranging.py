@@ -1,0 +1,51 @@
+"""How examples are laid out in a grid, and how their instances are colored."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from prompttune.prompts.examples import load_image as load_image
+from prompttune.prompts.palette import Palette
+from prompttune.utils.constants import IGNORE
+from prompttune.utils.tiling import resize, resize_nearest, tiled
+
+
+def in_a_grid(prompt: Any) -> Any:
+    """Lay the examples out in one image, each resized to the size of the first."""
+    side = math.isqrt(len(prompt.images) - 1) + 1
+    order = [place % len(prompt.images) for place in range(side**2)]
+    size = (prompt.images[0].shape[1], prompt.images[0].shape[2])
+    images = tiled([resize(prompt.images[index], size) for index in order], side)
+    colours = tiled([resize_nearest(prompt.colours[index], size) for index in order], side)
+    return replace(prompt, images=(images,), colours=(colours,))
+
+
+def colored_instances(
+    numbered: Sequence[np.ndarray], name: str
+) -> tuple[Palette, tuple[Tensor, ...]]:
+    """Colour the instances of some images; there are no more colours than one of them needs."""
+    compact = [_renumbered(ids) for ids in numbered]
+    count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in compact))
+    palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
+    return palette, tuple(palette.paint(ids) for ids in compact)
+
+
+def renumbered_instances(prompt: Any) -> Any:
+    """Colour anew the instances that windows show: fewer colours lie farther apart."""
+    palette, name = prompt.palette, prompt.instance_of or ""
+    numbered = [palette.decide(palette.scores(colours)).numpy() for colours in prompt.colours]
+    palette, colours = colored_instances(numbered, name)
+    return replace(prompt, palette=palette, colours=colours)
+
+
+def _renumbered(ids: np.ndarray) -> np.ndarray:
+    """Number the instances that an image shows from 1 on, without gaps."""
+    table = np.zeros(IGNORE + 1, np.uint8)
+    shown = [value for value in np.unique(ids) if value not in (0, IGNORE)]
+    table[shown] = np.arange(1, len(shown) + 1)
+    table[IGNORE] = IGNORE
+    return table[ids]

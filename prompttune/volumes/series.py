@@ -1,0 +1,110 @@
+"""Which DICOM files of a folder are the slices of one series, and in which order."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_hidden
+from prompttune.volumes.dicom import SEGMENTATION, is_dicom, read_dataset
+
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Series:
+    """Slices of one size and direction, from the feet upwards, or along their normal."""
+
+    path: Path
+    """What stands for the series: its folder, or a name in it that is no file."""
+    files: tuple[Path, ...]
+
+
+def find_series(folder: Path) -> list[Series]:
+    """List the series of a folder's own DICOM files that have two slices or more.
+
+    A folder that holds nothing else stands for its only series; of several each is called by its
+    number and description.
+    """
+    grouped: dict[tuple, list[tuple[float, Path]]] = defaultdict(list)
+    called: dict[tuple, str] = {}
+    others = 0
+    for path in sorted(each for each in folder.iterdir() if each.is_file() and not is_hidden(each)):
+        one = _slice(path) if is_dicom(path) else None
+        if one is None:
+            others += 1
+            continue
+        key, height, name = one
+        grouped[key].append((height, path))
+        called[key] = name
+    whole = [key for key, own in grouped.items() if len(own) >= _FEWEST and _apart(own)]
+    alone = len(grouped) == 1 and not others
+    found: list[Series] = []
+    for number, key in enumerate(whole, 1):
+        files = tuple(path for _, path in sorted(grouped[key]))
+        taken = {Path(called[other]).name for other in whole[: number - 1]}
+        name = called[key] if called[key] not in taken else f"{called[key]}-{number}"
+        found.append(Series(folder if alone else folder / name, files))
+    return found
+
+
+def _slice(path: Path) -> tuple[tuple, float, str] | None:
+    """Return what all slices of its series share, where a slice lies, and the series' name."""
+    try:
+        head = read_dataset(path, pixels=False)
+    except InputError:
+        return None
+    cosines, position = head.get("ImageOrientationPatient"), head.get("ImagePositionPatient")
+    frames = int(head.get("NumberOfFrames", 1) or 1)
+    if not cosines or not position or frames > 1 or head.get("SOPClassUID") == SEGMENTATION:
+        return None
+    normal = np.cross(*np.array(cosines, float).reshape(2, 3))
+    # Slices run towards the head, the back or the left, whichever they do most.
+    main = int(np.abs(normal).argmax())
+    upwards = normal * np.sign(normal[main] or 1)
+    height = float(upwards @ np.array(position, float))
+    rounded = tuple(np.round(np.array(cosines, float), 3).tolist())
+    key = (str(head.get("SeriesInstanceUID")), int(head.Rows), int(head.Columns), rounded)
+    return key, height, _name(head)
+
+
+def _name(head: Any) -> str:
+    words = (head.get("SeriesNumber"), head.get("SeriesDescription"))
+    text = " ".join(str(word) for word in words if word not in (None, ""))
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in text) or "series"
+
+
+def _apart(slices: Sequence[tuple[float, Path]]) -> bool:
+    """Say whether all slices lie at different places, so that they make one volume."""
+    heights = sorted(height for height, _ in slices)
+    return bool((np.diff(heights) > 1e-4).all())
+
+
+def gathered(images: Iterable[Path]) -> tuple[list[Path], list[Series]]:
+    """Replace the slices of series among files by their series.
+
+    Args:
+        images: files of any kind; slices of one folder lie together.
+
+    Returns:
+        The files and, at the place of its first slice, what stands for each series; and the series.
+    """
+    known: dict[Path, Series] = {}
+    looked: set[Path] = set()
+    series: list[Series] = []
+    listed = list(images)
+    there = set(listed)
+    for path in listed:
+        if path.parent in looked or not (path.is_file() and is_dicom(path)):
+            continue
+        looked.add(path.parent)
+        for one in find_series(path.parent):
+            if set(one.files) <= there:
+                series.append(one)
+                known |= dict.fromkeys(one.files, one)
+    found = dict.fromkeys(known[path].path if path in known else path for path in listed)
+    return list(found), series

@@ -1,0 +1,3 @@
+"""Samples to cut crops from."""
+
+CANVAS = 32

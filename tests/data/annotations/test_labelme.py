@@ -1,0 +1,103 @@
+"""labelme's files; bad ones are refused in one line."""
+
+import base64
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from annotating import (
+    HEIGHT,
+    IN_BOX,
+    IN_NEAR,
+    WIDTH,
+    only,
+    refused,
+    save_image,
+)
+from PIL import Image
+
+from prompttune.data.layouts import find_split, load_sample
+
+
+def labelme(name: str, *shapes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": "5.4.1",
+        "shapes": [{"shape_type": "polygon", "group_id": None, **shape} for shape in shapes],
+        "imagePath": name,
+        "imageData": "QUJD",
+        "imageHeight": HEIGHT,
+        "imageWidth": WIDTH,
+    }
+
+
+def shape(label: str, kind: str, *points: tuple[float, float], **more: Any) -> dict[str, Any]:
+    return {"label": label, "shape_type": kind, "points": points, **more}
+
+
+def test_labelme_beside_the_images(tmp_path: Path) -> None:
+    bits = BytesIO()
+    Image.fromarray(np.eye(3, dtype=bool)).save(bits, "PNG")
+    mask = shape(
+        "crack", "mask", (15, 16), (17, 18), mask=base64.b64encode(bits.getvalue()).decode()
+    )
+    content = labelme(
+        "road.png",
+        shape("crack", "rectangle", (12, 13), (2, 3)),
+        shape("pothole", "polygon", (4, 5), (8, 5), (8, 9), (4, 9)),
+        shape("pothole", "circle", (22, 10), (22, 14)),
+        shape("tree", "point", (1, 1)),
+        mask,
+    )
+    save_image(tmp_path / "road.png")
+    (tmp_path / "road.json").write_text(json.dumps(content))
+    loaded = only(tmp_path, "crack", "pothole")
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    expected = IN_BOX.astype(np.uint8)
+    expected[IN_NEAR | (np.hypot(columns - 22, rows - 10) < 4)] = 2
+    expected[[16, 17, 18], [15, 16, 17]] = 1
+    assert np.array_equal(loaded.class_map, expected)
+
+
+@pytest.mark.parametrize("beside", [".", "images"])
+def test_labelme_with_a_folder_of_images(tmp_path: Path, beside: str) -> None:
+    thing = shape("crack", "polygon", (2, 3), (12, 3), (12, 13), (2, 13))
+    for number in range(5):
+        save_image(tmp_path / "images" / f"{number}.jpg")
+        if number:  # one has no annotations yet; the files' image was renamed since
+            file = tmp_path / beside / f"{number}.json"
+            file.write_text(json.dumps(labelme(f"old-{number}.jpg", thing)))
+    split = find_split(tmp_path)
+    assert split.layout == "labelme annotations, 1 images without, split by seed"
+    samples = [*split.train, *split.val, *split.test]
+    assert sorted(sample.name for sample in samples) == ["1", "2", "3", "4"]
+    assert all((load_sample(one, 1).class_map == IN_BOX).all() for one in samples)
+
+
+@pytest.mark.parametrize(
+    ("thing", "complaint"),
+    [
+        (shape("crack", "linestrip", (1, 2), (3, 4)), "covers no pixels"),
+        (shape("crack", "spline", (1, 2), (3, 4)), "unknown type 'spline'"),
+        (shape("crack", "rectangle", (1, 2)), "shape 1: "),
+        (shape("crack", "mask", (1, 2), (3, 4), mask="AAAA"), "mask that is no image"),
+    ],
+)
+def test_bad_labelme_shapes(tmp_path: Path, thing: dict[str, Any], complaint: str) -> None:
+    save_image(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text(json.dumps(labelme("a.png", thing)))
+    line = refused(tmp_path)
+    assert complaint in line
+    assert str(tmp_path / "a.json") in line
+
+
+def test_bad_labelme_files(tmp_path: Path) -> None:
+    thing = shape("crack", "rectangle", (1, 2), (3, 4))
+    (tmp_path / "a.json").write_text(json.dumps(labelme("b.png", thing)))
+    assert "its image 'b.png' is not there" in refused(tmp_path)
+    save_image(tmp_path / "a.png", (WIDTH, HEIGHT + 1))
+    assert "30 x 21" in refused(tmp_path)
+    (tmp_path / "b.json").write_text("[]")
+    assert f"{tmp_path / 'b.json'}: no labelme annotations" in refused(tmp_path)

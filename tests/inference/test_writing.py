@@ -1,0 +1,65 @@
+"""Results of one page and of several: all files of an image, or none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from prompttune.data.reading import Picture
+from prompttune.inference.result import Result
+from prompttune.inference.writing import Asked, ResultWriter, Slice
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+
+PLANE = torch.zeros(3, 4, 4)
+PROMPT = Prompt((PLANE,), (PLANE,), Palette.of(["a", "b"]), scale=1.0)
+PICTURE = Picture(np.full((12, 14, 3), 90, np.uint8), "8-bit RGB", (), None)
+
+
+def result(value: int = 1) -> Result:
+    classes = np.zeros((12, 14), np.uint8)
+    classes[2:8, 3:9] = value
+    scores = np.stack([classes == 1, classes == 2]).astype(np.float32)
+    return Result(classes, scores, PICTURE.pixels, PROMPT)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    Image.fromarray(PICTURE.pixels).save(tmp_path / "7.png")
+    return tmp_path / "7.png"
+
+
+def test_a_page_has_a_mask_an_overlay_and_objects(image: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "7.png"
+    with ResultWriter(PROMPT, Asked(least_area=16)) as writer:
+        writer.write(Slice(image), out, PICTURE, result(2))
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "7.png", "7_instances.json", "7_overlay.png",
+    ]  # fmt: skip
+    with Image.open(out) as written:
+        assert np.array_equal(np.asarray(written), result(2).classes)
+    (thing,) = json.loads((out.parent / "7_instances.json").read_text())
+    assert (thing["image_id"], thing["category_id"], thing["bbox"]) == (7, 2, [3, 2, 6, 6])
+
+
+def test_pages_of_a_stack_appear_together(image: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "7.tif"
+    with ResultWriter(PROMPT, Asked()) as writer:
+        writer.write(Slice(image, 0, 2), out, PICTURE, result(1))
+        assert not out.exists()
+        writer.write(Slice(image, 1, 2), out, PICTURE, result(2))
+        assert out.exists()
+    assert [page.max() for page in tifffile.imread(out)] == [1, 2]
+
+
+def test_of_a_stack_with_a_page_that_is_no_good_nothing_is_left(
+    image: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "7.tif"
+    with ResultWriter(PROMPT, Asked()) as writer:
+        writer.write(Slice(image, 0, 2), out, PICTURE, result())
+    assert not list(out.parent.iterdir())

@@ -1,0 +1,31 @@
+"""Recipes of backbones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pretrain_recipes import ONE_WAY
+
+from prompttune.pretraining.config import read_recipe
+from prompttune.utils.errors import InputError
+
+
+def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
+    for wrong in ((), (0,), (1, 3)):
+        with pytest.raises(InputError, match=r"prompts must lie in 1\.\.2 \(views - 1\)"):
+            replace(ONE_WAY, prompts=wrong)
+    with pytest.raises(InputError, match="scenes 0: must be"):
+        replace(ONE_WAY, scenes=0)
+    path = tmp_path / "recipe.yaml"
+    path.write_text("views: 5\nprompts: [1, 4]\nscenes: 7\nsets: [{name: a}]\n")
+    recipe = read_recipe(path)
+    assert (recipe.views, recipe.prompts, recipe.scenes) == (5, (1, 4), 7)
+    assert recipe.sets[0].weight is None
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("pretrain-*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_of_the_backbones_are_read(path: Path) -> None:
+    assert read_recipe(path).sets

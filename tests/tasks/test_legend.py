@@ -1,0 +1,50 @@
+"""CVAT's legend: colors and classes, unless the user said otherwise."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prompttune.tasks.legend import CVAT, read_legend
+from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError
+
+TEXT = (
+    "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncrack:255,0,0::\n\npothole:0,255,17::\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / CVAT).write_text(TEXT)
+    return tmp_path
+
+
+def test_colors_and_classes_come_from_the_file(folder: Path) -> None:
+    read = read_legend(Recipe("custom"), folder)
+    assert read.classes == ("crack", "pothole")
+    assert read.colors is not None
+    assert set(read.colors.split(",")) == {
+        "background=#000000", "crack=#ff0000", "pothole=#00ff11",
+    }  # fmt: skip
+
+
+def test_classes_that_were_not_asked_for_are_background(folder: Path) -> None:
+    read = read_legend(Recipe("custom", classes=("crack",)), folder)
+    assert read.classes == ("crack",)
+    assert read.colors is not None
+    assert "background=#00ff11" in read.colors
+
+
+def test_what_the_user_said_wins(folder: Path, tmp_path: Path) -> None:
+    said = Recipe("custom", colors="crack=#123456")
+    assert read_legend(said, folder) is said
+    (folder / CVAT).unlink()
+    plain = replace(said, colors=None)
+    assert read_legend(plain, folder) is plain
+
+
+def test_other_lines_are_named(folder: Path) -> None:
+    (folder / CVAT).write_text("crack;255,0,0\n")
+    with pytest.raises(InputError, match=r"labelmap\.txt: no legend .*in the line 'crack;255,0,0'"):
+        read_legend(Recipe("custom"), folder)

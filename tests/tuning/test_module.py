@@ -1,0 +1,61 @@
+"""The module: its rate, its averages and what a checkpoint keeps."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from prompttune.tuning.init import starting_prompt
+from prompttune.tuning.learnable import LearnablePrompt
+from prompttune.tuning.module import PromptTuning
+
+
+def module(network, recipe, data, **changes) -> PromptTuning:
+    recipe = replace(recipe, **changes)
+    start = starting_prompt(recipe, 16, data.train)
+    return PromptTuning(network, LearnablePrompt(start, 16, recipe.learn, recipe.bounded), recipe)
+
+
+def test_the_rate_rises_and_falls_along_a_cosine(network, recipe, data) -> None:
+    tuning = module(network, recipe, data, max_steps=10, warmup=0.2)
+    rates = [tuning._rate(step) for step in range(11)]
+    falling = [0.5 * (1 + math.cos(math.pi * step / 8)) for step in range(9)]
+    assert rates == pytest.approx([0.5, 1.0, *falling])
+
+
+def test_the_network_stays_in_eval_mode(network, recipe, data) -> None:
+    tuning = module(network, recipe, data).train()
+    assert tuning.training
+    assert tuning.prompt.training
+    assert not tuning.network.training
+    assert not any(value.requires_grad for value in tuning.network.parameters())
+
+
+def test_checkpoints_hold_what_was_learned_alone(network, recipe, data) -> None:
+    tuning = module(network, recipe, data)
+    checkpoint = {"state_dict": tuning.state_dict()}
+    tuning.best, tuning.stale = {"dice": 0.5, "step": 2}, 1
+    tuning.on_save_checkpoint(checkpoint)
+    assert {name.split(".")[0] for name in checkpoint["state_dict"]} == {"prompt"}
+    other = module(network, recipe, data)
+    other.on_load_checkpoint(checkpoint)
+    assert (other.best, other.stale) == (tuning.best, 1)
+    assert other.seconds >= checkpoint["seconds"]
+
+
+def test_what_is_validated_is_the_average_where_one_is_asked_for(network, recipe, data) -> None:
+    assert module(network, recipe, data).kept is not module(network, recipe, data, ema=0.9).average
+    averaged = module(network, recipe, data, ema=0.9)
+    assert averaged.kept is averaged.average
+    assert not any(value.requires_grad for value in averaged.kept.parameters())
+
+
+def test_the_type_token_has_a_rate_of_its_own(network, recipe, data) -> None:
+    start = starting_prompt(recipe, 16, data.train)
+    prompt = LearnablePrompt(start, 16, "both", True, type_dim=16)
+    tuning = PromptTuning(network, prompt, replace(recipe, type_lr=0.5, weight_decay=0.1))
+    pixels, shifts = tuning.configure_optimizers()["optimizer"].param_groups
+    assert (pixels["weight_decay"], shifts["weight_decay"]) == (0.1, 0.0)
+    assert shifts["initial_lr"] == 0.5
+    assert torch.equal(shifts["params"][0], torch.zeros(1, 16))
