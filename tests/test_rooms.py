@@ -104,6 +104,7 @@ def test_a_room_uses_what_it_may() -> None:
 
 # What has no test file of its own name, and why.
 UNTESTED = {
+    "evaluation.panoptic": "beside panopticapi: tests/protocols/test_metrics.py",
     "cli.benchmark": "asked with miniature sets: tests/protocols/test_runner.py",
     "keys.learned": "protocols alone",
     "utils.constants": "a number",

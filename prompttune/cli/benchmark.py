@@ -41,7 +41,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="feature",
         help="how several shots join (default: feature)",
     )
-    add("--memory", type=int, default=1, metavar="K", help="earlier frames of videos (default: 1)")
+    add(
+        "--memory_frames",
+        type=int,
+        default=1,
+        metavar="K",
+        help="earlier frames of videos (default: 1)",
+    )
     add("--seed", type=int, default=0, help="of what is drawn (default: 0, the protocols' own)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
@@ -83,7 +89,7 @@ def _options(args: argparse.Namespace) -> "Options":
         shots=args.shots,
         fold=args.fold,
         ensemble=args.ensemble,
-        memory=args.memory,
+        memory=args.memory_frames,
         seed=args.seed,
         prompts=tuple(load_prompt(name) for name in args.prompt),
     )

@@ -120,10 +120,23 @@ def boundary_accuracy(found: np.ndarray, truth: np.ndarray, tolerance: float = T
         truth: likewise.
         tolerance: share of the diagonal.
     """
-    edges, true_edges = boundary(found), boundary(truth)
+    radius = int(np.ceil(tolerance * np.hypot(*found.shape)))
+    return edge_agreement(boundary(found), boundary(truth), radius)
+
+
+def edge_agreement(edges: np.ndarray, true_edges: np.ndarray, radius: int) -> float:
+    """Return the harmonic mean of the shares of two sets of edge pixels that lie near the other.
+
+    Args:
+        edges: `H x W bool`.
+        true_edges: likewise.
+        radius: pixels, Euclidean, that count as near.
+
+    Returns:
+        In [0, 1]: 1 where both are empty, 0 where one alone is.
+    """
     if not edges.any() or not true_edges.any():
         return float(edges.any() == true_edges.any())
-    radius = int(np.ceil(tolerance * np.hypot(*found.shape)))
     precision = _share_near(edges, true_edges, radius)
     recall = _share_near(true_edges, edges, radius)
     total = precision + recall

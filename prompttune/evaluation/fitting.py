@@ -9,17 +9,19 @@ import numpy as np
 
 from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.comparison import RowScores, Trial
+from prompttune.evaluation.davis import edge_agreement
 from prompttune.evaluation.metrics import counted_pixels
+from prompttune.evaluation.panoptic import Segment, panoptic_stats
 
 Score = Literal["dice", "boundary", "pq"]
 TITLES = {"boundary": "boundary F", "pq": "PQ"}
-TOLERANCE = 2.0
+TOLERANCE = 2
 """Pixels that a line may be off (BSDS, DAVIS and COCO's boundary scores have such a tolerance)."""
 LEAST_AREA = 16
 """Pixels; what is smaller is no thing."""
 
 
-def boundary_f(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE) -> float:
+def boundary_f(predicted: np.ndarray, truth: np.ndarray, tolerance: int = TOLERANCE) -> float:
     """Return the F-measure of borders: the share of each that lies near the other.
 
     Args:
@@ -30,12 +32,7 @@ def boundary_f(predicted: np.ndarray, truth: np.ndarray, tolerance: float = TOLE
     Returns:
         In [0, 1]: 1 where neither has a border, 0 where one alone has.
     """
-    mine, theirs = _border(predicted), _border(truth)
-    if not mine.any() or not theirs.any():
-        return float(mine.any() == theirs.any())
-    precision = (_distance(theirs)[mine] <= tolerance).mean()
-    recall = (_distance(mine)[theirs] <= tolerance).mean()
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+    return edge_agreement(_border(predicted), _border(truth), tolerance)
 
 
 def _border(mask: np.ndarray) -> np.ndarray:
@@ -43,11 +40,6 @@ def _border(mask: np.ndarray) -> np.ndarray:
     plane = mask.astype(np.uint8)
     inner = cv2.erode(plane, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
     return (plane > 0) & (inner == 0)
-
-
-def _distance(mask: np.ndarray) -> np.ndarray:
-    outside = (~mask).astype(np.uint8)
-    return cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 @dataclass(frozen=True)
@@ -80,15 +72,12 @@ def match_things(predicted: np.ndarray, truth: np.ndarray) -> Panoptic:
         predicted: `H x W` integers, 0 is none.
         truth: likewise.
     """
-    mine, theirs = int(predicted.max()) + 1, int(truth.max()) + 1
-    pairs = predicted.astype(np.int64) * theirs + truth
-    shared = np.bincount(pairs.ravel(), minlength=mine * theirs).reshape(mine, theirs)
-    areas = shared.sum(1, keepdims=True), shared.sum(0, keepdims=True)
-    iou = (shared / np.maximum(areas[0] + areas[1] - shared, 1))[1:, 1:]
-    found = iou[iou > 0.5]
-    counts = [int((area.ravel()[1:] > 0).sum()) for area in areas]
-    matched = len(found)
-    return Panoptic(float(found.sum()), matched, counts[1] - matched, counts[0] - matched)
+    # Beside things there is the ground: a category of its own, since 0 would be void there.
+    maps = predicted.astype(np.int64) + 1, truth.astype(np.int64) + 1
+    segments = [{n: Segment(int(n > 1)) for n in np.unique(each).tolist()} for each in maps]
+    stats = panoptic_stats(maps[0], segments[0], maps[1], segments[1])
+    overlap, matched, false, missed = stats.get(1, [0.0] * 4)
+    return Panoptic(overlap, int(matched), int(missed), int(false))
 
 
 def things_of(class_map: np.ndarray, least_area: int = LEAST_AREA) -> np.ndarray:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
-
-MOST_ZOOM = 4.0
 
 
 @dataclass(frozen=True)
@@ -35,5 +34,4 @@ def check_zooms(zooms: Sequence[float]) -> None:
     if not zooms:
         raise InputError("zooms: give at least one")
     for zoom in zooms:
-        if not 0 < zoom <= MOST_ZOOM:
-            raise InputError(f"zoom {zoom}: must be above 0 and at most {MOST_ZOOM:g}")
+        check("zoom", zoom)

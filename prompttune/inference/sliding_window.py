@@ -34,7 +34,7 @@ UNZOOMED: tuple[float, ...] = (1.0,)
 """The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
 MOST_OPEN_PIXELS = 2**27
-"""Of images that wait for their batch: it runs early rather than hold more of them."""
+"""Of images at their scales that wait for their batch: it runs early rather than hold more."""
 
 
 Sized = dict[tuple[tuple[int, int], int], tuple[Tensor, Place]]
@@ -178,6 +178,8 @@ class Question:
 
         self._of_each = [each_zoom(part) for part in prompt.parts]
         self.parts = [part for parts in self._of_each for part in parts]
+        self.held_pixels = sum(pixels[0].numel() for pixels, _ in sized.values())
+        """Of the image at all its scales, which are in memory until it is answered."""
 
     def windows(self) -> Iterator[Window]:
         """List all windows of all parts."""
@@ -193,7 +195,7 @@ class Question:
 
     def result(self) -> Result:
         """Decide, once all windows are answered."""
-        each = [_mean([part.scores(self.size) for part in parts]) for parts in self._of_each]
+        each = [_mean_scores(parts, self.size) for parts in self._of_each]
         scores = each[0] if len(each) == 1 else torch.cat(each)
         classes = self.prompt.decide(scores).numpy()
         unlikeness = self._unlikeness()
@@ -213,8 +215,12 @@ class Question:
         return max(found, default=None)
 
 
-def _mean(scores: list[Tensor]) -> Tensor:
-    return scores[0] if len(scores) == 1 else torch.stack(scores).mean(0)
+def _mean_scores(parts: Sequence[Part], size: tuple[int, int]) -> Tensor:
+    """Return the mean over the zooms of one prompt, `C x H x W`."""
+    total = parts[0].scores(size)
+    for part in parts[1:]:
+        total += part.scores(size)  # one by one: large images have no room for all at once
+    return total / len(parts) if len(parts) > 1 else total
 
 
 def answered(
@@ -246,7 +252,7 @@ def answered(
             batch.append(window)
             if len(batch) == batch_size(kind[0], kind[1]):
                 run(waiting.pop(kind))
-        pixels = sum(height * width for height, width in (each.size for each in unanswered))
+        pixels = sum(each.held_pixels for each in unanswered)
         if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):
             run_all()
         while unanswered and unanswered[0].is_answered:

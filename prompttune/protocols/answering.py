@@ -5,10 +5,9 @@ apart from all others first; that part is kept, and an image that was an example
 as a query. Every layout keeps encoded prompts, and answers queries of several prompts in one batch.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,12 +18,12 @@ from prompttune.backbone.one_way_blocks import ImageFeatures
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.kept import Kept
 from prompttune.utils.normalize import denormalise, normalise, to_tensor
 from prompttune.utils.tiling import resize, resize_nearest, resize_scores
 
 MOST_FEATURE_BYTES = 2**28
 MOST_PROMPT_BYTES = 3 * 2**29
-T = TypeVar("T")
 ONE_CLASS = Palette.of(("foreground",))
 
 
@@ -67,8 +66,8 @@ class Answering:
         self.segmenter = segmenter
         self.ensemble = ensemble
         self._canvas = segmenter.network.config.canvas
-        self._features: _Kept[ImageFeatures] = _Kept(MOST_FEATURE_BYTES, _bytes_of)
-        self._prompts: _Kept[Any] = _Kept(MOST_PROMPT_BYTES, _bytes_of_prompt)
+        self._features: Kept[ImageFeatures] = Kept(MOST_FEATURE_BYTES, _bytes_of)
+        self._prompts: Kept[Any] = Kept(MOST_PROMPT_BYTES, _bytes_of_prompt)
 
     def scores(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """Return how well each pixel fits the class, `H x W float32` in [0, 1] for each."""
@@ -120,27 +119,6 @@ class Answering:
     def _colors(self, mask: np.ndarray) -> Tensor:
         fitted = resize_nearest(torch.from_numpy(mask), (self._canvas, self._canvas))
         return normalise(ONE_CLASS.paint(fitted.long())).to(self.segmenter.device)
-
-
-class _Kept(Generic[T]):
-    """The things used last, as long as their sizes do not add up to more than `most`."""
-
-    def __init__(self, most: int, size: Callable[[T], int]) -> None:
-        self._most, self._size = most, size
-        self._kept: OrderedDict[Hashable, T] = OrderedDict()
-        self._total = 0
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        made = make()
-        self._kept[key] = made
-        self._total += self._size(made)
-        while self._total > self._most and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._total -= self._size(oldest)
-        return made
 
 
 def _once(questions: Sequence[Question]) -> list[Question]:

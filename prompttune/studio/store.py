@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.serve.limits import Refused
+from prompttune.utils.io import write_whole
 
 
 class Store:
@@ -24,9 +25,7 @@ class Store:
         name = hashlib.sha256(data).hexdigest()
         path = self._folder / name
         if not path.exists():
-            temporary = path.with_suffix(".tmp")
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            write_whole(path, data)
         return name
 
     def get(self, name: str) -> bytes:

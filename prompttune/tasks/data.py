@@ -1,7 +1,6 @@
 """The images of a task: read from a folder, or generated where none is given."""
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from prompttune.synthetic.tasks import (
 from prompttune.tasks.legend import read_legend
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
+from prompttune.utils.kept import Kept
 from prompttune.utils.paths import real
 from prompttune.volumes.opening import files_of_volume
 
@@ -72,28 +72,6 @@ KEPT_BYTES = 256 * 2**20
 """Of decoded samples, for each process: small sets are decoded once, large ones need no memory."""
 
 
-class _Kept:
-    """The samples that were asked for last, as many as `KEPT_BYTES` hold."""
-
-    def __init__(self) -> None:
-        self._samples: OrderedDict[Sample, LoadedSample] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, sample: Sample, load: Callable[[], LoadedSample]) -> LoadedSample:
-        """Return a sample, loaded unless it is kept; its arrays are not to be changed."""
-        found = self._samples.pop(sample, None)
-        if found is None:
-            found = load()
-            self._bytes += _size(found)
-        self._samples[sample] = found
-        while self._bytes > KEPT_BYTES and len(self._samples) > 1:
-            self._bytes -= _size(self._samples.popitem(last=False)[1])
-        return found
-
-    def __reduce__(self) -> tuple[type["_Kept"], tuple[()]]:
-        return _Kept, ()  # another process reads for itself
-
-
 def _size(sample: LoadedSample) -> int:
     arrays = (sample.image, sample.class_map, sample.field_of_view)
     return sum(array.nbytes for array in arrays if array is not None)
@@ -119,7 +97,7 @@ class SampleFolder(Sequence[LoadedSample]):
         self.folder = folder
         self.masks = masks or recipe.mask_options()
         self.images = images or recipe.image_options()
-        self._kept = _Kept()
+        self._kept: Kept[LoadedSample] = Kept(KEPT_BYTES, _size)
 
     def files(self) -> dict[str, Path]:
         """Return all files, by their path relative to the data's folder."""

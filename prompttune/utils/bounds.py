@@ -56,6 +56,7 @@ BOUNDS = {
     "min_canvas": Bound(
         0, 4096, "it is a side in pixels; 0 keeps the backbone's own canvas", whole=True
     ),
+    "zoom": Bound(0, 4, "0.7 to 1.4 times the scale is usual", above=True),
     "overlap": Bound(0, 0.9, "0.25 is usual, and 0.5 is the best there is"),
     "prompts": Bound(1, 64, "learn fewer prompts; more than 8 seldom gain", whole=True),
     "examples": Bound(1, 128, "choose some; more than 16 seldom gain", whole=True),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import publish
 from prompttune.volumes.volume import Facts
 
 ENDINGS = (".nii", ".nii.gz")
@@ -183,9 +184,7 @@ class NiftiWriter:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}{ending}")
         try:
             nibabel.save(image, temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+            publish(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
 

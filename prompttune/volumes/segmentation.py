@@ -1,6 +1,5 @@
 """DICOM SEG objects of class maps, bound to the images that were segmented (highdicom)."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import warn
+from prompttune.utils.io import whole_path
 from prompttune.volumes.dicom import read_dataset
 
 MAKER = "prompttune"
@@ -43,19 +43,13 @@ class SegWriter:
         except ImportError:
             warn("no DICOM SEG is written without highdicom; pip install prompttune[medical]")
             return
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            with warnings.catch_warnings():
+            with whole_path(self.path) as temporary, warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of sources that break the standard
                 _segmentation(self._sources, pixels, self._classes).save_as(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # What SEG asks of its sources many files lack; their masks are written in any case.
             warn(f"{self._sources[0]}: no DICOM SEG can be made for it ({error})")
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Forget the slices."""

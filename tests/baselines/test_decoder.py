@@ -11,7 +11,6 @@ from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 from prompttune.baselines.decoder import tune_with_decoder
 from prompttune.baselines.rows import Rivals
-from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.comparison import Bench
 from prompttune.inference.segmenter import Segmenter
 from prompttune.tasks.data import TaskData
@@ -33,22 +32,6 @@ def network() -> SegGPT:
         torch.nn.init.normal_(parameter, std=0.2)
     made.fingerprint = "f" * 64
     return made.eval().requires_grad_(False)
-
-
-def square(seed: int) -> LoadedSample:
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 100, (40, 40, 3), dtype=np.uint8)
-    class_map = np.zeros((40, 40), np.uint8)
-    top, left = rng.integers(0, 25, 2)
-    image[top : top + 15, left : left + 15] += 120
-    class_map[top : top + 15, left : left + 15] = 1
-    return LoadedSample(f"square-{seed}", image, class_map)
-
-
-@pytest.fixture
-def data() -> TaskData:
-    parts = [[square(seed) for seed in seeds] for seeds in (range(3), range(3, 5), range(5, 7))]
-    return TaskData(*parts, "squares", "generated", generated=True)
 
 
 def test_only_the_tail_changes_and_only_in_a_copy(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from squares import data  # noqa: F401
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.data.layouts import LoadedSample
@@ -55,19 +56,3 @@ def stripes(seed: int) -> LoadedSample:
 @pytest.fixture
 def recipe() -> Recipe:
     return Recipe(task="squares", max_steps=6, val_every=2, batch=2, val_crops=4, lr=0.05)
-
-
-def sample(seed: int) -> LoadedSample:
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 100, (40, 40, 3), dtype=np.uint8)
-    class_map = np.zeros((40, 40), np.uint8)
-    top, left = rng.integers(0, 25, 2)
-    image[top : top + 15, left : left + 15] += 120
-    class_map[top : top + 15, left : left + 15] = 1
-    return LoadedSample(f"square-{seed}", image, class_map)
-
-
-@pytest.fixture
-def data() -> TaskData:
-    parts = [[sample(seed) for seed in seeds] for seeds in (range(3), range(3, 5), range(5, 7))]
-    return TaskData(*parts, "squares", "generated", generated=True)

@@ -7,17 +7,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from prompttune.inference.segmenter import Segmenter
-from prompttune.outputs.instances import find_instances, write_json
-from prompttune.prompts.palette import Palette
-from prompttune.prompts.prompt import Prompt
-from prompttune.protocols.layout import check_size, read_json, read_rgb, require, require_files
-from prompttune.protocols.metrics.panoptic import (
+from prompttune.evaluation.panoptic import (
     OFFSET,
     Segment,
     panoptic_quality,
     panoptic_stats,
 )
+from prompttune.inference.segmenter import Segmenter
+from prompttune.outputs.instances import find_instances, write_json
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.protocols.layout import check_size, read_json, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels, Protocol
 from prompttune.utils.errors import InputError
 

@@ -1,0 +1,3 @@
+"""The small task that rivals learn too."""
+
+from squares import data  # noqa: F401
