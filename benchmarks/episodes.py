@@ -105,7 +105,7 @@ def _plain(config: str | None) -> tuple[Segmenter, Answer]:
     if config is None:
         segmenter = Segmenter(DEFAULT_BACKBONE)
         return segmenter, lambda episodes: [_predicted(segmenter, each) for each in episodes]
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "backbone"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from seggpt_oracle import random_network, transformers_model
 
     network = random_network(CONFIGS[config])
