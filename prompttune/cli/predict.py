@@ -19,6 +19,7 @@ from prompttune.cli.predict_options import parse
 from prompttune.outputs.paths import ENDINGS, find_images, is_done, name_outputs
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.image_files import is_tiff_name
+from prompttune.utils.importing import uncollected
 from prompttune.utils.paths import real
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ PROG = "prompttune.predict"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
-    from prompttune.cli.prompt_options import make_prompt
+    with uncollected():
+        from prompttune.cli.prompt_options import make_prompt
+        from prompttune.inference.batch import segment_files  # noqa: F401, all that is large
 
     if options.ray:
         from prompttune.cli.cluster import predict_on_cluster

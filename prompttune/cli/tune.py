@@ -172,7 +172,7 @@ def _announce(recipe: Recipe, data: "TaskData") -> None:
     if data.generated:
         text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
         print(text, flush=True)
-    if recipe.init in ("example", "best-example", "mean") and not data.generated:
+    if recipe.init in ("example", "best-example", "mean", "mosaic") and not data.generated:
         text = f"init '{recipe.init}': the key will contain training images. Do not share it "
         print(text + "unless you may share that image.", flush=True)
 

@@ -17,6 +17,7 @@ from prompttune.synthetic.scenes import Task
 from prompttune.tasks.data import GENERATORS
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.tuning.mosaic import mosaic
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise
@@ -43,7 +44,7 @@ def starting_prompt(
     More classes than `recipe.group` begin with a composition of one prompt a group.
     `noise`, `kaiming`, `generated` and `best-generated`, the generated scenes that `judge` likes
     best, hold nobody's image; `example` holds crops of training images, `best-example` those that
-    `judge` likes best, `mean` the average of several.
+    `judge` likes best, `mean` the average of several, `mosaic` a cut-out of each class.
 
     Raises:
         InputError: examples are asked for, and too few training images show a class.
@@ -81,6 +82,8 @@ def _one_prompt(
         drawn = generated_examples(recipe.classes, recipe.scale, canvas, seed)
         typed = (replace(scene, seg_type=recipe.seg_type) for scene in drawn)
         return _best(list(islice(typed, max(SCENES, recipe.prompts))), recipe.prompts, judge)
+    if recipe.init == "mosaic":
+        return mosaic(recipe, canvas, train)
     if recipe.init == "example":
         return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
     chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
