@@ -1,21 +1,24 @@
-"""What a frozen network does for prompts: it encodes them, once, and answers windows with them."""
+"""What a frozen network does for prompts: encodes them, once, answers and describes windows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from prompttune.backbone import SegGPT, at_canvas, load
-from prompttune.backbone.compact import keep_tokens
+from prompttune.backbone.compact import choose_tokens, keep_tokens
 from prompttune.backbone.network import EncodedPrompt
-from prompttune.backbone.one_way import colour_and_describe
+from prompttune.backbone.one_way import colour_and_describe, describe
 from prompttune.inference.result import Result as Result
 from prompttune.inference.sliding_window import (
+    Question,
     Window,
 )
 from prompttune.prompts.prompt import Prompt
@@ -251,3 +254,42 @@ class FrozenBackbone:
                 f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
                 "use the backbone that its card names"
             )
+
+
+WINDOWS = 4
+"""Of an image, every second one, that choose the tokens of a compact prompt."""
+
+
+def describe_windows(
+    segmenter: FrozenBackbone, image: np.ndarray, prompt: Prompt, overlap: float
+) -> np.ndarray:
+    """Describe windows, see `Segmenter.describe`; the image is `H x W x 3 uint8`."""
+    question = Question(image, prompt, segmenter.canvas(None), overlap)
+    windows = list(question.windows())
+    encoded = segmenter.encoded(prompt)
+    network = segmenter.at(question.parts[0].canvas)
+    size = segmenter.batch_size(len(prompt.images))
+    found = []
+    with segmenter.computing():
+        for start in range(0, len(windows), size):
+            pixels = torch.stack([each.pixels() for each in windows[start : start + size]])
+            seen = normalise(pixels.to(segmenter.device))
+            found.append(describe(network, seen, encoded).cpu())
+    return torch.cat(found).numpy()
+
+
+def looked_at_most(
+    segmenter: FrozenBackbone, images: Iterable[np.ndarray], prompt: Prompt, tokens: int
+) -> Prompt:
+    """Keep some tokens of a prompt, see `Segmenter.compact`; images are `H x W x 3 uint8`."""
+    canvas = segmenter.canvas(None)
+    windows = []
+    for image in images:
+        question = Question(image, prompt, canvas, 0.0)
+        windows += [window.pixels() for window in list(question.windows())[::2][:WINDOWS]]
+    whole = replace(prompt, kept_tokens=None)
+    network, encoded = segmenter.at(segmenter.canvas(prompt)), segmenter.encode(whole)
+    with segmenter.computing():
+        queries = normalise(torch.stack(windows).to(segmenter.device))
+        kept = choose_tokens(network, encoded, queries, tokens)
+        return replace(prompt, kept_tokens=kept)

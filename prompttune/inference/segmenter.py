@@ -12,8 +12,7 @@ from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, load_image
 from prompttune.data.queries import warn_of_other_sizes
 from prompttune.data.reading import ImageOptions
-from prompttune.inference.frozen import FrozenBackbone
-from prompttune.inference.probing import describe_windows, looked_at_most
+from prompttune.inference.frozen import FrozenBackbone, describe_windows, looked_at_most
 from prompttune.inference.quality import Quality
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale

@@ -1,8 +1,8 @@
 """A starting prompt of many classes: a mosaic of cut-outs, one a class.
 
-One image rarely shows more than a few of many classes, so a prompt that starts from it knows nothing
-of the others. The mosaic shows each: the canvas is a grid of cells, and a cell holds the part of a
-training image that shows its class best, at the scale at which queries are seen.
+One image rarely shows more than a few of many classes, so a prompt that starts from it knows
+nothing of the others. The mosaic shows each: the canvas is a grid of cells, and a cell holds the
+part of a training image that shows its class best, at the scale at which queries are seen.
 """
 
 import math
