@@ -48,7 +48,8 @@ def mosaic(recipe: Recipe, canvas: int, train: Sequence[LoadedSample]) -> Prompt
     side = math.isqrt(count - 1) + 1
     cell = -(-canvas // side)
     palette = Palette.of(recipe.classes)
-    images, colors = [], []
+    images: list[Tensor] = []
+    colors: list[Tensor] = []
     for number in range(recipe.prompts):
         best = _best_shown(recipe, train, cell, recipe.seed + number)
         cells = [_cell(best[label], label, palette, recipe.scale, cell) for label in sorted(best)]
