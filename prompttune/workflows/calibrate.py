@@ -20,8 +20,9 @@ from prompttune.tasks.data import TaskData
 
 CROPS, WINDOWS = 16, 3
 """Validation crops, at most, and their side in windows: answered as whole images are."""
-ZOOMED_CROPS = 6
-"""Of the validation crops, that are answered at all zooms: each takes six times as long."""
+ZOOMED_CROPS = 12
+"""Of them, that are answered at all zooms: each takes six times as long, and fewer than eight
+choose a threshold badly."""
 TRAIN_CROPS, TRAIN_WINDOWS = 32, 2
 """Training crops, whose windows are described."""
 LEAST_SHARE = 1e-3

@@ -67,7 +67,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
 
 
 def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    assert fit.main(arguments(folder)) == 0
+    assert fit.main(arguments(folder, "--notes", "Squares.")) == 0
     printed = capsys.readouterr().out
     assert "one example (mean)" in printed
     assert "tuned key" in printed
@@ -78,6 +78,7 @@ def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) 
         False,
     )
     assert not card.initialisation.contains_real_image
+    assert card.notes == "Squares."
     assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned"}
     assert str(folder) not in card.model_dump_json()
     assert (folder / "run" / "report" / "index.html").is_file()
