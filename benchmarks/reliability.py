@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from prompttune.data.inputs import load_image
 from prompttune.evaluation.metrics import auc, counted_pixels, measure
 from prompttune.evaluation.reliability import Reliability
 from prompttune.inference.quality import BEST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data

@@ -22,6 +22,7 @@ from prompttune.cli.file_options import (
 from prompttune.outputs.paths import ENDINGS, FORMATS, find_images, is_done, name_outputs
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.importing import uncollected
 from prompttune.utils.paths import DEFAULT_BACKBONE, real
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from prompttune.inference.selection import NearestExamples
     from prompttune.outputs.coco_ids import CocoIds
     from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import AnyScale, Prompt
+    from prompttune.prompts.prompt import Prompt
+    from prompttune.utils.bounds import AnyScale
 
 PROG = "prompttune.predict"
 RENAMED = {"--least_area": "--min_area", "--memory": "--memory_frames"}
@@ -221,7 +223,9 @@ def _check(options: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, or 1 where some images, or 2 where all could not be done."""
     options = parse(argv)
-    from prompttune.cli.prompt_options import make_prompt
+    with uncollected():
+        from prompttune.cli.prompt_options import make_prompt
+        from prompttune.inference.batch import segment_files  # noqa: F401, all that is large
 
     if options.ray:
         return predict_on_cluster(options, make_prompt)
@@ -248,8 +252,7 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
     from prompttune.data.decoding import page_count
     from prompttune.geo.georeference import read_georeference
     from prompttune.inference.rasters import is_large
-    from prompttune.utils.image_files import stem_of
-    from prompttune.volumes.nifti import is_nifti
+    from prompttune.utils.image_files import is_nifti, stem_of
 
     def ending(image: Path) -> str:
         if is_nifti(image):

@@ -124,13 +124,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
     output = args.output or Path("runs") / name
 
-    from prompttune.inference.devices import choose_bf16
     from prompttune.inference.segmenter import Segmenter
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.devices import check_devices, global_rank, take_own_device
     from prompttune.tuning.run import Machine, discard, tune
+    from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
     from prompttune.workflows.finish import check_tokens, finish
 
     zoo = save_folder(args.prompts_zoo)
@@ -174,7 +173,7 @@ def _announce(recipe: Recipe, data: "TaskData") -> None:
     if data.generated:
         text = f"No --data: tuning on {data.name}, not on real ones. Give --data for a useful key."
         print(text, flush=True)
-    if recipe.init in ("example", "best-example", "mean") and not data.generated:
+    if recipe.init in ("example", "best-example", "mean", "mosaic") and not data.generated:
         text = f"init '{recipe.init}': the key will contain training images. Do not share it "
         print(text + "unless you may share that image.", flush=True)
 

@@ -8,7 +8,7 @@ from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt, calibration_of
-from prompttune.reliability.ece import CalibrationError, raw_confidence
+from prompttune.reliability.calibration import CalibrationError, raw_confidence
 
 LEAST_IMAGES = 5
 """Of fewer a correlation says nothing."""

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from prompttune.data.decoding import page_count
-from prompttune.data.inputs import read_given
+from prompttune.data.inputs import load_image, read_given
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.writing import Asked, ResultWriter, Slice
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from prompttune.backbone.compact import choose_tokens
-from prompttune.backbone.describing import describe
+from prompttune.backbone.one_way import describe
 from prompttune.inference.sliding_window import Question
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.normalize import normalise

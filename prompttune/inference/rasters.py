@@ -200,7 +200,7 @@ def segment_raster(
     prompt = segmenter.scaled(prompt)
     segmenter.check(prompt)
     rows = RasterRows(path, options)
-    counts = np.zeros(256, np.int64)
+    counts = dict.fromkeys(prompt.palette.classes, 0)
     try:
         with RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer:
             for top, scores in score_strips(segmenter, prompt, rows, overlap, flips):
@@ -208,8 +208,9 @@ def segment_raster(
                 pixels, empty = rows.read(top, top + len(class_map))
                 if empty is not None and writer.nodata is not None:
                     class_map = np.where(empty, np.uint8(writer.nodata), class_map)
-                counts += np.bincount(class_map.ravel(), minlength=256)
+                for number, name in enumerate(counts, 1):
+                    counts[name] += int(np.count_nonzero(class_map == number))
                 writer.add(top, class_map, pixels)
     finally:
         rows.close()
-    return {name: int(counts[n]) for n, name in enumerate(prompt.palette.classes, 1)}
+    return counts

@@ -10,13 +10,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
+from prompttune.backbone import SegGPT, at_canvas, load
 from prompttune.backbone.compact import keep_tokens
-from prompttune.backbone.describing import colour_and_describe
 from prompttune.backbone.network import EncodedPrompt
+from prompttune.backbone.one_way import colour_and_describe
+from prompttune.data.inputs import ImageLike, load_image
 from prompttune.data.queries import warn_of_other_sizes
 from prompttune.data.reading import ImageOptions
-from prompttune.inference.devices import choose_bf16, choose_device
 from prompttune.inference.probing import describe_windows, looked_at_most
 from prompttune.inference.prompt_cache import EncodedPrompts
 from prompttune.inference.quality import check_zooms
@@ -31,11 +31,11 @@ from prompttune.inference.sliding_window import (
     answered,
 )
 from prompttune.prompts.composition import Composition, PromptLike
-from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import image_for, recipes_of
 from prompttune.utils.bounds import check
-from prompttune.utils.errors import InputError
+from prompttune.utils.devices import choose_bf16, choose_device
+from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
 

@@ -20,9 +20,8 @@ from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt, calibration_of
-from prompttune.utils.image_files import stem_of
-from prompttune.volumes.dicom import is_dicom
-from prompttune.volumes.nifti import NiftiWriter, is_nifti
+from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
+from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size
 from prompttune.volumes.segmentation import SegWriter
 

@@ -10,8 +10,7 @@ from prompttune.keys.key import read_key
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration, Zoomed
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.reliability.domain import Domain
 
 

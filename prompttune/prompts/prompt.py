@@ -9,23 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts.arranging import colored_instances, in_a_grid, renumbered_instances
-from prompttune.prompts.examples import AnyScale as AnyScale
-from prompttune.prompts.examples import (
-    ImageLike,
-    MaskLike,
-    checked_scale,
-    crop_most_foreground,
-    load_examples,
-    load_instances,
-)
-from prompttune.prompts.examples import load_image as load_image
+from prompttune.prompts.examples import crop_most_foreground, load_examples, load_instances
 from prompttune.prompts.joining import check_joins
 from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration, Zoomed
 from prompttune.reliability.domain import Domain
-from prompttune.utils.bounds import check, check_prompt
+from prompttune.utils.bounds import AnyScale, check, check_prompt, checked_scale
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest
 

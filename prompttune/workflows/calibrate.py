@@ -12,10 +12,14 @@ from prompttune.inference.quality import BEST
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration, Zoomed, foreground_scores
-from prompttune.reliability.curve import CurveFit
+from prompttune.reliability.calibration import (
+    Calibration,
+    CurveFit,
+    Zoomed,
+    fit_line,
+    foreground_scores,
+)
 from prompttune.reliability.domain import Domain, fit_domain
-from prompttune.reliability.expected import fit_line
 from prompttune.tasks.data import TaskData
 
 CROPS, WINDOWS = 16, 3

@@ -26,6 +26,7 @@ INIT_KINDS: dict[str, Literal["noise", "generated", "example"]] = {
     "noise": "noise", "kaiming": "noise",
     "generated": "generated", "best-generated": "generated",
     "example": "example", "best-example": "example", "mean": "example",
+    "mosaic": "example",
 }  # fmt: skip
 """What a card calls a start."""
 COMPACTING = 6

@@ -10,8 +10,7 @@ from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.reliability import LEAST_IMAGES, Reliability
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve
 
 STRAIGHT = Curve(tuple(np.linspace(0, 1, 33)))
 PLANE = torch.zeros(3, 4, 4)

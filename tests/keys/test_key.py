@@ -21,8 +21,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration, Zoomed
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.reliability.domain import Domain
 from prompttune.utils.errors import InputError
 

@@ -13,8 +13,7 @@ from PIL import Image
 
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration, Zoomed
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.utils.errors import InputError
 
 WHITE = Palette.of(["foreground"])
