@@ -24,9 +24,8 @@ from prompttune.tasks.data import TaskData
 
 CROPS, WINDOWS = 16, 3
 """Validation crops, at most, and their side in windows: answered as whole images are."""
-ZOOMED_CROPS = 12
-"""Of them, that are answered at all zooms: each takes six times as long, and fewer than eight
-choose a threshold badly."""
+ZOOMED_CROPS, ZOOMED_WINDOWS = 6, 2
+"""Validation crops that are answered at all zooms, few and small: each takes six times as long."""
 TRAIN_CROPS, TRAIN_WINDOWS = 32, 2
 """Training crops, whose windows are described."""
 LEAST_SHARE = 1e-3
@@ -68,7 +67,8 @@ def calibrated(
     held_out = not any(sample.name in names for sample in data.val)
     answers = _answers(prompt, segmenter, crops, overlap)
     calibration = _calibration(prompt, crops, answers, held_out)
-    zoomed = _zoomed(prompt, segmenter, crops[:: -(-len(crops) // ZOOMED_CROPS)], held_out)
+    length = _length(side, ZOOMED_WINDOWS, overlap)
+    zoomed = _zoomed(prompt, segmenter, list(_crops(data.val, ZOOMED_CROPS, length, rng)), held_out)
     domain = _domain(prompt.parts[0], segmenter, train, crops)
     return changed(prompt, calibration=calibration, zoomed=zoomed, domain=domain)
 

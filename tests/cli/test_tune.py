@@ -22,6 +22,7 @@ from prompttune.tasks.recipe import load_recipe
 from prompttune.tuning import run
 from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.workflows import calibrate
 
 QUICK = [
     "--max_steps",
@@ -35,6 +36,11 @@ QUICK = [
     "--device",
     "cpu",
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_zoomed_crop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "ZOOMED_CROPS", 1)
 
 
 @pytest.fixture
