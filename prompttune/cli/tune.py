@@ -47,6 +47,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
     add("--tokens", type=int, help="make the key compact: later blocks see so many of its tokens")
+    add("--notes", help="for the key's card: terms of the images, who made it, what it is not for")
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
@@ -160,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
-        overwrite, args.score_images, args.tokens,
+        overwrite, args.score_images, args.tokens, args.notes,
     )  # fmt: skip
     _print_result(finished, name, data, recipe)
     return 0

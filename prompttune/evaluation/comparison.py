@@ -192,7 +192,8 @@ class Bench:
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None
-        return Candidate(name, images, scores, composition=decides, prompt=prompt)
+        trusted = prompt.averaged() if len(zooms) > 1 else prompt
+        return Candidate(name, images, scores, composition=decides, prompt=trusted)
 
     def validate(self, candidate: Candidate) -> Validated:
         """Choose a candidate's threshold on the validation images."""

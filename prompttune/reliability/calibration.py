@@ -140,6 +140,15 @@ class Calibration:
         return math.fsum(float(found[class_map == index].mean()) for index in shown) / len(shown)
 
 
+@dataclass(frozen=True)
+class Zoomed:
+    """What holds where an answer is the mean over several zooms: its scores are softer."""
+
+    threshold: float
+    """In place of the prompt's own."""
+    calibration: Calibration
+
+
 def foreground_scores(scores: np.ndarray, groups: Sequence[int]) -> np.ndarray:
     """Return what is set against the threshold, `H x W`: of groups the largest of their sums.
 

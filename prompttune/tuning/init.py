@@ -142,14 +142,15 @@ def _noise(recipe: Recipe, canvas: int) -> Prompt:
 def _draw_examples(
     recipe: Recipe, train: Sequence[LoadedSample], least: int, most: int | None = None
 ) -> list[LoadedSample]:
-    """Draw training images that show a class: `most` of them where there are so many."""
-    chosen: list[LoadedSample] = []
-    for index in np.random.default_rng(recipe.seed).permutation(len(train)):
-        sample = train[index]
-        if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
-            chosen.append(sample)
-        if len(chosen) == (most or least):
-            break
+    """Draw training images that show a class: `most` of them where there are so many.
+
+    Images that show more of the classes come first: what an example does not show, it cannot tell.
+    """
+    kinds = range(1, len(recipe.classes) + 1)
+    order = np.random.default_rng(recipe.seed).permutation(len(train)).tolist()
+    shown = {index: int(np.isin(kinds, scored_map(train[index])).sum()) for index in order}
+    order.sort(key=lambda index: -shown[index])
+    chosen = [train[index] for index in order[: most or least] if shown[index]]
     if len(chosen) < least:
         raise InputError(
             f"init '{recipe.init}' needs {least} training images that show a class; "
