@@ -10,6 +10,7 @@ from typing import Any
 from prompttune.data.class_names import BACKGROUND, UNNAMED
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.malformed import MALFORMED
 
 CVAT = "labelmap.txt"
 ROBOFLOW = "_classes.csv"
@@ -61,7 +62,7 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, int]]:
         if file.suffix == ".csv":
             return _table(file.read_text(encoding="utf-8-sig").splitlines())
         return _json(json.loads(file.read_bytes()))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except MALFORMED as error:
         raise InputError(
             f"{file}: no legend ({error}); give --colors crack=#ff0000, or --mask_values"
         ) from None

@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
+from hostile import HOSTILE, Faults
 
 from prompttune.evaluation.page import (
     Picture,
@@ -77,3 +78,14 @@ def test_deviations_and_calibration_are_shown_where_they_are() -> None:
     assert list(reliability_columns([ROW, {"ece": 0.1}])) == [
         "ece_before", "ece", "expected_dice_r",
     ]  # fmt: skip
+
+
+def test_nothing_in_a_comparison_becomes_a_script_or_loads_from_elsewhere() -> None:
+    hostile = {name: value if name == "rows" else HOSTILE for name, value in CONTENT.items()} | {
+        "rows": [ROW | {"mode": HOSTILE, "prompts": HOSTILE}]
+    }
+    picture = Picture(f"pictures/{HOSTILE}.png", HOSTILE)
+    page = render_page(hostile, HOSTILE, [HOSTILE], {"#ff0000": HOSTILE}, [picture], picture)
+    faults = Faults(page)
+    assert not faults.found
+    assert faults.text.count(HOSTILE) >= 10
