@@ -18,8 +18,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from prompttune.data.samples import LoadedSample
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.prompts.composition import Composition, calibration_of
+from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import CalibrationError, raw_confidence
 from prompttune.utils.constants import IGNORE
 

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.prompts.composition import calibration_of
 from prompttune.prompts.palette import Palette
-from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration
 from prompttune.utils.errors import InputError
 

@@ -19,8 +19,8 @@ from prompttune.outputs.instances import coco_results, find_instances, write_jso
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.prompts.composition import Composition, calibration_of
+from prompttune.prompts.prompt import Prompt
 from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
 from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size

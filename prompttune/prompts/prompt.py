@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -395,15 +395,3 @@ class Prompt:
             calibration=None if len(joined) > 1 else lead.calibration,
             zoomed=None if len(joined) > 1 else lead.zoomed,
         )  # fmt: skip
-
-
-def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
-    """Return the one calibration of a prompt's or composition's parts, and their class counts.
-
-    None where they have none, or not the same: keys that were composed by hand.
-    """
-    # What chooses examples for each image has no parts.
-    parts: Sequence[Any] = getattr(prompt, "parts", ())
-    known = {id(part.calibration) for part in parts}
-    groups = [len(part.palette.classes) for part in parts]
-    return (parts[0].calibration if len(known) == 1 else None), groups
