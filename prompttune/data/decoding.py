@@ -42,7 +42,7 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             raise InputError(f"{path}: {what}")
         if not path.is_file():
             raise InputError(f"{path}: is not a file; name an image file")
-    try:
+    with explained(path):
         if is_volume(path):
             yield None
             return
@@ -58,6 +58,17 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             with Image.open(file) as image:
                 check_size(path, image.width, image.height)
                 yield image
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what decoders raise in the block into one line about the file.
+
+    Raises:
+        InputError: of 100 megapixels or more, not an image, damaged, or not to be opened.
+    """
+    try:
+        yield
     except InputError:
         raise
     except Image.DecompressionBombError:  # Pillow's own limit is higher, and its error has no size
@@ -302,23 +313,6 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
     order = np.moveaxis(order, channels, range(-len(channels), 0)) if channels else order
     rows = order.reshape(math.prod(_slices(series)), -1)
     return [series.pages[int(index)] for index in rows[number]]
-
-
-def means_stored(path: Path) -> bool:
-    """Say whether a TIFF that calls its zeros white means the numbers that it stores.
-
-    tifffile marks boolean arrays so and means True; ImageJ marks masks so and means 255. Others,
-    such as scanners, mean what is displayed.
-    """
-    try:
-        if not is_tiff(path):
-            return False
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
-            wrote = "tifffile" in page.software or page.description.startswith("ImageJ=")
-            return wrote and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    except Exception:  # reading the pixels will say what is wrong
-        return False
 
 
 def decode_opencv(path: Path, image: Image.Image) -> np.ndarray:

@@ -217,13 +217,21 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
 
 def _with_lists(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
     """Read layouts with a file that lists the images of each part."""
-    if has_metadata(folder):
+    endings = _endings_in(folder)
+    if endings & {".csv", ".jsonl"} and has_metadata(folder):
         return read_metadata(folder, finding)
-    if has_tables(folder):
+    if endings & {".parquet", ".arrow"} and has_tables(folder):
         return read_tables(folder)
-    if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
+    if (folder / "annotations").is_dir() and (found := _coco_parts(folder, classes, finding)):
+        return found
+    if (folder / "labels" / "train").is_dir() and (found := _yolo_parts(folder, classes)):
         return found
     return pairs_by_lists(folder, finding, classes)
+
+
+def _endings_in(folder: Path) -> set[str]:
+    """Return the endings of the files in a folder and in its own folders."""
+    return {path.suffix for pattern in ("*", "*/*") for path in folder.glob(pattern)}
 
 
 def _release(folder: Path) -> Found | None:

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from prompttune.data.decoding import page_count
-from prompttune.data.inputs import read_given
+from prompttune.data.inputs import load_image, read_given
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.writing import Asked, ResultWriter, Slice
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress
@@ -72,7 +71,7 @@ def segment_files(
                     yield picture.pixels
 
         for result in segmenter.stream(
-            readable(), prompt, asked.overlap, None, asked.flips, AS_STORED, asked.zooms
+            readable(), prompt, options=AS_STORED, **asked.quality.as_arguments()
         ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)

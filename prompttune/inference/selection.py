@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prompttune.data.inputs import ImageLike, MaskLike, load_image
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.examples import ImageLike, MaskLike, load_image, shows_foreground
+from prompttune.prompts.examples import shows_foreground
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError

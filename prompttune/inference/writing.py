@@ -9,6 +9,7 @@ import numpy as np
 
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
 from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
+from prompttune.inference.quality import USUAL, Quality
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
@@ -20,9 +21,8 @@ from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt, calibration_of
-from prompttune.utils.image_files import stem_of
-from prompttune.volumes.dicom import is_dicom
-from prompttune.volumes.nifti import NiftiWriter, is_nifti
+from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
+from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size
 from prompttune.volumes.segmentation import SegWriter
 
@@ -40,12 +40,7 @@ class Slice:
 class Asked:
     """How images are segmented, and what is wanted beside masks and overlays."""
 
-    overlap: float = 0.25
-    """As in `Segmenter.predict`."""
-    flips: bool = False
-    """As in `Segmenter.predict`."""
-    zooms: tuple[float, ...] = (1.0,)
-    """As in `Segmenter.predict`."""
+    quality: Quality = USUAL
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
     images: ImageOptions = AS_STORED

@@ -22,6 +22,7 @@ from prompttune.keys.card_fields import Normalisation as Normalisation
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
 from prompttune.keys.card_fields import Tuning as Tuning
+from prompttune.keys.card_fields import ZoomedFields as ZoomedFields
 from prompttune.keys.learned import Learned
 from prompttune.utils.bounds import PROMPT_PIXELS
 from prompttune.utils.errors import InputError
@@ -60,6 +61,7 @@ class Card(Part):
     tuning: Tuning | None = None
     kept_tokens: Annotated[tuple[KeptTokens, ...], Field(min_length=1)] | None = None
     calibration: CalibrationFields | None = None
+    zoomed: ZoomedFields | None = None
     domain: DomainFields | None = None
     notes: str | None = None
 
@@ -205,6 +207,11 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
         "threshold": first.threshold,
         "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
         "calibration": _calibration(first.calibration),
+        "zoomed": first.zoomed
+        and {
+            "threshold": first.zoomed.threshold,
+            "calibration": _calibration(first.zoomed.calibration),
+        },
         "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
     }
 

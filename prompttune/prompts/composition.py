@@ -120,6 +120,14 @@ class Composition:
         """
         return Composition(part.resized(factor) for part in self.parts)
 
+    def averaged(self) -> "Composition":
+        """Return the composition that decides where answers are means over several zooms.
+
+        Returns:
+            A composition of what `Prompt.averaged` makes of its prompts.
+        """
+        return Composition(part.averaged() for part in self.prompts)
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores of all classes into a class map.
 

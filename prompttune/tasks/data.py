@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, overload
 
 from prompttune.data.folders import Finding
-from prompttune.data.hashing import hash_data
 from prompttune.data.layouts import (
     LoadedSample,
     Sample,
@@ -16,6 +15,7 @@ from prompttune.data.layouts import (
 )
 from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
+from prompttune.data.samples import hash_data
 from prompttune.data.survey import Survey, survey
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.synthetic.tasks import (

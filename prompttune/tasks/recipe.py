@@ -62,9 +62,10 @@ class Recipe:
     generator: Literal["fundus", "contours", "text", "stuff", "instances"] | None = None
     """What makes images where no data is given, and the starting prompt with `init: generated`."""
     init: Literal[
-        "noise", "kaiming", "generated", "best-generated", "example", "best-example", "mean"
-    ] = "noise"
-    """Where the prompt starts. The last three keep (a mixture of) training images in the key."""
+        "noise", "kaiming", "generated", "best-generated",
+        "example", "best-example", "mean", "mosaic",
+    ] = "noise"  # fmt: skip
+    """Where the prompt starts. The last four keep (a mixture of) training images in the key."""
     prompts: int = 1
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
     group: int = 6

@@ -14,6 +14,8 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """Of image files, in lower case."""
+DICOM = frozenset({".dcm", ".dicom", ".ima"})
+NIFTI = (".nii", ".nii.gz")
 LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 """Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -32,6 +34,21 @@ def is_image(path: Path) -> bool:
         return False
     name = path.name.lower()
     return path.suffix.lower() in SUFFIXES or name.endswith(".nii.gz") or is_unnamed_dicom(path)
+
+
+def is_tiff_name(path: Path) -> bool:
+    """Say by its name whether a file is a TIFF."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def is_dicom(path: Path) -> bool:
+    """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
+    return path.suffix.lower() in DICOM or is_unnamed_dicom(path)
+
+
+def is_nifti(path: Path) -> bool:
+    """Say by its name whether a file is a NIfTI volume."""
+    return path.name.lower().endswith(NIFTI)
 
 
 def is_unnamed_dicom(path: Path) -> bool:

@@ -10,21 +10,14 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import is_unnamed_dicom
 from prompttune.utils.malformed import understood
 from prompttune.volumes.volume import Facts
 
-ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """The class of DICOM SEG objects."""
 _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
 for _name in ("pydicom", "pylibjpeg", "highdicom"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
-
-
-def is_dicom(path: Path) -> bool:
-    """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
-    return path.suffix.lower() in ENDINGS or is_unnamed_dicom(path)
 
 
 def read_dataset(path: Path, pixels: bool = True) -> Any:

@@ -12,17 +12,11 @@ from prompttune.utils.io import publish
 from prompttune.utils.malformed import reason, understood
 from prompttune.volumes.volume import Facts
 
-ENDINGS = (".nii", ".nii.gz")
 _MOST_BANDS = 16
 _THICK = 2.0
 """An axis whose voxels are so many times as long as the others' is the one of the slices."""
 _VIEWS = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}
 """To where slices, rows and columns run: axial slices upwards, rows to the back, columns left."""
-
-
-def is_nifti(path: Path) -> bool:
-    """Say by its name whether a file is a NIfTI volume."""
-    return path.name.lower().endswith(ENDINGS)
 
 
 @dataclass(frozen=True)

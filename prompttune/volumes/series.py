@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import is_hidden
+from prompttune.utils.image_files import is_dicom, is_hidden
 from prompttune.utils.malformed import understood
-from prompttune.volumes.dicom import SEGMENTATION, is_dicom, read_dataset
+from prompttune.volumes.dicom import SEGMENTATION, read_dataset
 
 _FEWEST = 2
 

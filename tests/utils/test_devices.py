@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prompttune.inference.devices import choose_bf16, choose_device
+from prompttune.utils.devices import choose_bf16, choose_device
 from prompttune.utils.errors import InputError
 
 CPU = torch.device("cpu")
