@@ -6,7 +6,7 @@ VENV ?= .venv
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: retina test fuzz browser docs notebooks backbone zoo clean
+.PHONY: retina test fuzz browser docs notebooks backbone zoo lock licenses audit sbom clean
 
 # For `make backbone`: the folder of sets that the recipes name.
 DATA ?= data/pretraining-pool
@@ -81,8 +81,11 @@ zoo: $(VENV)/.run-ready
 	$(POOLED)/amazon_forest --name forest --classes forest \
 		--notes "Images: Amazon and Atlantic Forest (Bragagnolo and others), CC BY 4.0. $(SEEN)"
 
+# LOCKED=1 sets up from requirements.lock: what is fetched must have the hashes that stand there.
+# They are those of the usual builds; PyTorch's builds for CPUs alone have others.
 $(VENV)/.run-ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(if $(LOCKED),$(VENV)/bin/pip install --progress-bar on --require-hashes -r requirements.lock)
 	$(VENV)/bin/pip install --quiet --progress-bar on -e .
 	touch $@
 
@@ -94,5 +97,29 @@ $(VENV)/.docs-ready: $(VENV)/.run-ready
 	$(VENV)/bin/pip install --quiet --progress-bar on -e .[docs]
 	touch $@
 
+# Writes the lock files anew; uv asks the index that UV_INDEX_URL names, else the usual one.
+LOCK = uvx --from uv==0.13.8 uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --constraint constraints.txt --no-header --no-annotate --quiet
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra test --extra wandb --extra hub --output-file requirements-test.lock
+
+licenses: $(VENV)/.test-ready
+	$(VENV)/bin/python tests/licenses.py
+
+# Says which of the locked packages have known vulnerabilities; asks PyPI's service.
+audit: $(VENV)/.run-ready
+	$(PYTHON) -m venv $(VENV)-tools
+	PIP_CONSTRAINT= $(VENV)-tools/bin/pip install --quiet pip-audit==2.10.1
+	$(VENV)-tools/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+# Lists what is set up, with licenses, as CycloneDX.
+sbom: $(VENV)/.run-ready
+	mkdir -p build
+	$(PYTHON) -m venv $(VENV)-tools
+	PIP_CONSTRAINT= $(VENV)-tools/bin/pip install --quiet cyclonedx-bom==7.5.0
+	$(VENV)-tools/bin/cyclonedx-py environment $(VENV)/bin/python --pyproject pyproject.toml \
+		--mc-type library --output-file build/prompttune.cdx.json
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-tools

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.inputs import load_image
-from prompttune.evaluation.metrics import auc, counted_pixels, measure
-from prompttune.evaluation.reliability import Reliability
+from prompttune.evaluation.metrics import Reliability, auc, counted_pixels, measure
 from prompttune.inference.quality import BEST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition

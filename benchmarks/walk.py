@@ -35,20 +35,26 @@ class Walk:
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         """Take note of one call; the signature is that of `sys.setprofile`."""
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(PACKAGE) or _is_import(frame):
+        if event != "call" or not _is_own(frame) or _is_import(frame):
             return
         self.functions[code.co_filename].add(code.co_qualname)
         caller = frame.f_back
-        while caller is not None and not caller.f_code.co_filename.startswith(PACKAGE):
+        while caller is not None and not _is_own(caller):
             caller = caller.f_back
         if caller is not None and caller.f_code.co_filename != code.co_filename:
             self.edges.add((caller.f_code.co_filename, code.co_filename))
 
 
+def _is_own(frame: FrameType) -> bool:
+    """Whether a frame runs Python of the package; its templates are compiled under their names."""
+    name = frame.f_code.co_filename
+    return name.startswith(PACKAGE) and name.endswith(".py")
+
+
 def _is_import(frame: FrameType | None) -> bool:
     """Whether a frame runs because a file is imported: bodies of modules and what they call."""
     while frame is not None:
-        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(PACKAGE):
+        if frame.f_code.co_name == "<module>" and _is_own(frame):
             return True
         frame = frame.f_back
     return False

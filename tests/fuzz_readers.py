@@ -9,6 +9,7 @@ image's, is a fault.
 
 import argparse
 import io
+import logging
 import random
 import signal
 import sys
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import current_thread, main_thread
+from traceback import extract_tb
 
 import fuzz_requests as web
 import fuzz_sets as sets
@@ -32,7 +34,7 @@ from fuzz_damage import Damage, in_bytes, in_header, in_json, in_words, in_xml, 
 from PIL import Image
 
 from prompttune.data.decoding import MAX_PIXELS
-from prompttune.utils.errors import InputError, forget_warnings
+from prompttune.utils.errors import InputError
 
 SLOWEST = 10.0
 """Processor seconds for one file."""
@@ -273,11 +275,17 @@ def _memory() -> tuple[int, int]:
     return now, most
 
 
+def _where(error: BaseException) -> str:
+    """Return the line of the package where an error came up."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if "prompttune" in frame.filename]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "elsewhere:"
+
+
 def fault(reader: Reader, data: bytes) -> str | None:
     """Return what is wrong with how a reader took a file; None: nothing."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        forget_warnings()
+        logging.disable()
         path = Path(folder) / "file"
         path.write_bytes(data)
         (before, most), began = _memory(), time.process_time()
@@ -291,7 +299,9 @@ def fault(reader: Reader, data: bytes) -> str | None:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # panics of libraries in Rust are no Exception
-            return f"{type(error).__name__}: {error}"
+            return f"{_where(error)} {type(error).__name__}: {error}"
+        finally:
+            logging.disable(logging.NOTSET)
         seconds, peak = time.process_time() - began, _memory()[1]
     if seconds > SLOWEST:
         return f"took {seconds:.1f} s"
@@ -307,8 +317,9 @@ def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> tuple[int, in
         data = damage(reader, rng)
         wrong = fault(reader, data)
         count += 1
-        if wrong and wrong[:60] not in told:
-            told.add(wrong[:60])
+        kind = (wrong or "").split(": ")[0]
+        if wrong and kind not in told:
+            told.add(kind)
             faults += 1
             kept.mkdir(parents=True, exist_ok=True)
             path = kept / f"{reader.name.replace(' ', '_')}-{seed}-{count}"

@@ -16,6 +16,7 @@ from typing import Any
 from prompttune.data.finding import Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import reason
 
 _MASKS = ("mask", "label", "annotation", "segmentation", "segmentation_mask", "semantic", "gt")
 _IMAGES = ("image", "img", "pixel_values", "picture")
@@ -119,8 +120,10 @@ def _batches(file: Path) -> Iterator[Any]:
         else:
             with pa.memory_map(str(file)) as source:
                 yield from pa.ipc.open_stream(source)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{file}: is damaged ({error})") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file}: is damaged ({reason(error)})") from None
 
 
 def _column(file: Path, batch: Any, names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from prompttune.data.finding import Finding, Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
+from prompttune.utils.malformed import understood
 
 _IMAGES = (
     "image", "image_path", "image_file", "image_file_name", "image_filename", "img", "img_path",
@@ -56,7 +57,8 @@ def _metadata(folder: Path) -> list[Path]:
 
 
 def _masks_in(file: Path) -> bool:
-    rows = _rows(file)
+    with understood(file, "list of pairs"):
+        rows = _rows(file)
     return bool(rows) and _column(rows, _MASKS) is not None
 
 
@@ -72,6 +74,11 @@ def read_pair_list(file: Path, finding: Finding) -> Found:
     Raises:
         InputError: another kind of file, without the columns, or naming files that are not there.
     """
+    with understood(file, "list of pairs"):
+        return _read(file, finding)
+
+
+def _read(file: Path, finding: Finding) -> Found:
     rows = _rows(file)
     image, mask = _column(rows, _IMAGES), _column(rows, _MASKS)
     if not rows or image is None or mask is None:

@@ -22,13 +22,13 @@ from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import (
     UNDEFINED,
     Metrics,
+    Reliability,
     choose_threshold,
     counted_pixels,
     mean_metrics,
     measure,
     or_zero,
 )
-from prompttune.evaluation.reliability import Reliability
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError

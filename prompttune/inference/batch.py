@@ -71,7 +71,7 @@ def segment_files(
                     yield picture.pixels
 
         for result in segmenter.stream(
-            readable(), prompt, asked.overlap, None, asked.flips, AS_STORED, asked.zooms
+            readable(), prompt, options=AS_STORED, **asked.quality.as_arguments()
         ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)

@@ -18,6 +18,7 @@ from prompttune.outputs.raster_files import RasterWriter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.image_files import is_tiff_name
 
 LARGE = 64_000_000
 """A TIFF of more pixels is segmented by windows."""
@@ -33,7 +34,7 @@ def url_of(path: Path) -> str:
 
 def is_large(path: Path) -> bool:
     """Say whether a file is segmented by windows: a URL, or a TIFF that fills much memory."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if not is_tiff_name(path):
         return False
     if url_of(path).startswith(("http://", "https://")):
         return True

@@ -9,6 +9,7 @@ import numpy as np
 
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
 from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
+from prompttune.inference.quality import USUAL, Quality
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
@@ -39,12 +40,7 @@ class Slice:
 class Asked:
     """How images are segmented, and what is wanted beside masks and overlays."""
 
-    overlap: float = 0.25
-    """As in `Segmenter.predict`."""
-    flips: bool = False
-    """As in `Segmenter.predict`."""
-    zooms: tuple[float, ...] = (1.0,)
-    """As in `Segmenter.predict`."""
+    quality: Quality = USUAL
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
     images: ImageOptions = AS_STORED

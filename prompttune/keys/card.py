@@ -255,7 +255,9 @@ def _check_version(raw: dict[str, Any], path: Path) -> None:
             "the newest that this prompttune reads: update prompttune."
         )
     features = raw.get("required_features")
-    unknown = [f for f in features if f not in FEATURES] if isinstance(features, list) else []
+    unknown = (
+        [f for f in features if f not in tuple(FEATURES)] if isinstance(features, list) else []
+    )
     if unknown:
         raise InputError(
             f"{path}: the key requires {unknown[0]!a}, which this prompttune does not know: "

@@ -15,6 +15,7 @@ from prompttune.tasks.recipe import Recipe
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.image_files import images_below
+from prompttune.utils.malformed import MALFORMED
 
 CVAT = "labelmap.txt"
 ROBOFLOW = "_classes.csv"
@@ -69,7 +70,7 @@ def _read(file: Path, folder: Path) -> tuple[dict[str, str], dict[str, int]]:
         if isinstance(content, list) and all(isinstance(name, str) for name in content):
             return {}, _numbered(content, folder, file)
         return _json(content)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except MALFORMED as error:
         raise InputError(
             f"{file}: no legend ({error}); give --colors crack=#ff0000, or --mask_values"
         ) from None

@@ -36,6 +36,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or name.endswith(".nii.gz") or is_unnamed_dicom(path)
 
 
+def is_tiff_name(path: Path) -> bool:
+    """Say by its name whether a file is a TIFF."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
 def is_dicom(path: Path) -> bool:
     """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
     return path.suffix.lower() in DICOM or is_unnamed_dicom(path)

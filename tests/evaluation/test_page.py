@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hostile import HOSTILE, Faults
 
 from prompttune.evaluation.page import (
     FALSE,
@@ -101,3 +102,14 @@ def test_several_classes_keep_the_colours_of_the_palette():
     predicted = np.array([[0, 1, 2, 2]], np.uint8)
     painted = colour_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
     assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colours, NOT_COUNTED]
+
+
+def test_nothing_in_a_comparison_becomes_a_script_or_loads_from_elsewhere() -> None:
+    hostile = {name: value if name == "rows" else HOSTILE for name, value in CONTENT.items()} | {
+        "rows": [ROW | {"mode": HOSTILE, "prompts": HOSTILE}]
+    }
+    picture = Picture(f"pictures/{HOSTILE}.png", HOSTILE)
+    page = render_page(hostile, HOSTILE, [HOSTILE], {"#ff0000": HOSTILE}, [picture], picture)
+    faults = Faults(page)
+    assert not faults.found
+    assert faults.text.count(HOSTILE) >= 10

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from prompttune.data.samples import LoadedSample
-from prompttune.evaluation.reliability import Reliability
+from prompttune.evaluation.metrics import Reliability
 from prompttune.inference.result import Result
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt

@@ -10,6 +10,7 @@ from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.data.annotations.outlines import Outline, Polygons, Runs
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 
 def coco_annotations(
@@ -65,7 +66,7 @@ def _box(annotation: dict[str, Any]) -> Outline | None:
         left, top, width, height = (float(value) for value in annotation["bbox"])
         right, bottom = left + width, top + height
         return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         return None
 
 

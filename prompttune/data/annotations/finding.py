@@ -16,6 +16,7 @@ from prompttune.data.annotations.things import Annotation
 from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
+from prompttune.utils.malformed import understood
 
 COCO = "annotations.json"
 ANNOTATION_FOLDERS = (
@@ -69,7 +70,8 @@ def find_annotated(
     if has_yolo(folder / "labels"):
         return read_yolo(inside, folder / "labels", suffixes)
     if (folder / XML).is_file():
-        found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
+        with understood(folder / XML, "CVAT annotations"):
+            found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
         return Annotated(tuple(found), "CVAT annotations", folder=inside)
     files = _json_files(folder) or _json_files(inside) or _json_beside(folder)
     if not files:
@@ -85,7 +87,8 @@ def read_yolo(images: Path, labels: Path, suffixes: frozenset[str]) -> Annotated
     Raises:
         InputError: as `yolo_annotations`, or no images.
     """
-    found = yolo_annotations(images, labels, suffixes)
+    with understood(labels, "YOLO annotations"):
+        found = yolo_annotations(images, labels, suffixes)
     if not found:
         raise InputError(f"{images}: holds no images for the text files in {labels}")
     return Annotated(tuple(found), "YOLO annotations", folder=images)
@@ -121,6 +124,14 @@ def find_coco_parts(
 
 
 def _annotated(
+    folder: Path, inside: Path, files: list[Path], suffixes: frozenset[str], crowds: str
+) -> Annotated:
+    which = files[0] if len(files) == 1 else folder
+    with understood(which, "annotations that can be understood"):
+        return _of_json(folder, inside, files, suffixes, crowds)
+
+
+def _of_json(
     folder: Path, inside: Path, files: list[Path], suffixes: frozenset[str], crowds: str
 ) -> Annotated:
     contents = ((file, _read(file)) for file in files)
