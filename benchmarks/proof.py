@@ -33,7 +33,7 @@ SETS = {
     "car-parts": "car-parts",
 }
 """From a task to its folder in --data."""
-FEW = {task: (1, 5, 20) for task in SETS}
+FEW = dict.fromkeys(SETS, (1, 5, 20))
 """Of these sets also with so few images; all of the first are 20."""
 FEW_IMAGES = 12
 """Test images, with a few to learn from, and of car parts."""
