@@ -4,8 +4,8 @@
 
 The raster is generated: tiled, deflated, three bands of 8 bits. Ours reads, segments and writes it
 by windows. The forward pass sees as many windows in batches of the same size, and nothing else; it
-runs in two halves, before and after ours. Times are processor seconds of all threads, which a machine
-that others use changes little.
+runs in two halves, before and after ours. Times are processor seconds of all threads, which a
+machine that others use changes little.
 """
 
 import argparse

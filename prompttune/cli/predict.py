@@ -16,6 +16,7 @@ from prompttune.cli.commandline import Parser
 from prompttune.cli.file_options import (
     add_image_options,
     add_mask_options,
+    add_pages_option,
     cards_of,
     image_options,
 )
@@ -49,6 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
     files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
     add_image_options(files)
+    add_pages_option(files)
     add_mask_options(files)
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
@@ -204,8 +206,8 @@ def _check(options: argparse.Namespace) -> None:
         "--flips, --zooms, --skip_done and --instances go with IMAGES": options.video
         and (options.flips or options.zooms != (1.0,) or options.skip_done or options.instances),
         "--format goes with IMAGES": options.video and options.format,
-        "--bands and --stretch go with IMAGES": options.video
-        and (options.bands is not None or options.stretch is not None),
+        "--bands, --stretch and --pages go with IMAGES": options.video
+        and any(each is not None for each in (options.bands, options.stretch, options.pages)),
     }
     for line, wrong in refused.items():
         if wrong:
@@ -293,6 +295,7 @@ def _segment_images(
     options: argparse.Namespace,
     skipped: int,
 ) -> int:
+    from prompttune.data.chosen_pages import ChosenPages
     from prompttune.data.queries import describe_images, warn_of_sizes
     from prompttune.inference.batch import segment_files
     from prompttune.inference.writing import Asked
@@ -311,6 +314,7 @@ def _segment_images(
         ids,
         formats,
         options.min_area,
+        ChosenPages.of(options.pages),
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)
