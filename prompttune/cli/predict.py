@@ -119,6 +119,7 @@ def _segment_images(
     options: argparse.Namespace,
     skipped: int,
 ) -> int:
+    from prompttune.data.chosen_pages import ChosenPages
     from prompttune.data.queries import describe_images, warn_of_sizes
     from prompttune.inference.batch import segment_files
     from prompttune.inference.quality import Quality
@@ -133,6 +134,7 @@ def _segment_images(
         _coco_ids(options, prompt, recipes),
         tuple(options.format),
         options.min_area,
+        ChosenPages.of(options.pages),
     )
     if options.resize is None:
         warn_of_sizes(masks, recipes)

@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompttune.cli.commandline import Parser
-from prompttune.cli.file_options import (
-    add_image_options,
-    add_mask_options,
-)
+from prompttune.cli.file_options import add_image_options, add_mask_options, add_pages_option
 from prompttune.outputs.paths import FORMATS
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
@@ -43,6 +40,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_prompt(parser.add_argument_group("prompt (a key, examples, or a key with examples)"))
     files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
     add_image_options(files)
+    add_pages_option(files)
     add_mask_options(files)
     _add_answer(parser.add_argument_group("answer"))
     _add_machine(parser.add_argument_group("machine"))
@@ -235,8 +233,8 @@ def _check(options: argparse.Namespace) -> None:
         "--flips, --zooms, --skip_done and --instances go with IMAGES": options.video
         and (options.flips or options.zooms != (1.0,) or options.skip_done or options.instances),
         "--format goes with IMAGES": options.video and options.format,
-        "--bands and --stretch go with IMAGES": options.video
-        and (options.bands is not None or options.stretch is not None),
+        "--bands, --stretch and --pages go with IMAGES": options.video
+        and any(each is not None for each in (options.bands, options.stretch, options.pages)),
     }
     for line, wrong in refused.items():
         if wrong:

@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SLIDES
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
@@ -42,6 +43,11 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             raise InputError(f"{path}: {what}")
         if not path.is_file():
             raise InputError(f"{path}: is not a file; name an image file")
+    if path.suffix.lower() in SLIDES:
+        raise InputError(
+            f"{path}: is a whole-slide image, which prompttune predict reads by windows; to learn "
+            "from one, export parts of it as PNG or TIFF"
+        )
     with explained(path):
         if is_volume(path):
             yield None

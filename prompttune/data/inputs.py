@@ -1,7 +1,7 @@
 """Images and masks as a notebook has them: which kinds are accepted, and how they become arrays."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -88,9 +88,14 @@ def as_array(item: Any, called: str, wanted: str) -> np.ndarray:
 _CHANNELS = frozenset({"band", "bands", "channel", "channels", "c", "rgb", "variable"})
 
 
+def channel_axes(dims: Iterable[Hashable]) -> frozenset[Hashable]:
+    """Return those of an xarray array's axes whose names say that they are channels."""
+    return frozenset(name for name in dims if str(name).lower() in _CHANNELS)
+
+
 def _from_xarray(item: Any, called: str) -> np.ndarray:
     """Return the numbers of an xarray `DataArray`, the axis that its name calls channels last."""
-    named = [name for name in item.dims if str(name).lower() in _CHANNELS]
+    named = [name for name in item.dims if name in channel_axes(item.dims)]
     if len(item.dims) == 3 and not named:
         listed = ", ".join(map(str, item.dims))
         raise InputError(f"{called}: none of the axes {listed} is called band or channel")

@@ -21,11 +21,13 @@ from prompttune.utils.malformed import understood
 
 IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos", "img_dir", "image_dir",
+    "original", "originals", "rgb", "input", "inputs",
 )  # fmt: skip
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "SegmentationClass", "labelsTr", "annotations", "gt",
     "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual", "ann_dir",
     "mask_dir", "SegmentationClassPNG", "SegmentationClassRaw", "gts", "annot", "seg",
+    "ground truth", "ground-truth", "semantic", "lbl", "lbls",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
 _NAMED_IMAGES = ("{}_images", "{}_image", "{}_imgs", "{}_img", "{}-images", "images_{}", "{}")

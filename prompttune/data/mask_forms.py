@@ -76,19 +76,31 @@ def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) ->
         InputError: as `read_image`, or numbers that are no integers.
     """
     path = Path(path)
-    try:
-        state = path.stat()
-    except OSError:  # a series of slices, or a file that decoding will miss
-        decoded = _decode(path, page)
-    else:
-        key = (path, page, state.st_mtime_ns, state.st_size)
-        decoded = _decoded.get(key, lambda: _decode(path, page))
+    decoded = _decoded_once(path, page)
     with explained(path):
         if isinstance(decoded.content, np.ndarray):
             stored = stored_of_array(decoded.content, options, path)
         else:
             stored = stored_of_pil(decoded.content, options, path)
         return _turned(stored, decoded.negative)
+
+
+def try_mask(path: Path) -> None:
+    """Decode a mask to see that it can be; `read_stored` takes what was found.
+
+    Raises:
+        InputError: it is damaged, or no image.
+    """
+    _decoded_once(path, 0)
+
+
+def _decoded_once(path: Path, page: int) -> "_Decoded":
+    try:
+        state = path.stat()
+    except OSError:  # a series of slices, or a file that decoding will miss
+        return _decode(path, page)
+    key = (path, page, state.st_mtime_ns, state.st_size)
+    return _decoded.get(key, lambda: _decode(path, page))
 
 
 @dataclass(frozen=True, eq=False)

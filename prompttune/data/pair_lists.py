@@ -19,7 +19,8 @@ _IMAGES = (
 )  # fmt: skip
 _MASKS = (
     "mask", "mask_path", "mask_file", "mask_file_name", "mask_filename", "label", "label_path",
-    "label_file_name", "annotation", "annotation_path", "segmentation", "msk", "gt", "target",
+    "label_file_name", "annotation", "annotation_path", "segmentation", "segmentation_map",
+    "segmentation_mask", "semantic", "ground_truth", "msk", "gt", "target",
 )  # fmt: skip
 _PARTS = ("split", "part", "set", "subset", "fold")
 _PART = {
@@ -155,6 +156,7 @@ def _flat(file: Path, content: Any) -> list[Row]:
 def _column(rows: Sequence[Row], names: Iterable[str]) -> str | None:
     """Return the column that bears one of the names, in any case and with blanks or `_`."""
     there = {name.lower().replace(" ", "_"): name for name in (rows[0] if rows else ())}
+    there |= {re.sub(r"_(file_?name|file|path)$", "", name): own for name, own in there.items()}
     return next((there[name] for name in names if name in there), None)
 
 

@@ -12,6 +12,7 @@ import torch
 from prompttune.data.reading import ImageOptions, picture_of
 from prompttune.data.stretch import common_stretch, is_narrow
 from prompttune.inference.segmenter import Segmenter
+from prompttune.inference.slides import SlideRows, is_slide
 from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED
 from prompttune.inference.strips import StripPart, own_rows
 from prompttune.outputs.raster_files import RasterWriter
@@ -33,7 +34,9 @@ def url_of(path: Path) -> str:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a file is segmented by windows: a URL, or a TIFF that fills much memory."""
+    """Say whether a file is segmented by windows: a URL, a slide, a TIFF that fills much memory."""
+    if is_slide(path):
+        return True
     if not is_tiff_name(path):
         return False
     if url_of(path).startswith(("http://", "https://")):
@@ -141,7 +144,7 @@ def _opened(path: Path) -> Any:
 def score_strips(
     segmenter: Segmenter,
     prompt: Prompt | Composition,
-    rows: RasterRows,
+    rows: RasterRows | SlideRows,
     overlap: float = 0.25,
     flips: bool = False,
 ) -> Iterator[tuple[int, torch.Tensor]]:
@@ -200,7 +203,7 @@ def segment_raster(
     """
     prompt = segmenter.scaled(prompt)
     segmenter.check(prompt)
-    rows = RasterRows(path, options)
+    rows = SlideRows(path, options) if is_slide(path) else RasterRows(path, options)
     counts = dict.fromkeys(prompt.palette.classes, 0)
     try:
         with RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
 from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
 from prompttune.inference.quality import USUAL, Quality
@@ -34,6 +35,11 @@ class Slice:
     path: Path
     page: int = 0
     pages: int = 1
+    """Of the file."""
+    wanted: int = 1
+    """Of these."""
+    refused: str | None = None
+    """Why it cannot be segmented."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Asked:
     """Further ones, of `outputs.FORMATS`."""
     shape_area: int = 16
     """Least pixels of a thing in these."""
+    pages: ChosenPages | None = None
+    """Of stacks; None: all."""
     trust: ReliabilityTable = field(default_factory=ReliabilityTable)
     """Gets a line for each image, where the key tells."""
 
@@ -121,7 +129,7 @@ class ResultWriter:
             file.add(page)
         begun.objects += self._objects(each, result)
         begun.done += 1
-        if begun.done == each.pages:
+        if begun.done == each.wanted:
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from prompttune.utils.paths import real
 
-SUFFIXES = frozenset(
+SLIDES = frozenset({".bif", ".ndpi", ".scn", ".svs"})
+"""Of whole-slide images, which are read by windows alone."""
+SUFFIXES = SLIDES | frozenset(
     {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
         ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".nii", ".pbm", ".pgm", ".png", ".pnm", ".ppm",

@@ -37,5 +37,13 @@ class Kept(Generic[T]):
                 self._bytes -= self._size(self._things.popitem(last=False)[1])
         return made
 
+    def pop(self, key: Hashable) -> T | None:
+        """Return the thing of a key and forget it; None where it is not kept."""
+        with self._lock:
+            thing = self._things.pop(key, None)
+            if thing is not None:
+                self._bytes -= self._size(thing)
+            return thing
+
     def __reduce__(self) -> tuple[type["Kept[T]"], tuple[int, Callable[[T], int]]]:
         return Kept, (self._most, self._size)  # another process makes its own

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from prompttune.data.annotations.embedded import unpacked
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
@@ -26,7 +27,7 @@ def labelme_annotation(
 
     Args:
         file: where the content comes from.
-        content: parsed JSON; an image that is embedded in it is not read.
+        content: parsed JSON; an image that is embedded in it is read where there is no file of it.
         find_image: from an image's name in the file, or the file's own stem, to its path.
 
     Raises:
@@ -43,6 +44,11 @@ def labelme_annotation(
     except MALFORMED as error:
         raise InputError(f"{file}: no labelme annotations ({error!r})") from None
     image = find_image(name) or find_image(file.stem)
+    if image is None and content.get("imageData"):
+        try:
+            image = unpacked(content["imageData"])
+        except ValueError as error:
+            raise InputError(f"{file}: its image {name!a} is not there, and {error}") from None
     if image is None:
         raise InputError(f"{file}: its image {name!a} is not there, nor one of its own name")
     return Annotation(image, file, size, things)
