@@ -35,8 +35,10 @@ def slide(path: Path) -> Path:
 def test_the_answer_is_that_of_its_pixels(tmp_path: Path, segmenter: Segmenter) -> None:
     path = slide(tmp_path / "a.svs")
     assert is_large(path)
-    strips = score_strips(segmenter, prompt(0.5), SlideRows(path, ImageOptions()))
+    rows = SlideRows(path, ImageOptions())
+    strips = score_strips(segmenter, prompt(0.5), rows)
     scores = np.concatenate([each.numpy() for _, each in strips], 1)
+    rows.close()
     whole = segmenter.predict(PIXELS, prompt(0.5)).scores
     assert len(np.unique(whole)) > 100
     assert np.allclose(scores, whole, atol=1e-4)
