@@ -78,8 +78,6 @@ zoo: $(VENV)/.run-ready
 	$(POOLED)/breast_ultrasound --name breast-tumor --classes tumor \
 		--mask_values "{0: 0, 1: 1, 2: 1}" \
 		--notes "Images: BUSI (Al-Dhabyani and others, 2020), CC0. Not for diagnosis. $(SEEN)"
-	$(POOLED)/amazon_forest --name forest --classes forest \
-		--notes "Images: Amazon and Atlantic Forest (Bragagnolo and others), CC BY 4.0. $(SEEN)"
 
 # LOCKED=1 sets up from requirements.lock: what is fetched must have the hashes that stand there.
 # They are those of the usual builds; PyTorch's builds for CPUs alone have others.

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,7 +162,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
             bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
             return facts.size, bits, facts.dtype != np.uint8
         if image is None:
-            with tifffile.TiffFile(path) as file:
+            with _tiff_file(path) as file:
                 page = file.pages.first
                 bands = max(page.samplesperpixel, _channels(file.series[0]))
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
@@ -188,13 +189,43 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
     return bits + kinds.get(bands, f", {bands} bands")
 
 
+@contextmanager
+def _tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF whose pages follow each other; in a circle tifffile would go round for ever.
+
+    Raises:
+        InputError: a page that leads back to an earlier one.
+    """
+    with tifffile.TiffFile(path) as file:
+        kind, stream = file.tiff, file.filehandle
+        size = stream.size
+        stream.seek(4 if kind.offsetsize == 4 else 8)
+        seen: set[int] = set()
+        while offset := _number(stream, kind.offsetformat, kind.offsetsize):
+            if offset in seen:
+                raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+            seen.add(offset)
+            if offset + kind.tagnosize > size:
+                break  # tifffile says what is missing
+            stream.seek(offset)
+            tags = _number(stream, kind.tagnoformat, kind.tagnosize)
+            stream.seek(offset + kind.tagnosize + tags * kind.tagsize)
+        yield file
+
+
+def _number(stream: tifffile.FileHandle, form: str, size: int) -> int:
+    """Read a number; 0 where the file ends."""
+    content = stream.read(size)
+    return int(struct.unpack(form, content)[0]) if len(content) == size else 0
+
+
 def page_count(path: Path) -> int:
     """Return how many slices, time points or frames an image file holds; 1 if it is no image."""
     try:
         if volume := volume_of(path):
             return volume.facts.pages
         if is_tiff(path):
-            with tifffile.TiffFile(path) as file:
+            with _tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
         if path.suffix.lower() not in (".gif", ".png", ".apng", ".webp", ".avif"):
             return 1
@@ -235,7 +266,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
     """
     if volume := volume_of(path):
         return volume.numbers(page)
-    with tifffile.TiffFile(path) as file:
+    with _tiff_file(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
