@@ -1,6 +1,7 @@
 """The rooms of the house: arrows between packages run one way, and no files import in a circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -11,7 +12,7 @@ PACKAGE = "prompttune"
 # it a place. `prompttune/NAME.py` and `__main__.py` are doors, which only call the command line.
 ROOMS = {
     "utils": "",
-    "geo": "",
+    "geo": "utils",
     "volumes": "utils",
     "backbone": "utils",
     "data": "geo utils volumes",
@@ -88,9 +89,9 @@ def test_rooms_stand_on_one_another() -> None:
     TopologicalSorter({name: below.split() for name, below in ROOMS.items()}).prepare()
 
 
-def test_the_guide_names_every_room() -> None:
+def test_the_guide_names_every_room_once() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    assert not [name for name in ROOMS if f"\n| `{name}` | " not in guide]
+    assert sorted(re.findall(r"^\| `(\w+)` \| ", guide, re.MULTILINE)) == sorted(ROOMS)
 
 
 def test_a_room_uses_what_it_may() -> None:

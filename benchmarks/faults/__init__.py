@@ -1,1 +1,1 @@
-"""Kills, full disks, lost permissions and damaged files: what is left, and what going on makes of it."""
+"""Kills, full disks, lost permissions, damaged files: what is left after them."""

@@ -33,7 +33,7 @@ from benchmarks.faults.killing import Row, kill
 from benchmarks.faults.scenarios import scenarios
 from benchmarks.faults.world import World, make_world
 from prompttune.hub.https_zoo import write_index
-from prompttune.utils.markdown import table
+from prompttune.utils.pages import table
 
 HEADS = ["run", "random moments", "changes of files", "lost", "wrong", "hidden files left"]
 

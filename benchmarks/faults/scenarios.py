@@ -114,7 +114,7 @@ def mixture(key: Path) -> list[str]:
 
 def _pulling(world: World, url: str) -> Scenario:
     def pull(folder: Path) -> Callable[[], None]:
-        words = ("zoo", "--prompts_zoo", folder / "zoo", "pull", url, "--all", "--overwrite")
+        words = ("zoo", "pull", url, "--all", "--overwrite", "--prompts_zoo", folder / "zoo")
         return command(*words)
 
     def mixed(folder: Path) -> list[str]:

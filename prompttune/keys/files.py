@@ -94,16 +94,30 @@ def publish(staged: Path, folder: Path, overwrite: bool = True) -> None:
         if (folder / KEY_FILE).exists() and not overwrite:
             raise taken(folder)
         if folder.exists():
-            files = sorted(staged.iterdir(), key=lambda file: file.name != KEY_FILE)
-            for file in files[1:]:
-                (folder / file.name).unlink(missing_ok=True)
-            for file in files:
-                os.replace(file, folder / file.name)
+            _replace(staged, folder)
             _sync_folder(folder)
         else:
             _sync_folder(staged)
             os.replace(staged, folder)
         _sync_folder(folder.parent)
+
+
+def _replace(staged: Path, folder: Path) -> None:
+    """Move files over those of a key, or leave all as it was."""
+    files = sorted(staged.iterdir(), key=lambda file: file.name != KEY_FILE)
+    aside = staged / ".before"
+    aside.mkdir()
+    try:
+        for file in files[1:]:
+            if (folder / file.name).exists():
+                os.replace(folder / file.name, aside / file.name)
+        os.replace(files[0], folder / files[0].name)
+    except OSError:
+        for old in aside.iterdir():
+            os.replace(old, folder / old.name)
+        raise
+    for file in files[1:]:
+        os.replace(file, folder / file.name)
 
 
 def taken(folder: Path) -> InputError:

@@ -1,8 +1,9 @@
 """Write and read the files of keys (docs/key-format.md): atomic, deterministic, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
@@ -116,7 +117,13 @@ def read_key(
         InputError: any break of the format, or another fingerprint.
     """
     path = key_file(path)
-    _, card = read_card(path)
+    with _opened(path) as file:
+        _, card = read_card(path, file)
+        _check_fit(card, path, fingerprint, backbone)
+        return _read_tensors(path, file, _all_names(card)), card
+
+
+def _check_fit(card: Card, path: Path, fingerprint: str | None, backbone: str) -> None:
     _check_normalisation(card, path)
     if fingerprint is not None and fingerprint != card.backbone.fingerprint:
         raise InputError(
@@ -124,7 +131,17 @@ def read_key(
             f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
             f"use '{card.backbone.name}', or tune a key for '{backbone}'."
         )
-    return _read_tensors(path, _all_names(card)), card
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a key's file once: card and tensors come from one file though it be replaced."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    with file:
+        yield file
 
 
 def write_card(path: str | Path, card: Card) -> None:
@@ -139,13 +156,14 @@ def write_card(path: str | Path, card: Card) -> None:
     path = key_file(path)
     if path.name != KEY_FILE:
         raise InputError(f"{path}: only a key in a zoo can be changed, and its file is {KEY_FILE}.")
-    header, old = read_card(path)
+    with _opened(path) as file:
+        header, old = read_card(path, file)
+        body = file.read()
     may_change = {"scores", "notes", "licence", "data", "recipe"}
     for field in Card.model_fields.keys() - may_change:
         if getattr(old, field) != getattr(card, field):
             raise InputError(f"{path}: the new card is of another key: it differs in '{field}'.")
     start = pack_header(header.metadata | {"card": write_json(card)}, header.tensors)
-    body = path.read_bytes()[header.end :]
     with staging(path.parent.parent, card.name) as staged:
         write_synced(staged / KEY_FILE, start + body)
         write_synced(staged / "README.md", readme(card).encode())
@@ -190,6 +208,7 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("fingerprint", prompt.fingerprint, card.backbone.fingerprint),
             ("number of kept tokens", _count(prompt.kept_tokens), _count(card.kept_tokens, 1)),
             ("calibration", prompt.calibration is not None, card.calibration is not None),
+            ("zoomed", prompt.zoomed is not None, card.zoomed is not None),
             ("domain", prompt.domain is not None, card.domain is not None),
         ]
     for field, own, said in pairs:
@@ -229,11 +248,12 @@ def _all_names(card: Card) -> tuple[str, ...]:
     return (*tensor_names(card), CENTERS) if card.domain else tensor_names(card)
 
 
-def _read_tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+def _read_tensors(path: Path, file: BinaryIO, names: tuple[str, ...]) -> dict[str, Tensor]:
     """Read a key's tensors as float32; the header has been checked."""
     try:
+        file.seek(0)
         # From bytes, not mapped: a file that shrinks while it is used must not kill the process.
-        found = safetensors.torch.load(path.read_bytes())
+        found = safetensors.torch.load(file.read())
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(

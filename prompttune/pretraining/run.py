@@ -11,13 +11,12 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
-from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.backbone import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import write_weights
-from prompttune.data.batches import Share, StepSampler, collate
+from prompttune.data.crops import Share, StepSampler, collate
 from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import PairDataset
@@ -27,7 +26,8 @@ from prompttune.pretraining.resuming import describe_run, resumed_step
 from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
-from prompttune.utils.errors import InputError
+from prompttune.utils.devices import global_rank
+from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.locking import alone_in
 from prompttune.utils.resuming import refuse_begun
@@ -89,7 +89,7 @@ def pretrain(
     """
     machine = machine or Machine()
     # One run at a time in a folder; the first process keeps the others out.
-    with alone_in(output) if rank_zero_only.rank == 0 else nullcontext():
+    with alone_in(output) if global_rank(machine.devices) == 0 else nullcontext():
         return _pretrain(recipe, data, output, machine, resume, overwrite)
 
 

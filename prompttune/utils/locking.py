@@ -19,7 +19,7 @@ _held: set[int] = set()
 
 
 @contextmanager
-def alone_in(folder: Path, patience: float = PATIENCE, clean: bool = True) -> Iterator[None]:
+def alone_in(folder: Path, patience: float | None = None, clean: bool = True) -> Iterator[None]:
     """Keep other runs out of a folder as long as the block lasts.
 
     The folder itself is locked: no file is left behind, and a lock ends with its process, however
@@ -28,7 +28,7 @@ def alone_in(folder: Path, patience: float = PATIENCE, clean: bool = True) -> It
 
     Args:
         folder: of results; it is made, and removed if it is still empty at the end.
-        patience: seconds to wait for another run to leave it.
+        patience: seconds to wait for another run to leave it; None: a few.
         clean: remove what killed runs left there.
 
     Raises:
@@ -40,7 +40,7 @@ def alone_in(folder: Path, patience: float = PATIENCE, clean: bool = True) -> It
     try:
         if opened is not None:
             _held.add(opened)
-            _lock(folder, opened, patience)
+            _lock(folder, opened, PATIENCE if patience is None else patience)
         if clean:
             sweep(folder)
         yield

@@ -51,7 +51,8 @@ def segment_video(
 
     Raises:
         InputError: as `open_clip`, `Clip.frames` and `segment_frames`; results that would be
-            written over an input; another run is at work in `output`. Masks of frames before a damaged one stay, a video does not.
+            written over an input; another run is at work in `output`. Masks of frames before a
+            damaged one stay, a video does not.
         OSError: a result cannot be written.
     """
     if not isinstance(prompt, Prompt):

@@ -42,7 +42,7 @@ def test_other_groups_are_background_and_ignored_pixels_stay(many) -> None:
         assert after.image is before.image
 
 
-@pytest.mark.parametrize("init", ["noise", "example", "best-example", "mean"])
+@pytest.mark.parametrize("init", ["noise", "example", "best-example", "mean", "mosaic"])
 def test_every_group_starts_with_its_own_classes(grouped, many, init: str) -> None:
     recipe = replace(grouped, init=init, group=3, classes=grouped.classes[:4])
     start = starting_prompt(recipe, 16, many.train)

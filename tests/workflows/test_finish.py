@@ -11,6 +11,6 @@ def test_every_start_of_a_recipe_has_a_kind_that_a_card_knows() -> None:
     starts = get_args(get_type_hints(Recipe)["init"])
     assert set(INIT_KINDS) == set(starts)
     for start, kind in INIT_KINDS.items():
-        real = start in ("example", "best-example", "mean")
+        real = start in ("example", "best-example", "mean", "mosaic")
         assert Initialisation(kind=kind, contains_real_image=real).kind == kind
         assert (kind == "example") is real

@@ -1,0 +1,146 @@
+"""Few-shot episodes a second: prompts and features shared, and a plain loop.
+
+    python -m benchmarks.episodes                        # the embedded backbone
+    python -m benchmarks.episodes --config vit-large --episodes 2 --rounds 1
+
+Episodes of generated images in the way of PASCAL-5i: queries and examples of a class are drawn from
+the same few images. The plain loop answers one after the other and keeps nothing: with the official
+layout it is `transformers`' network, fed as its users do, and with the embedded backbone, which
+`transformers` does not have, `Segmenter.predict` with each episode's own prompt. Weights of ViT-L
+are random. The two take turns, and the ratio of their medians is what counts. One thread.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.work import CONFIGS
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.prompt import Prompt
+from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
+from prompttune.protocols.sampling import Draw
+from prompttune.utils.normalize import denormalise, normalise, to_tensor
+from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.utils.tiling import resize, resize_nearest, resize_scores
+
+Episode = tuple[Example, tuple[Example, ...]]
+Answer = Callable[[Sequence[Episode]], list[np.ndarray]]
+
+
+def main() -> None:
+    """Time both in turn, compare their answers, and print the table (Markdown)."""
+    given = _arguments()
+    torch.set_num_threads(1)
+    segmenter, plain = _plain(given.config)
+    episodes = draw_episodes(given.images, given.episodes, given.shots)
+    batch = given.batch
+
+    def shared(episodes: Sequence[Episode]) -> list[np.ndarray]:
+        answering = Answering(segmenter)
+        found = []
+        for start in range(0, len(episodes), batch):
+            some = [_question(each) for each in episodes[start : start + batch]]
+            found += answering.scores(some)
+        return found
+
+    seconds: dict[str, list[float]] = {"plain loop": [], "shared": []}
+    for _ in range(given.rounds):
+        answers = []
+        for name, answer in (("plain loop", plain), ("shared", shared)):
+            started = time.perf_counter()
+            answers.append(answer(episodes))
+            seconds[name].append((time.perf_counter() - started) / len(episodes))
+    apart = max(float(np.abs(a - b).max()) for a, b in zip(*answers, strict=True))
+    each = {name: statistics.median(values) for name, values in seconds.items()}
+    count = f"{len(episodes)} episodes of {given.images} images, {given.shots} shot(s)"
+    print(f"{given.config or DEFAULT_BACKBONE}: {count}, {given.rounds} rounds, one thread")
+    print("| | episodes a second | ratio |\n|---|---|---|")
+    for name, value in each.items():
+        print(f"| {name} | {1 / value:.3f} | {each['plain loop'] / value:.2f} |")
+    print(f"The largest difference of a score is {apart:.1e}.")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.episodes", description=__doc__)
+    add = parser.add_argument
+    add("--config", choices=CONFIGS, help="the official layout with random weights")
+    add("--episodes", type=int, default=48)
+    add("--images", type=int, default=16, help="of the class (default: 16)")
+    add("--shots", type=int, default=1)
+    add("--batch", type=int, default=8)
+    add("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+def draw_episodes(images: int, count: int, shots: int) -> list[Episode]:
+    """Draw episodes of one class of generated images, 375 x 500."""
+    random, draw = np.random.default_rng(0), Draw(0)
+    pool = []
+    for number in range(images):
+        coarse = random.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+        image = np.kron(coarse, np.ones((63, 63, 1), np.uint8))[:375, :500]
+        rows, columns = np.ogrid[:375, :500]
+        y, x = random.integers(80, 290), random.integers(80, 420)
+        pool.append(Example(number, image, (rows - y) ** 2 + (columns - x) ** 2 < 70**2))
+    episodes = []
+    for number in range(count):
+        query = number % images
+        others = draw.others(range(images), query, shots, "images")
+        episodes.append((pool[query], tuple(pool[other] for other in others)))
+    return episodes
+
+
+def _question(episode: Episode) -> Question:
+    query, examples = episode
+    return Question(query.key, query.image, tuple(x.key for x in examples), lambda: examples)
+
+
+def _plain(config: str | None) -> tuple[Segmenter, Answer]:
+    if config is None:
+        segmenter = Segmenter(DEFAULT_BACKBONE)
+        return segmenter, lambda episodes: [_predicted(segmenter, each) for each in episodes]
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from seggpt_oracle import random_network, transformers_model
+
+    network = random_network(CONFIGS[config])
+    model, side = transformers_model(network), network.config.canvas
+
+    @torch.inference_mode()
+    def answer(episodes: Sequence[Episode]) -> list[np.ndarray]:
+        found = []
+        for query, examples in episodes:
+            pixels = [normalise(resize(to_tensor(each.image), (side, side))) for each in examples]
+            masks = [resize_nearest(torch.from_numpy(each.mask), (side, side)) for each in examples]
+            one = normalise(resize(to_tensor(query.image), (side, side)))
+            colors = model(
+                pixel_values=torch.stack([one] * len(examples)),
+                prompt_pixel_values=torch.stack(pixels),
+                prompt_masks=normalise(ONE_CLASS.paint(torch.stack(masks).long())),
+                feature_ensemble=len(examples) > 1,
+                embedding_type="semantic",
+            ).pred_masks[0, :, side:]
+            scores = ONE_CLASS.scores(denormalise(colors))
+            found.append(resize_scores(scores, query.mask.shape)[0].numpy())
+        return found
+
+    return Segmenter(network), answer
+
+
+def _predicted(segmenter: Segmenter, episode: Episode) -> np.ndarray:
+    query, examples = episode
+    prompt = Prompt(
+        images=tuple(to_tensor(each.image) for each in examples),
+        colours=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
+        palette=ONE_CLASS,
+    )
+    return segmenter.predict(query.image, prompt).scores[0]
+
+
+if __name__ == "__main__":
+    main()
