@@ -31,8 +31,10 @@ LEVELS = {
 }  # fmt: skip
 """What each level sets."""
 ASK = """
+import logging
 import sys
 import numpy as np
+logging.disable()
 sys.path[:0] = ["tests"]
 from stored_answers import ZOO, load_answer
 import prompttune

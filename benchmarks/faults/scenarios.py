@@ -26,6 +26,13 @@ class Scenario:
     """What must be equal bit for bit, by name."""
     check: Callable[[Path], list[str]] = lambda _: []
     """What is wrong right after a kill, beside files that are not whole."""
+    kept: Callable[[Path], list[Path]] | None = None
+    """The files from which a run goes on."""
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether it goes on from files of its own."""
+        return self.kept is not None
 
 
 def scenarios(world: World, zoo_url: str) -> list[Scenario]:
@@ -35,7 +42,7 @@ def scenarios(world: World, zoo_url: str) -> list[Scenario]:
         world: what they read.
         zoo_url: of a zoo behind a web server.
     """
-    return [_tuning(world), _prediction(world), _saving(world), _pulling(world, zoo_url),
+    return [_tuning(world), prediction(world), _saving(world), _pulling(world, zoo_url),
             _pretraining(world), _report(world)]  # fmt: skip
 
 
@@ -56,18 +63,23 @@ def _tuning(world: World) -> Scenario:
         found = [folder / "zoo" / "tuned" / "prompt.safetensors", report / "comparison.json"]
         return digests([*found, *sorted(report.rglob("*.png"))], folder)
 
-    return Scenario("tuning", fit(), fit("--resume"), answer)
+    def kept(folder: Path) -> list[Path]:
+        return [folder / "run" / name for name in ("last.ckpt", "settings.json")]
+
+    return Scenario("tuning", fit(), fit("--resume"), answer, kept=kept)
 
 
-def _prediction(world: World) -> Scenario:
+def prediction(world: World, key: str = "a", name: str = "a folder") -> Scenario:
+    """Return the prediction of a folder of images with a key."""
+
     def predict(*more: str) -> Work:
-        words = ("predict", "--prompt", "a", world.images, "--prompts_zoo", world.zoo, "--device",
+        words = ("predict", "--prompt", key, world.images, "--prompts_zoo", world.zoo, "--device",
                  "cpu", "--backbone", world.backbone, "--format", "csv", "--instances",
                  *more)  # fmt: skip
         return lambda folder: command(*words, "--output", folder / "out")
 
     return Scenario(
-        "a folder", predict(), predict("--skip_done"),
+        name, predict(), predict("--skip_done"),
         lambda folder: digests(final(folder / "out"), folder),
     )  # fmt: skip
 
@@ -135,7 +147,10 @@ def _pretraining(world: World) -> Scenario:
         found = [folder / "run" / "backbone.safetensors"]
         return digests([*found, *sorted((folder / "run" / "state").glob("*.safetensors"))], folder)
 
-    return Scenario("pretraining", pretrain, pretrain, answer)
+    def kept(folder: Path) -> list[Path]:
+        return sorted((folder / "run" / "state").iterdir())
+
+    return Scenario("pretraining", pretrain, pretrain, answer, kept=kept)
 
 
 def _report(world: World) -> Scenario:

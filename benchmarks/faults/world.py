@@ -88,6 +88,7 @@ def make_world(folder: Path, images: int = 12, steps: int = 30) -> World:
     recipe = {"backbone": LEARNER, "max_steps": steps, "batch": 4, "save_every": 5, "workers": 0,
               "precision": "32-true", "optimiser": {"lr": 0.01}}  # fmt: skip
     world.recipe.write_text(json.dumps(recipe))
+    folder.chmod(0o755)  # for one who may read and not write
     return world
 
 
