@@ -1,6 +1,10 @@
 """Runs on a Ray cluster of this machine whose driver is killed, and go on."""
 
 import os
+import secrets
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,11 +12,14 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.faults.processes import command
+from benchmarks.faults.processes import command, survivors
 from benchmarks.faults.scenarios import Scenario
 from benchmarks.faults.whole import digests
 from benchmarks.faults.world import World
 
+ROOT = Path(__file__).parents[2]
+STARTS = 120.0
+"""Seconds that a cluster may take to start."""
 PART = 2
 """Images of a part."""
 
@@ -46,16 +53,39 @@ def ray_scenario(world: World, address: str) -> Scenario:
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """Run a small cluster in processes of its own; give its address."""
-    from ray.cluster_utils import Cluster
+    """Run a small cluster in processes of its own; give its address.
 
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
-    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=node)
+    None of it is in this process, whose forks would hang in gRPC.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+        f"--port={port}", "--num-cpus=1",
+        f"--object-store-memory={80 * 2**20}", "--include-dashboard=false",
+        "--disable-usage-stats",
+    ]  # fmt: skip
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    env = {**os.environ, "RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT)}
+    head = subprocess.Popen(
+        line, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        yield made.address
+        ends = time.monotonic() + STARTS
+        while "raylet" not in " ".join(_names(head.pid)) and time.monotonic() < ends:
+            time.sleep(0.2)
+        time.sleep(2)  # until it is known to itself
+        yield f"127.0.0.1:{port}"
     finally:
-        made.shutdown()
+        head.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            head.wait(60)
+        survivors(head.pid, 5.0)
+
+
+def _names(parent: int) -> list[str]:
+    return [each.name() for each in psutil.Process(parent).children(recursive=True)]
 
 
 def left_workers(seconds: float = 30.0) -> list[str]:
