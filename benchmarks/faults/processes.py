@@ -68,6 +68,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     log, count = folder.with_name(f"{folder.name}.log"), folder.with_name(f"{folder.name}.count")
     began = time.monotonic()
+    log.write_text("")  # it may be killed before it has one
     child = start(work, folder, log, at_operation, count, before)
     status = _waited(child, began, PATIENCE if after is None else after)
     seconds = time.monotonic() - began

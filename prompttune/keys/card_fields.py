@@ -32,7 +32,8 @@ def Bounded(name: str) -> AfterValidator:
     return AfterValidator(within)
 
 
-Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+LONGEST_LINE = 1000
+Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE), AfterValidator(_printable)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
