@@ -107,7 +107,7 @@ def test_every_value_of_a_recipe_can_be_given() -> None:
 
 def test_says_plainly_that_images_are_generated(tmp_path: Path, capsys) -> None:
     places = ["--prompts_zoo", str(tmp_path / "zoo"), "--output", str(tmp_path / "run")]
-    fit.main(["--task", "retina", *places, *QUICK])
+    fit.main(["--task", "retina", *places, *QUICK, "--score_images", "1"])
     assert "generated" in capsys.readouterr().out
     assert load_card(tmp_path / "zoo" / "retina-generated").data.generated
 
