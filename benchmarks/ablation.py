@@ -164,11 +164,11 @@ def run(
 ) -> dict[str, float]:
     """Tune one prompt; return its Dice on validation images, and the seconds that tuning took."""
     from prompttune.evaluation.comparison import Bench
-    from prompttune.inference.devices import choose_bf16
     from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import task_data
     from prompttune.tasks.recipe import load_recipe
     from prompttune.tuning.run import Machine, tune
+    from prompttune.utils.devices import choose_bf16
 
     folder, scale = SETS[task]
     recipe = load_recipe(task, PLAIN)

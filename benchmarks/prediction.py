@@ -24,12 +24,13 @@ from PIL import Image
 from torch import Tensor
 
 from prompttune.backbone import SegGPTConfig
+from prompttune.data.inputs import load_image
 from prompttune.inference.batch import segment_files
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.sliding_window import Part
 from prompttune.inference.writing import Asked
 from prompttune.outputs.drawing import index_image
-from prompttune.prompts.prompt import Prompt, load_image
+from prompttune.prompts.prompt import Prompt
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.utils.normalize import denormalise, normalise
 

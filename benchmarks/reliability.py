@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from prompttune.evaluation.metrics import auc, counted_pixels, measure
-from prompttune.evaluation.reliability import Reliability
+from prompttune.data.inputs import load_image
+from prompttune.evaluation.metrics import Reliability, auc, counted_pixels, measure
+from prompttune.inference.quality import BEST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
@@ -64,7 +64,8 @@ def main() -> None:
             for other in folders
             if other != folder
         }
-        cells = _row(segmenter, key, data, recipe.overlap, given.limit, strangers)
+        asked = BEST if given.quality == "best" else Quality(recipe.overlap, flips=False)
+        cells = _row(segmenter, key, data, asked, given.limit, strangers)
         print(f"| {name} | {' | '.join(cells)} | {took:.0f} |", flush=True)
 
 
@@ -75,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     add("--sets", nargs="+", default=SETS, metavar="KEY:FOLDER")
     add("--limit", type=int, help="test images a set, at most (default: all)")
     add("--strangers", type=int, default=12, help="images of each other set (default: 12)")
+    add("--quality", choices=("plain", "best"), default="plain", help="best: at five zooms")
     add("--anew", action="store_true", help="calibrate keys anew that are calibrated already")
     add("--prompts_zoo", type=Path)
     add("--backbone", default=DEFAULT_BACKBONE)
@@ -93,13 +95,14 @@ def _row(
     segmenter: Segmenter,
     key: Prompt | Composition,
     data: TaskData,
-    overlap: float,
+    asked: Quality,
     limit: int | None,
     strangers: dict[str, list[Path]],
 ) -> list[str]:
-    reliability, dices, errors, own = Reliability(key), [], [], []
+    decides = key.averaged() if len(asked.zooms) > 1 else key
+    reliability, dices, errors, own = Reliability(decides), [], [], []
     for sample in data.test[:limit]:
-        result = segmenter.predict(sample.image, key, overlap)
+        result = segmenter.predict(sample.image, key, asked.overlap, zooms=asked.zooms)
         counted = counted_pixels(sample.class_map, sample.field_of_view)
         dice = measure(result.scores, result.classes, sample.class_map, counted).dice
         reliability.add(result.scores, result.classes, sample, dice)
@@ -110,7 +113,7 @@ def _row(
     part, domain = key.parts[0], key.parts[0].domain
     assert domain is not None
     others = [
-        domain.unlikeness(segmenter.describe(load_image(path), part, overlap))
+        domain.unlikeness(segmenter.describe(load_image(path), part, asked.overlap))
         for paths in strangers.values()
         for path in paths
     ]

@@ -20,7 +20,8 @@ from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, dice
 from prompttune.evaluation.suite.problems import SETS, Part, Problem, present_sets, read_problems
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.prompt import AnyScale, Prompt
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.bounds import AnyScale
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SCALES: tuple[float | None, ...] = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, None)

@@ -1,6 +1,6 @@
 """`python -m prompttune` is the console command `prompttune`."""
 
-from prompttune.cli.main import main
+from prompttune.cli.main import console
 
 if __name__ == "__main__":
-    main()
+    console()

@@ -3,31 +3,45 @@
 `make test` gives each reader a few damaged files, the same every time (tests/test_fuzz.py).
 `make fuzz FUZZ_SECONDS=60` gives each as many as a minute allows, others every time, and keeps what
 broke a reader in build/fuzz. A reader may return a value or raise `InputError` in one line: any
-other exception, or more than ten seconds for one file, is a fault.
+other exception, more than ten seconds for one file, or more memory than four times the largest
+image's, is a fault.
 """
 
 import argparse
 import io
+import logging
 import random
-import struct
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import current_thread, main_thread
+from traceback import extract_tb
 
+import fuzz_requests as web
+import fuzz_sets as sets
 import numpy as np
 import tifffile
 import torch
 import yaml
+from fuzz_damage import Damage, in_bytes, in_header, in_json, in_words, in_xml, in_yaml
 from PIL import Image
 
+from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
 
 SLOWEST = 10.0
-"""Seconds for one file."""
+"""Processor seconds for one file."""
+LARGEST = 4 * 3 * MAX_PIXELS
+"""Bytes of memory for one file: four times those of the largest image that is read."""
+ROOM = 16 * 2**30
+"""Bytes of addresses beyond those at the start, so that no file can take the whole machine."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,8 @@ class Reader:
     name: str
     seeds: Callable[[], list[bytes]]
     read: Callable[[Path], object]
+    damages: tuple[Damage, ...] = (in_bytes,)
+    """Ways to damage a file, all of them as often."""
 
 
 def _picture(kind: str, mode: str = "RGB", **options: object) -> bytes:
@@ -184,84 +200,141 @@ def _video(path: Path) -> object:
     return next(open_clip(path).frames())
 
 
+HEADER = (in_bytes, in_header)
+JSON = (in_json, in_json, in_bytes)
+YAML = (in_yaml, in_words, in_bytes)
 READERS = {
     reader.name: reader
     for reader in (
         Reader("image", images, _image),
         Reader("mask", images, _mask),
         Reader("header", images, _place),
-        Reader("key", keys, _key),
+        Reader("key", keys, _key, HEADER),
         Reader("backbone", backbones, _backbone),
-        Reader("recipe", recipes, _recipe),
+        Reader("backbone header", lambda: backbones()[:1], _backbone, (in_header,)),
+        Reader("recipe", recipes, _recipe, YAML),
         Reader("video", videos, _video),
+        Reader("COCO", sets.coco, sets.read_coco, JSON),
+        Reader("COCO of a pool", sets.coco, sets.read_pool_coco, JSON),
+        Reader("labelme", sets.labelme, sets.read_labelme, JSON),
+        Reader("Label Studio", sets.label_studio, sets.read_label_studio, JSON),
+        Reader("GeoJSON", sets.geojson, sets.read_geojson, JSON),
+        Reader("CVAT", sets.cvat, sets.read_cvat, (in_xml, in_xml, in_bytes)),
+        Reader("YOLO", sets.yolo, sets.read_yolo, (in_words, in_bytes)),
+        Reader("YOLO names", sets.yolo_names, sets.read_yolo_names, YAML),
+        Reader("VOC list", sets.voc, sets.read_voc, (in_words, in_bytes)),
+        Reader("legend", sets.legends, sets.read_legends, (in_words, in_bytes)),
+        Reader("pair list", sets.pair_lists, sets.read_pair_list, (in_words, in_bytes)),
+        Reader("task recipe", sets.task_recipes, sets.read_task_recipe, YAML),
+        Reader("packed pool", sets.pools, sets.read_pool_file),
+        Reader("table", sets.tables, sets.read_table),
+        Reader("DICOM", sets.dicoms, sets.read_dicom),
+        Reader("NIfTI", sets.niftis, sets.read_nifti),
+        Reader("zoo index", sets.zoo_indices, sets.read_zoo_index, JSON),
+        Reader("request", web.requests, web.ask, (web.in_request, in_bytes)),
     )
 }
-ODD = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1)
-WORDS = (b"null", b"-1", b"1e999", b"[]", b"{}", b'""', b"true", b"NaN", b"99999999999999999999")
 
 
-def damage(data: bytes, rng: random.Random) -> bytes:
-    """Damage a file as disks, transfers, other programs and people do."""
-    found = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        if not found:
-            return bytes(found)
-        at = rng.randrange(min(len(found), rng.choice((64, 1024, len(found)))))
-        kind = rng.randrange(7)
-        if kind == 0:
-            found[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            del found[at:]
-        elif kind == 2:
-            del found[at : at + rng.randint(1, 16)]
-        elif kind == 3:
-            found[at : at + 4] = struct.pack(rng.choice("<>") + "Q", rng.choice(ODD))[:4]
-        elif kind == 4:
-            found[at:at] = rng.randbytes(rng.randint(1, 16))
-        elif kind == 5:
-            found[at:at] = found[at : at + rng.randint(1, 64)]
-        else:
-            numbers = [place for place in range(len(found)) if chr(found[place]).isdigit()]
-            place = rng.choice(numbers) if numbers else at
-            end = place + 1
-            while end < len(found) and chr(found[end]).isdigit():
-                end += 1
-            found[place:end] = rng.choice(WORDS)
-    return bytes(found)
+def damage(reader: Reader, rng: random.Random) -> bytes:
+    """Damage one of a reader's files in one of its ways."""
+    data = rng.choice(reader.seeds())
+    return rng.choice(reader.damages)(data, rng)
+
+
+class Slow(BaseException):
+    """Raised within a reader that takes too long; nothing of its own catches it."""
+
+
+@contextmanager
+def _stopped(seconds: float) -> Iterator[None]:
+    """Stop what takes more processor time, where the system and the thread allow it."""
+    if not hasattr(signal, "setitimer") or current_thread() is not main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Slow
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _memory() -> tuple[int, int]:
+    """Return the bytes of memory that this process has, and the most that it ever had."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0, 0
+    told = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    now, most = (int(told[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most
+
+
+def _where(error: BaseException) -> str:
+    """Return the line of the package where an error came up."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if "prompttune" in frame.filename]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "elsewhere:"
 
 
 def fault(reader: Reader, data: bytes) -> str | None:
     """Return what is wrong with how a reader took a file; None: nothing."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable()
         path = Path(folder) / "file"
         path.write_bytes(data)
-        began = time.perf_counter()
+        (before, most), began = _memory(), time.process_time()
         try:
-            reader.read(path)
+            with _stopped(2 * SLOWEST):
+                reader.read(path)
         except InputError:
             pass
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        seconds = time.perf_counter() - began
-        return f"took {seconds:.1f} s" if seconds > SLOWEST else None
+        except Slow:
+            return f"takes over {2 * SLOWEST:g} s"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # panics of libraries in Rust are no Exception
+            return f"{_where(error)} {type(error).__name__}: {error}"
+        finally:
+            logging.disable(logging.NOTSET)
+        seconds, peak = time.process_time() - began, _memory()[1]
+    if seconds > SLOWEST:
+        return f"took {seconds:.1f} s"
+    taken = peak - before
+    return f"took {taken / 2**20:.0f} MiB" if peak > most and taken > LARGEST else None
 
 
 def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> tuple[int, int]:
     """Damage files for a while; return how many were read, and how many were faults."""
-    rng, end, count, faults = random.Random(seed), time.monotonic() + seconds, 0, 0
+    rng, end, count, faults = random.Random(seed), time.process_time() + seconds, 0, 0
     told: set[str] = set()
-    while time.monotonic() < end:
-        data = damage(rng.choice(reader.seeds()), rng)
+    while time.process_time() < end:
+        data = damage(reader, rng)
         wrong = fault(reader, data)
         count += 1
-        if wrong and wrong[:60] not in told:
-            told.add(wrong[:60])
+        kind = (wrong or "").split(": ")[0]
+        if wrong and kind not in told:
+            told.add(kind)
             faults += 1
             kept.mkdir(parents=True, exist_ok=True)
-            path = kept / f"{reader.name}-{seed}-{count}"
+            path = kept / f"{reader.name.replace(' ', '_')}-{seed}-{count}"
             path.write_bytes(data)
             print(f"{reader.name}: {wrong[:300]} ({path})", flush=True)
     return count, faults
+
+
+def _bound_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # not a Unix
+        return
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, resource.RLIM_INFINITY))
 
 
 def main() -> int:
@@ -272,6 +345,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31)
     parser.add_argument("--kept", type=Path, default=Path("build/fuzz"))
     options = parser.parse_args()
+    _bound_memory()
     total = 0
     for name in options.readers or READERS:
         count, faults = fuzz(READERS[name], options.seconds, options.kept, options.seed)

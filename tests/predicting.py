@@ -1,9 +1,11 @@
-"""What tests of `predict` share: a small random SegGPT in a file, and how the command fails."""
+"""What tests of `predict` share: a small random SegGPT in a file, images, and how it fails."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
@@ -23,6 +25,26 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("backbone") / "small.safetensors"
     save_weights(network, path)
     return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with an example and `images/`: a.png, b.jpg, c.tif and a text file."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for name, size in (("a.png", (20, 24)), ("b.jpg", (16, 16)), ("c.tif", (30, 17))):
+        pixels = generator.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / name)
+    (tmp_path / "images" / "notes.txt").write_text("not an image")
+    Image.fromarray(generator.integers(0, 256, (20, 20, 3), np.uint8)).save(tmp_path / "eye.png")
+    Image.fromarray(np.tile(np.array([0, 1, 2, 2], np.uint8), (20, 5))).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def arguments(folder: Path, backbone: Path, *more: object, images: object = "images") -> list[str]:
+    example = ("--example", folder / "eye.png", folder / "mask.png")
+    common = (folder / str(images), *example, "--output", folder / "out", "--backbone", backbone)
+    return [str(each) for each in (*common, *more)]
 
 
 def fails(line: list[str], capsys: pytest.CaptureFixture[str], code: int = 2) -> str:

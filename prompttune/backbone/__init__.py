@@ -7,20 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prompttune.backbone.canvas import at_canvas
     from prompttune.backbone.config import SegGPTConfig
-    from prompttune.backbone.loading import SHIPPED, load
-    from prompttune.backbone.memory import explain_out_of_memory
+    from prompttune.backbone.loading import SHIPPED, at_canvas, load
     from prompttune.backbone.network import SegGPT
 
-__all__ = ["SHIPPED", "SegGPT", "SegGPTConfig", "at_canvas", "explain_out_of_memory", "load"]
+__all__ = ["SHIPPED", "SegGPT", "SegGPTConfig", "at_canvas", "load"]
 
 _HOMES = {
     "SHIPPED": "loading",
     "SegGPT": "network",
     "SegGPTConfig": "config",
-    "at_canvas": "canvas",
-    "explain_out_of_memory": "memory",
+    "at_canvas": "loading",
     "load": "loading",
 }
 

@@ -1,17 +1,19 @@
-"""`load`: the one way in to a backbone, whatever its name or layout."""
+"""The one way in to a backbone, whatever its name or layout; and to the same at another canvas."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from prompttune.backbone import hub
 from prompttune.backbone.checkpoints import read_checkpoint
 from prompttune.backbone.int8 import decode
-from prompttune.backbone.memory import explain_out_of_memory
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import build
-from prompttune.backbone.weights import fingerprint
-from prompttune.utils.errors import InputError, suggest
+from prompttune.backbone.weights import fingerprint, resize_relative
+from prompttune.utils.bounds import check_canvas
+from prompttune.utils.errors import InputError, explain_out_of_memory, suggest
 from prompttune.utils.paths import real
 
 SHIPPED = {"seggpt-small": Path(__file__).parent / "seggpt-small.safetensors"}
@@ -85,3 +87,31 @@ def _device(device: str | torch.device) -> torch.device:
     if where.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device '{device}': there is no CUDA device here; choose cpu")
     return where
+
+
+def at_canvas(network: SegGPT, canvas: int) -> SegGPT:
+    """Return the network for another canvas; itself for its own.
+
+    Parameters are shared but for the relative positions, which are resized once as the official
+    code resizes them at every step (`get_rel_pos`). Absolute positions are resized in the network.
+    Name and fingerprint stay: the weights are the same.
+
+    Args:
+        network: frozen; weights that are changed later are not followed.
+        canvas: side S, pixels, a multiple of the patch.
+
+    Raises:
+        InputError: a canvas that patches do not fill, or of too many tokens.
+    """
+    if canvas == network.config.canvas:
+        return network
+    check_canvas(canvas, network.config.patch, network.name)
+    config = replace(network.config, canvas=canvas)
+    with torch.device("meta"):
+        other = build(config)
+    shared: dict[str, Tensor] = dict(network.named_parameters())
+    resized = {name: resize_relative(name, value, config) for name, value in shared.items()}
+    other.load_state_dict(resized, assign=True)
+    other.requires_grad_(False)
+    other.name, other.fingerprint, other.memory = network.name, network.fingerprint, network.memory
+    return other.train(network.training)

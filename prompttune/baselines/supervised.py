@@ -19,8 +19,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassF1Score
 
-from prompttune.data.batches import Share, StepSampler
-from prompttune.data.crops import CropDataset
+from prompttune.data.crops import CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
 from prompttune.tuning.loss import dice_loss
 from prompttune.utils.constants import IGNORE

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from prompttune.batch.job import PART_SIZE, Job
 from prompttune.batch.worker import Work, Worker
+from prompttune.inference.quality import Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
@@ -104,8 +105,8 @@ def ray_predict(
     prompt = checked.scaled(prompt)  # once, not by each worker
     job = Job(output if "://" in output else os.path.abspath(output))
     known = options or options_of(recipes_of(prompt))
-    ways = overlap, flips, tuple(zooms)
-    work = Work(job, prompt, backbone, device, precision, *ways, files, known)
+    quality = Quality(overlap, flips, tuple(zooms))
+    work = Work(job, prompt, backbone, device, precision, quality, files, known)
     parts = job.begin(images, _settings(work, checked), part_size)
     missing = job.missing(parts)
     if missing:
@@ -144,7 +145,7 @@ def _settings(work: Work, segmenter: Segmenter) -> dict[str, Any]:
         work, dict_factory=lambda pairs: {k: v for k, v in pairs if k not in ("job", "prompt")}
     )
     chosen.pop("device")
-    chosen["zooms"] = list(work.zooms)
+    chosen |= chosen.pop("quality") | {"zooms": list(work.quality.zooms)}
     names = [part.name for part in work.prompt.parts]
     pixels = [
         float(plane.double().sum())

@@ -18,6 +18,7 @@ from prompttune.batch.job import Job
 from prompttune.data.decoding import page_count
 from prompttune.data.reading import AS_STORED, ImageOptions, read_picture
 from prompttune.inference.batch import read_ahead
+from prompttune.inference.quality import USUAL, Quality
 from prompttune.inference.result import Result
 from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.drawing import index_image
@@ -39,9 +40,7 @@ class Work:
     backbone: str
     device: str = "cpu"
     precision: str = "auto"
-    overlap: float = 0.25
-    flips: bool = False
-    zooms: tuple[float, ...] = (1.0,)
+    quality: Quality = USUAL
     files: bool = False
     """Masks as index PNGs in `masks/` rather than as run lengths in the table."""
     images: ImageOptions = AS_STORED
@@ -91,7 +90,7 @@ class Worker:
 
         work = self.work
         results = self.segmenter.stream(
-            readable(), work.prompt, work.overlap, None, work.flips, AS_STORED, work.zooms
+            readable(), work.prompt, options=AS_STORED, **work.quality.as_arguments()
         )
         for result in results:
             path = opened.popleft()

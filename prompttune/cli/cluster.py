@@ -14,51 +14,7 @@ from prompttune.utils.errors import InputError
 if TYPE_CHECKING:
     from prompttune.inference.segmenter import Segmenter
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_RASTER = re.compile(r"(?i)https?://.+\.tiff?$")
-"""What is read by windows where it lies."""
 MOST_WORKERS = 1024
-
-
-def place(text: str) -> Path | str:
-    """Return a path, or a URL as it is."""
-    return text if _URL.match(text) else Path(text)
-
-
-def add_cluster(group: argparse._ArgumentGroup) -> None:
-    """Add what `predict_on_cluster` reads."""
-    add = group.add_argument
-    add(
-        "--ray", metavar="ADDRESS",
-        help="segment on this Ray cluster (HOST:PORT, auto, or local) and write Parquet with a row "
-        "an image, its masks as COCO run lengths; a run that was stopped goes on",
-    )  # fmt: skip
-    add("--list", metavar="FILE", help="with --ray: images to segment, a path or URL a line")
-    add("--files", action="store_true", help="with --ray: masks as PNG files, not in the table")
-    add("--workers", metavar="N[-M]", help="with --ray: the fewest and the most workers")
-    add("--part", type=int, metavar="N", help="with --ray: images that are done together (64)")
-
-
-def check_cluster(options: argparse.Namespace) -> None:
-    """Refuse options that do not go with, or without, a cluster."""
-    urls = [each for each in options.images if isinstance(each, str)]
-    if not options.ray:
-        for name in ("list", "files", "workers", "part"):
-            if getattr(options, name):
-                raise InputError(f"--{name} goes with --ray ADDRESS")
-        for url in urls:
-            if not _RASTER.match(url):
-                raise InputError(f"{url}: is a URL; download the file first, or add --ray ADDRESS")
-        options.images = [Path(each) for each in options.images]
-        return
-    others = {
-        "--video": options.video, "--instances": options.instances, "--format": options.format,
-        "--coco": options.coco,
-        "--select nearest": options.pool and options.select == "nearest",
-    }  # fmt: skip
-    for name, given in others.items():
-        if given:
-            raise InputError(f"{name} does not go with --ray")
 
 
 def predict_on_cluster(

@@ -29,6 +29,13 @@ def add_image_options(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
+def add_pages_option(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Add `--pages`, which `ChosenPages.of` reads."""
+    group.add_argument(
+        "--pages", metavar="N,N-M", help="of stacks: these pages alone, from 1, as 3,5-9"
+    )
+
+
 def add_mask_options(group: argparse._ArgumentGroup) -> None:
     """Add what `mask_options` reads."""
     group.add_argument(

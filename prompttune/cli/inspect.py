@@ -13,6 +13,7 @@ from prompttune.cli.commandline import Parser
 from prompttune.cli.file_options import (
     add_image_options,
     add_mask_options,
+    add_pages_option,
     image_options,
     mask_options,
     named_by_colors,
@@ -48,6 +49,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the split (default: %(default)s)")
     files = parser.add_argument_group("files (where it cannot be seen how they are to be read)")
     add_image_options(files)
+    add_pages_option(files)
     add_mask_options(files)
     return parser.parse_args(argv)
 
@@ -56,10 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; raises `InputError` for bad input."""
     options = parse(argv)
 
+    from prompttune.data.unwrapping import unwrapped
     from prompttune.tasks.data import task_data
 
     if not options.data.exists():
         raise InputError(f"{options.data}: no such file or folder")
+    options.data = unwrapped(options.data)
     if not _is_labelled(options):
         return _describe_images(options)
     data = task_data(_recipe(options), options.data, None, options.images_dir, options.masks_dir)
@@ -81,11 +85,16 @@ def _is_labelled(options: argparse.Namespace) -> bool:
 
 def _describe_images(options: argparse.Namespace) -> int:
     from prompttune.data.queries import describe_images
+    from prompttune.data.unreadable import reasons_of
 
     images = find_images([options.data])
-    print(
-        f"{options.data}: {describe_images(images, image_options(options))}; no masks beside them"
-    )
+    reasons = reasons_of(images)
+    good = [image for image in images if image not in reasons]
+    if not good:
+        raise InputError(next(iter(reasons.values())))
+    print(f"{options.data}: {describe_images(good, image_options(options))}; no masks beside them")
+    for reason in reasons.values():
+        print(f"Unused: {reason}")
     return 0
 
 
@@ -97,7 +106,7 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
         name: getattr(options, name)
         for name in (
             "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands",
-            "stretch", "seed",
+            "stretch", "pages", "seed",
         )
     }  # fmt: skip
     given["mask_values"] = read_values(options.mask_values)
@@ -115,6 +124,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     from prompttune.data.folders import Finding, annotated_names, find_samples
     from prompttune.data.mask_survey import guess_classes, look_at
     from prompttune.data.survey import stored_mask
+    from prompttune.data.unreadable import readable
     from prompttune.tasks.legend import read_legend
     from prompttune.tasks.recipe import Recipe
 
@@ -126,7 +136,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     finding = Finding(options.images_dir, options.masks_dir, options.mask_pattern)
     found = find_samples(options.data, Recipe.classes, finding)
     masks = mask_options(options, None)
-    samples = (*found.train, *(found.val or ()), *(found.test or ()))
+    samples, _ = readable((*found.train, *(found.val or ()), *(found.test or ())))
     facts = [look_at(stored_mask(sample, masks), sample.mask) for sample in samples]
     names, meaning = guess_classes(facts, masks)
     if masks.kind != "auto" or masks.values is not None:

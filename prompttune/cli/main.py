@@ -9,6 +9,7 @@ from types import ModuleType
 
 from prompttune import __version__
 from prompttune.cli.commandline import COMPLETING, Parser, run
+from prompttune.cli.leaving import leave
 from prompttune.utils.errors import InputError, suggest
 
 PROG = "prompttune"
@@ -43,6 +44,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name in COMMANDS:
         run(lambda: _module(name).main(words[1:]), f"{PROG} {name}")
     run(lambda: _without_command(words), PROG)
+
+
+def console() -> None:
+    """Run the command line as a process of its own, which ends here."""
+    try:
+        main()
+    except SystemExit as done:
+        leave(done.code)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from prompttune.inference.segmenter import Segmenter
     from prompttune.inference.selection import NearestExamples
     from prompttune.prompts.composition import Composition
-    from prompttune.prompts.prompt import AnyScale, Prompt
+    from prompttune.prompts.prompt import Prompt
+    from prompttune.utils.bounds import AnyScale
 
 PROG = "prompttune.predict"
 MOST_PAGES = 8
@@ -129,7 +130,8 @@ def _with_examples(
 
 def example_files(options: argparse.Namespace, classes: list[str] | None) -> list[tuple]:
     """Return the examples' files with what says how they are read; note how masks were."""
-    from prompttune.prompts.examples import ImageFile, MaskFile, read_class_maps
+    from prompttune.data.inputs import ImageFile, MaskFile
+    from prompttune.prompts.examples import read_class_maps
 
     _fix_window(options)
     images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
@@ -180,10 +182,10 @@ def _example_pages(image: Path, mask: Path) -> list[int]:
 
 def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:
     """Return the pool's files that show a class, their masks understood as a set."""
+    from prompttune.data.inputs import ImageFile, MaskFile
     from prompttune.data.mask_forms import read_stored
     from prompttune.data.mask_survey import describe_masks, look_at, settle
     from prompttune.inference.selection import find_pool, showing
-    from prompttune.prompts.examples import ImageFile, MaskFile
 
     images = image_options(options, cards_of(options.prompt, options.prompts_zoo))
     masks = mask_options(options, classes)

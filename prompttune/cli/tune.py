@@ -47,6 +47,7 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--memory", choices=("fast", "saving"), default="fast", help="saving: less memory, slower")
     add("--score_images", type=int, default=6, help="images of the table at the end, at most")
     add("--tokens", type=int, help="make the key compact: later blocks see so many of its tokens")
+    add("--notes", help="for the key's card: terms of the images, who made it, what it is not for")
     add("--logger", choices=("csv", "wandb"), default="csv")
     add("--workers", type=int, default=0, help="processes that cut crops")
     add("--resume", action="store_true", help="go on with the run in --output")
@@ -123,13 +124,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = args.name or (recipe.task if args.data else f"{recipe.task}-generated")
     output = args.output or Path("runs") / name
 
-    from prompttune.inference.devices import choose_bf16
     from prompttune.inference.segmenter import Segmenter
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.devices import check_devices, global_rank, take_own_device
     from prompttune.tuning.run import Machine, discard, tune
+    from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
     from prompttune.workflows.finish import check_tokens, finish
 
     zoo = save_folder(args.prompts_zoo)
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
-        overwrite, args.score_images, args.tokens,
+        overwrite, args.score_images, args.tokens, args.notes,
     )  # fmt: skip
     _print_result(finished, name, data, recipe)
     return 0

@@ -1,18 +1,80 @@
-"""Crops of samples at the canvas' size, to tune a prompt on."""
+"""Crops of samples for training: where they lie, how they are varied, in which order they come."""
 
+import itertools
+import math
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler, default_collate
 
-from prompttune.data.augmentation import Augmentation
 from prompttune.data.layouts import LoadedSample
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor, to_uint8
 from prompttune.utils.tiling import resize, resize_nearest, scaled_size
+
+_ROTATION = 15  # degrees
+_SCALES = (0.9, 1.1)
+
+
+class Augmentation:
+    """Flips, turns, rescales and recolours crops, as the seed of the call alone decides.
+
+    Geometry (flips, quarter turns, rotation, scale) moves image and class map alike, the map by
+    nearest neighbour; brightness, contrast, gamma, colour, blur and noise change the image alone.
+    Importing albumentations takes most of a second, so only who augments pays for it.
+
+    Attributes:
+        margin: pixels that a crop needs around it, since rotation and scaling bring them in.
+    """
+
+    def __init__(self, canvas: int) -> None:
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it calls home on import
+        import albumentations as A
+
+        turned = math.cos(math.radians(_ROTATION)) + math.sin(math.radians(_ROTATION))
+        self.margin = math.ceil(canvas / 2 * (turned / _SCALES[0] - 1)) + 1
+        geometry = [
+            A.D4(p=1),
+            A.Affine(
+                rotate=(-_ROTATION, _ROTATION),
+                scale=_SCALES,
+                interpolation=cv2.INTER_LINEAR,
+                mask_interpolation=cv2.INTER_NEAREST,
+                border_mode=cv2.BORDER_REFLECT_101,
+                p=0.7,
+            ),
+            A.CenterCrop(canvas, canvas),
+        ]
+        blur = A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.9))
+        colours = [
+            A.RandomBrightnessContrast(0.2, 0.2, p=0.7),
+            A.RandomGamma((75, 130), p=0.5),
+            A.RGBShift(15, 15, 15, p=0.5),
+            A.OneOf([blur, A.GaussNoise(std_range=(0.005, 0.025))], p=0.4),
+        ]
+        self._compose = A.Compose(geometry + colours)
+
+    def __call__(
+        self, image: np.ndarray, class_map: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Augment a crop with `margin` around it, and cut it to the canvas.
+
+        Args:
+            image: `H x W x 3 uint8`, H = W = canvas + 2 * margin.
+            class_map: `H x W uint8`.
+            seed: 0 to 2^32 - 1.
+        """
+        self._compose.set_random_seed(seed)
+        augmented = self._compose(image=image, mask=class_map)
+        return augmented["image"], augmented["mask"]
+
 
 FOREGROUND_SHARE = 0.5
 
@@ -123,3 +185,46 @@ def _prepared(
         np.pad(image, (*borders, (0, 0)), mode="reflect"),
         np.pad(class_map, borders, constant_values=IGNORE),
     )
+
+
+@dataclass(frozen=True)
+class Share:
+    """One device's share of the batches: step t takes samples `t * batch ... (t + 1) * batch - 1`.
+
+    The last `made` of a batch are made on the device that trains, the others come from the loader;
+    of both, each of `world` devices takes every `world`-th.
+    """
+
+    batch: int
+    made: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def loaded(self, step: int) -> range:
+        """Return the indices that the loader makes."""
+        first = step * self.batch
+        return range(first + self.rank, first + self.batch - self.made, self.world)
+
+    def generated(self, step: int) -> range:
+        """Return the indices that are made on the device."""
+        loaded = self.batch - self.made
+        first, after = step * self.batch, (step + 1) * self.batch
+        return range(first + loaded + (self.rank - loaded) % self.world, after, self.world)
+
+
+class StepSampler(Sampler[list[int]]):
+    """Yields the loader's indices step by step, without end, from any step on.
+
+    For data sets whose item i depends on (seed, i) alone; the trainer's step count ends the run.
+    """
+
+    def __init__(self, share: Share, start: int = 0) -> None:
+        self.share, self.start = share, start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (list(self.share.loaded(step)) for step in itertools.count(self.start))
+
+
+def collate(samples: list[dict[str, Tensor]]) -> dict[str, Any]:
+    """Stack samples; none, where all are made on the device, make an empty batch."""
+    return default_collate(samples) if samples else {}

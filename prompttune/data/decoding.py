@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SLIDES
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
@@ -42,7 +44,12 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             raise InputError(f"{path}: {what}")
         if not path.is_file():
             raise InputError(f"{path}: is not a file; name an image file")
-    try:
+    if path.suffix.lower() in SLIDES:
+        raise InputError(
+            f"{path}: is a whole-slide image, which prompttune predict reads by windows; to learn "
+            "from one, export parts of it as PNG or TIFF"
+        )
+    with explained(path):
         if is_volume(path):
             yield None
             return
@@ -58,6 +65,17 @@ def opened(path: Path) -> Iterator[Image.Image | None]:
             with Image.open(file) as image:
                 check_size(path, image.width, image.height)
                 yield image
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what decoders raise in the block into one line about the file.
+
+    Raises:
+        InputError: of 100 megapixels or more, not an image, damaged, or not to be opened.
+    """
+    try:
+        yield
     except InputError:
         raise
     except Image.DecompressionBombError:  # Pillow's own limit is higher, and its error has no size
@@ -144,7 +162,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
             bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
             return facts.size, bits, facts.dtype != np.uint8
         if image is None:
-            with tifffile.TiffFile(path) as file:
+            with _tiff_file(path) as file:
                 page = file.pages.first
                 bands = max(page.samplesperpixel, _channels(file.series[0]))
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
@@ -171,13 +189,43 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
     return bits + kinds.get(bands, f", {bands} bands")
 
 
+@contextmanager
+def _tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF whose pages follow each other; in a circle tifffile would go round for ever.
+
+    Raises:
+        InputError: a page that leads back to an earlier one.
+    """
+    with tifffile.TiffFile(path) as file:
+        kind, stream = file.tiff, file.filehandle
+        size = stream.size
+        stream.seek(4 if kind.offsetsize == 4 else 8)
+        seen: set[int] = set()
+        while offset := _number(stream, kind.offsetformat, kind.offsetsize):
+            if offset in seen:
+                raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+            seen.add(offset)
+            if offset + kind.tagnosize > size:
+                break  # tifffile says what is missing
+            stream.seek(offset)
+            tags = _number(stream, kind.tagnoformat, kind.tagnosize)
+            stream.seek(offset + kind.tagnosize + tags * kind.tagsize)
+        yield file
+
+
+def _number(stream: tifffile.FileHandle, form: str, size: int) -> int:
+    """Read a number; 0 where the file ends."""
+    content = stream.read(size)
+    return int(struct.unpack(form, content)[0]) if len(content) == size else 0
+
+
 def page_count(path: Path) -> int:
     """Return how many slices, time points or frames an image file holds; 1 if it is no image."""
     try:
         if volume := volume_of(path):
             return volume.facts.pages
         if is_tiff(path):
-            with tifffile.TiffFile(path) as file:
+            with _tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
         if path.suffix.lower() not in (".gif", ".png", ".apng", ".webp", ".avif"):
             return 1
@@ -218,7 +266,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
     """
     if volume := volume_of(path):
         return volume.numbers(page)
-    with tifffile.TiffFile(path) as file:
+    with _tiff_file(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
@@ -302,23 +350,6 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
     order = np.moveaxis(order, channels, range(-len(channels), 0)) if channels else order
     rows = order.reshape(math.prod(_slices(series)), -1)
     return [series.pages[int(index)] for index in rows[number]]
-
-
-def means_stored(path: Path) -> bool:
-    """Say whether a TIFF that calls its zeros white means the numbers that it stores.
-
-    tifffile marks boolean arrays so and means True; ImageJ marks masks so and means 255. Others,
-    such as scanners, mean what is displayed.
-    """
-    try:
-        if not is_tiff(path):
-            return False
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
-            wrote = "tifffile" in page.software or page.description.startswith("ImageJ=")
-            return wrote and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    except Exception:  # reading the pixels will say what is wrong
-        return False
 
 
 def decode_opencv(path: Path, image: Image.Image) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 
@@ -21,6 +22,8 @@ class Finding:
     """A regular expression; images whose names match it with one text stay in one part."""
     crowds: str = "auto"
     """COCO's crowds: `auto`, `objects` or `ignore`."""
+    pages: ChosenPages | None = None
+    """Of stacks; None: all."""
 
     def grouping(self) -> Callable[[Sample], str] | None:
         """Return what names a sample's group; None where nothing was said.

@@ -14,6 +14,8 @@ from prompttune.data.annotations.finding import (
 )
 from prompttune.data.annotations.things import Annotation, Painting, class_numbers
 from prompttune.data.annotations.yolo import has_yolo
+from prompttune.data.class_names import UNNAMED
+from prompttune.data.finding import ANYWHERE
 from prompttune.data.finding import Finding as Finding
 from prompttune.data.finding import Found as Found
 from prompttune.data.hub_tables import has_tables, read_tables
@@ -43,6 +45,7 @@ from prompttune.data.mask_folders import (
 )
 from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
 from prompttune.data.pairing import sample_folders, side_by_side
+from prompttune.data.published_folders import published
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
@@ -152,7 +155,9 @@ def _painted_parts(
 
 
 def _painted(folder: Path, annotation: Annotation, numbers: Mapping[str, int]) -> Sample:
-    name = annotation.image.relative_to(folder).with_suffix("").as_posix()
+    own = annotation.image if annotation.image.is_relative_to(folder) else annotation.file
+    below = own.relative_to(folder) if own.is_relative_to(folder) else Path(own.name)
+    name = below.with_suffix("").as_posix()
     painting = Painting.of(annotation, numbers)
     return Sample(name, annotation.image, annotation.file, painting=painting)
 
@@ -196,6 +201,8 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         return found
     if found := pairs_in_named_folders(folder, finding, classes):
         return found
+    if found := _as_published(folder, classes, finding):
+        return found
     if (folder / "train").is_dir():
         return _in_parts(folder, classes, finding)
     if found := _release(folder):
@@ -215,15 +222,46 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
     )
 
 
+def _as_published(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
+    """Read folders as public sets have them, where nothing else says how they are to be read."""
+    drawn = has_folders(folder) or parts_of_names(folder) or side_by_side(folder)
+    if finding.mask_pattern is not None or drawn or (folder / "images").is_dir():
+        return None
+    parts = [each for name in ("train", *VAL_FOLDERS, "test") if (each := folder / name).is_dir()]
+    known = any(holds_masks(each) or side_by_side(each) or sample_folders(each) for each in parts)
+    if known or sample_folders(folder) is not None or _json_below([folder, *parts]):
+        return None
+    return published(folder, classes)
+
+
+def _json_below(folders: Sequence[Path]) -> bool:
+    ends = (".json", ".geojson", ".xml", ".txt")
+    return any(
+        path.suffix.lower() in ends and not path.name.startswith(".")
+        for folder in folders
+        for place in (folder, folder / "images", folder / "labels")
+        if place.is_dir()
+        for path in place.iterdir()
+    )
+
+
 def _with_lists(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
     """Read layouts with a file that lists the images of each part."""
-    if has_metadata(folder):
+    endings = _endings_in(folder)
+    if endings & {".csv", ".jsonl"} and has_metadata(folder):
         return read_metadata(folder, finding)
-    if has_tables(folder):
+    if endings & {".parquet", ".arrow"} and has_tables(folder):
         return read_tables(folder)
-    if found := _coco_parts(folder, classes, finding) or _yolo_parts(folder, classes):
+    if (folder / "annotations").is_dir() and (found := _coco_parts(folder, classes, finding)):
+        return found
+    if (folder / "labels" / "train").is_dir() and (found := _yolo_parts(folder, classes)):
         return found
     return pairs_by_lists(folder, finding, classes)
+
+
+def _endings_in(folder: Path) -> set[str]:
+    """Return the endings of the files in a folder and in its own folders."""
+    return {path.suffix for pattern in ("*", "*/*") for path in folder.glob(pattern)}
 
 
 def _release(folder: Path) -> Found | None:
@@ -271,6 +309,7 @@ def is_labelled(folder: Path) -> bool:
         or has_metadata(folder)
         or has_tables(folder)
         or sample_folders(folder) is not None
+        or _as_published(folder, UNNAMED, ANYWHERE) is not None
     )
 
 

@@ -5,7 +5,6 @@ the user's cache that is called after the tables' contents.
 """
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from typing import Any
 from prompttune.data.finding import Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import reason
+from prompttune.utils.user_cache import user_cache
 
 _MASKS = ("mask", "label", "annotation", "segmentation", "segmentation_mask", "semantic", "gt")
 _IMAGES = ("image", "img", "pixel_values", "picture")
@@ -64,17 +65,12 @@ def _samples(part: str, file: Path) -> list[Sample]:
         digest.update(content.read(1 << 20))
         content.seek(max(0, file.stat().st_size - (1 << 20)))
         digest.update(content.read())
-    place = _cache() / digest.hexdigest()[:24]
+    place = user_cache("tables") / digest.hexdigest()[:24]
     if not place.is_dir():
         _unpack(file, place)
     images = sorted((place / "images").iterdir())
     masks = {path.stem: path for path in (place / "masks").iterdir()}
     return [Sample(f"{part}-{file.stem}/{i.stem}", i, masks[i.stem]) for i in images]
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "prompttune" / "tables"
 
 
 def _unpack(file: Path, place: Path) -> None:
@@ -119,8 +115,10 @@ def _batches(file: Path) -> Iterator[Any]:
         else:
             with pa.memory_map(str(file)) as source:
                 yield from pa.ipc.open_stream(source)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{file}: is damaged ({error})") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file}: is damaged ({reason(error)})") from None
 
 
 def _column(file: Path, batch: Any, names: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.class_names import UNNAMED
 from prompttune.data.decoding import page_count
 from prompttune.data.finding import ANYWHERE, Finding
@@ -14,6 +15,7 @@ from prompttune.data.samples import LoadedSample as LoadedSample
 from prompttune.data.samples import Sample as Sample
 from prompttune.data.samples import load_sample as load_sample
 from prompttune.data.splitting import positives_first, split_off
+from prompttune.data.unreadable import readable
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES as SUFFIXES
@@ -55,6 +57,7 @@ def find_split(
     classes: Sequence[str] = UNNAMED,
     finding: Finding = ANYWHERE,
     masks: MaskOptions = AUTO,
+    look: bool = False,
 ) -> Split:
     """Find the samples of a folder in one of the known layouts and split them by `seed`.
 
@@ -89,20 +92,23 @@ def find_split(
         classes: names of the foreground classes.
         finding: where images and masks lie, how masks are named, what stays together.
         masks: what the masks' values mean.
+        look: look into the files; those that cannot be read are left out and named in the notes.
 
     Raises:
         InputError: missing folder, unknown layout, no images, an image or mask without partner,
-            fewer images for training than `images`, annotations that are none or lack a class.
+            fewer images for training than `images`, annotations that are none or lack a class, no
+            more files that can be read than others.
     """
     folder = Path(folder)
     if not 0 < val_fraction < 1:
         raise InputError(f"val_fraction is {val_fraction}; it must lie between 0 and 1")
     found = find_samples(folder, classes, finding)
+    notes = list(found.notes)
     train, val, test = (
-        None if part is None else _sliced(part) for part in (found.train, found.val, found.test)
+        None if part is None else _sliced(_read_well(part, notes) if look else part, finding.pages)
+        for part in (found.train, found.val, found.test)
     )
     assert train is not None
-    notes = list(found.notes)
     group = found.group or finding.grouping() or _together(train, notes)
     shown, count = _shown_by(masks, len(classes)), len(classes)
     if test is None:
@@ -117,6 +123,13 @@ def find_split(
         tuple(train), tuple(val), tuple(test), found.layout, found.category_ids,
         found.classes, tuple(notes),
     )  # fmt: skip
+
+
+def _read_well(samples: Sequence[Sample], notes: list[str]) -> list[Sample]:
+    """Leave out what cannot be read, and say so."""
+    kept, left_out = readable(samples)
+    notes += left_out
+    return kept
 
 
 def _renamed(samples: Iterable[Sample], others: Iterable[Sample]) -> list[Sample]:
@@ -208,11 +221,11 @@ def _check_places(sample: Sample) -> None:
         )
 
 
-def _sliced(samples: Sequence[Sample]) -> list[Sample]:
-    """Replace samples whose files are stacks by one for each slice.
+def _sliced(samples: Sequence[Sample], chosen: ChosenPages | None) -> list[Sample]:
+    """Replace samples whose files are stacks by one for each slice, or each chosen one.
 
     Raises:
-        InputError: an image and a mask of different numbers of pages.
+        InputError: an image and a mask of different numbers of pages, a page that is not there.
     """
     found: list[Sample] = []
     for sample in samples:
@@ -233,6 +246,8 @@ def _sliced(samples: Sequence[Sample]) -> list[Sample]:
         stack = _patient(sample.image) or sample.name
         found += [
             replace(sample, name=f"{sample.name}#{n + 1:0{digits}}", page=n, stack=stack)
-            for n in range(pages[0])
+            for n in (
+                range(pages[0]) if chosen is None else chosen.of_stack(pages[0], sample.image)
+            )
         ]
     return found

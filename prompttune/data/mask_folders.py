@@ -17,14 +17,17 @@ from prompttune.data.pairing import (
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES, images_below
+from prompttune.utils.malformed import understood
 
 IMAGE_FOLDERS = (
     "images", "image", "imgs", "img", "JPEGImages", "imagesTr", "photos", "img_dir", "image_dir",
+    "original", "originals", "rgb", "input", "inputs",
 )  # fmt: skip
 MASK_FOLDERS = (
     "masks", "mask", "labels", "label", "SegmentationClass", "labelsTr", "annotations", "gt",
     "ground_truth", "groundtruth", "segmentations", "segmentation", "targets", "manual", "ann_dir",
     "mask_dir", "SegmentationClassPNG", "SegmentationClassRaw", "gts", "annot", "seg",
+    "ground truth", "ground-truth", "semantic", "lbl", "lbls",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
 _NAMED_IMAGES = ("{}_images", "{}_image", "{}_imgs", "{}_img", "{}-images", "images_{}", "{}")
@@ -177,7 +180,8 @@ def pairs_by_lists(folder: Path, finding: Finding, classes: Sequence[str]) -> Fo
     read = {}
     for part in ("train", "val", "test"):
         if (lists / f"{part}.txt").is_file():
-            listed = (lists / f"{part}.txt").read_text(encoding="utf-8-sig").split()
+            with understood(lists / f"{part}.txt", "list of names"):
+                listed = (lists / f"{part}.txt").read_text(encoding="utf-8-sig").split()
             own = tuple(by_name[name] for name in dict.fromkeys(listed) if name in by_name)
             read[part] = Paired(own) if own else None
     there = {part: each for part, each in read.items() if each is not None}

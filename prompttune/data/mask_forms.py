@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from prompttune.data.decoding import (
     decode_opencv,
     decode_tiff,
+    explained,
     is_deep,
     is_tiff,
-    means_stored,
     numbers_of,
     opened,
     page_count,
 )
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
+from prompttune.utils.kept import Kept
 
+KEPT_BYTES = 128 * 2**20
+"""Of decoded masks: a set's survey, its split and tuning read the same ones."""
 KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
 
 
@@ -72,19 +76,89 @@ def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) ->
         InputError: as `read_image`, or numbers that are no integers.
     """
     path = Path(path)
+    decoded = _decoded_once(path, page)
+    with explained(path):
+        if isinstance(decoded.content, np.ndarray):
+            stored = stored_of_array(decoded.content, options, path)
+        else:
+            stored = stored_of_pil(decoded.content, options, path)
+        return _turned(stored, decoded.negative)
+
+
+def try_mask(path: Path) -> None:
+    """Decode a mask to see that it can be; `read_stored` takes what was found.
+
+    Raises:
+        InputError: it is damaged, or no image.
+    """
+    _decoded_once(path, 0)
+
+
+def _decoded_once(path: Path, page: int) -> "_Decoded":
+    try:
+        state = path.stat()
+    except OSError:  # a series of slices, or a file that decoding will miss
+        return _decode(path, page)
+    key = (path, page, state.st_mtime_ns, state.st_size)
+    return _decoded.get(key, lambda: _decode(path, page))
+
+
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A mask file's numbers; of palettes and the like an image that knows its colors."""
+
+    content: np.ndarray | Image.Image
+    negative: bool
+    """See `means_stored`."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in memory."""
+        if isinstance(self.content, np.ndarray):
+            return self.content.nbytes
+        return self.content.width * self.content.height * len(self.content.getbands())
+
+
+_decoded: Kept[_Decoded] = Kept(KEPT_BYTES, lambda each: each.nbytes)
+
+
+def _decode(path: Path, page: int) -> _Decoded:
     negative = means_stored(path)
     with opened(path) as image:
-        if image is None:
-            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
-        frames = int(getattr(image, "n_frames", 1))
-        if page and is_tiff(path) and frames != page_count(path):
-            return _turned(stored_of_array(decode_tiff(path, page), options, path), negative)
+        if image is None or (
+            page and is_tiff(path) and int(getattr(image, "n_frames", 1)) != page_count(path)
+        ):
+            return _Decoded(_fixed(decode_tiff(path, page)), negative)
         if page:
             image.seek(page)
         # Pillow stretches the values of a PGM file to 255 or 65535: indices are lost.
         if is_deep(image) or (image.format == "PPM" and image.mode != "1"):
-            return stored_of_array(decode_opencv(path, image), options, path)
-        return _turned(stored_of_pil(image, options, path), negative)
+            return _Decoded(_fixed(decode_opencv(path, image)), negative=False)
+        return _Decoded(image.copy(), negative)
+
+
+def means_stored(path: Path) -> bool:
+    """Say whether a TIFF that calls its zeros white means the numbers that it stores.
+
+    tifffile marks boolean arrays so and means True; ImageJ marks masks so and means 255. Others,
+    such as scanners, mean what is displayed.
+    """
+    try:
+        if not is_tiff(path):
+            return False
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            wrote = "tifffile" in page.software or page.description.startswith("ImageJ=")
+            return wrote and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    except Exception:  # reading the pixels will say what is wrong
+        return False
+
+
+def _fixed(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers that several will read, and none may change."""
+    kept = numbers.view()
+    kept.flags.writeable = False
+    return kept
 
 
 def _turned(stored: Stored, negative: bool) -> Stored:

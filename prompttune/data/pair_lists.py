@@ -11,6 +11,7 @@ from prompttune.data.finding import Finding, Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
+from prompttune.utils.malformed import understood
 
 _IMAGES = (
     "image", "image_path", "image_file", "image_file_name", "image_filename", "img", "img_path",
@@ -18,7 +19,8 @@ _IMAGES = (
 )  # fmt: skip
 _MASKS = (
     "mask", "mask_path", "mask_file", "mask_file_name", "mask_filename", "label", "label_path",
-    "label_file_name", "annotation", "annotation_path", "segmentation", "msk", "gt", "target",
+    "label_file_name", "annotation", "annotation_path", "segmentation", "segmentation_map",
+    "segmentation_mask", "semantic", "ground_truth", "msk", "gt", "target",
 )  # fmt: skip
 _PARTS = ("split", "part", "set", "subset", "fold")
 _PART = {
@@ -56,7 +58,8 @@ def _metadata(folder: Path) -> list[Path]:
 
 
 def _masks_in(file: Path) -> bool:
-    rows = _rows(file)
+    with understood(file, "list of pairs"):
+        rows = _rows(file)
     return bool(rows) and _column(rows, _MASKS) is not None
 
 
@@ -72,6 +75,11 @@ def read_pair_list(file: Path, finding: Finding) -> Found:
     Raises:
         InputError: another kind of file, without the columns, or naming files that are not there.
     """
+    with understood(file, "list of pairs"):
+        return _read(file, finding)
+
+
+def _read(file: Path, finding: Finding) -> Found:
     rows = _rows(file)
     image, mask = _column(rows, _IMAGES), _column(rows, _MASKS)
     if not rows or image is None or mask is None:
@@ -148,6 +156,7 @@ def _flat(file: Path, content: Any) -> list[Row]:
 def _column(rows: Sequence[Row], names: Iterable[str]) -> str | None:
     """Return the column that bears one of the names, in any case and with blanks or `_`."""
     there = {name.lower().replace(" ", "_"): name for name in (rows[0] if rows else ())}
+    there |= {re.sub(r"_(file_?name|file|path)$", "", name): own for name, own in there.items()}
     return next((there[name] for name in names if name in there), None)
 
 

@@ -12,6 +12,7 @@ from prompttune.data.decoding import (
     bits_in_words,
     decode_opencv,
     decode_tiff,
+    header,
     is_deep,
     is_tiff,
     nodata_of,
@@ -35,6 +36,7 @@ from prompttune.data.masks import (
 )
 from prompttune.data.stretch import Stretch, to_bytes
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.kept import Kept
 from prompttune.volumes.opening import volume_of, window_of
 from prompttune.volumes.volume import Volume
 
@@ -154,6 +156,42 @@ def tell_stretch(path: str | Path, picture: Picture, options: ImageOptions) -> N
 def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> Picture:
     """Read an image file as `read_image` does, without a warning, and tell what it holds."""
     path = Path(path)
+    plain = page == 0 and options.bands is None and options.stretch in (None, "auto", "full")
+    tried = _tried.pop(_state(path)) if plain else None
+    return tried or _read_picture(path, options, page)
+
+
+TRIED_BYTES = 256 << 20
+_tried: Kept[Picture] = Kept(TRIED_BYTES, lambda picture: picture.pixels.nbytes)
+
+
+def try_image(path: Path) -> None:
+    """Read an image to see that it can be read; the next `read_picture` takes what was found.
+
+    Raises:
+        InputError: it is damaged, or none.
+    """
+    if header(path)[2]:  # how its numbers become colors is not known yet
+        with opened(path) as image:
+            if image is None:
+                decode_tiff(path)
+            else:
+                image.load()
+        return
+    _tried.pop(_state(path))
+    _tried.get(_state(path), lambda: _read_picture(path, AS_STORED, 0))
+
+
+def _state(path: Path) -> tuple[Path, int, int] | None:
+    """Return what changes when a file does; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return path, state.st_mtime_ns, state.st_size
+
+
+def _read_picture(path: Path, options: ImageOptions, page: int) -> Picture:
     nodata = nodata_of(path)
     with opened(path) as image:
         if volume := volume_of(path):

@@ -1,5 +1,6 @@
 """One image of a data set: its files, and what they hold once they are read."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,3 +137,20 @@ def _check_size(image: Path, pixels: np.ndarray, other: Path, mask: np.ndarray) 
             f"{image} has {sizes[0]} pixels (width x height), but {other} has {sizes[1]}; "
             "they must have equal sizes (--resize_masks scales masks of the same shape)"
         )
+
+
+def hash_data(entries: Mapping[str, Path | bytes]) -> str:
+    """Return the SHA-256 (hex) of named contents: a file, or the raw bytes of a generated array.
+
+    It equals `LC_ALL=C sort NAMES | xargs sha256sum | sha256sum` run in the data's folder.
+    """
+    total = hashlib.sha256()
+    for name in sorted(entries, key=str.encode):
+        entry = entries[name]
+        if isinstance(entry, Path):
+            with entry.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        else:
+            digest = hashlib.sha256(entry).hexdigest()
+        total.update(f"{digest}  {name}\n".encode())
+    return total.hexdigest()

@@ -22,13 +22,13 @@ from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import (
     UNDEFINED,
     Metrics,
+    Reliability,
     choose_threshold,
     counted_pixels,
     mean_metrics,
     measure,
     or_zero,
 )
-from prompttune.evaluation.reliability import Reliability
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
@@ -192,7 +192,8 @@ class Bench:
 
         images = sum(len(part.images) for part in prompt.parts)
         decides = prompt if isinstance(prompt, Composition) else None
-        return Candidate(name, images, scores, composition=decides, prompt=prompt)
+        trusted = prompt.averaged() if len(zooms) > 1 else prompt
+        return Candidate(name, images, scores, composition=decides, prompt=trusted)
 
     def validate(self, candidate: Candidate) -> Validated:
         """Choose a candidate's threshold on the validation images."""

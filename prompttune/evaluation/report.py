@@ -11,8 +11,8 @@ from pathlib import Path
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation import page
 from prompttune.evaluation.comparison import RowScores, Trial
-from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.metrics import Metrics, or_zero
+from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
 from prompttune.prompts.palette import Palette

@@ -115,6 +115,7 @@ def _windows(prompt: Prompt | Composition, canvas: int) -> np.ndarray:
 
 def _for_windows(prompt: Prompt | Composition) -> Prompt | Composition:
     """Return a prompt whose images are windows already, and which tells only what they show."""
-    plain: dict[str, Any] = {"scale": 1.0, "card": None, "domain": None, "calibration": None}
+    told = "card", "domain", "calibration", "zoomed"
+    plain: dict[str, Any] = {"scale": 1.0} | dict.fromkeys(told)
     parts = [replace(part, **plain) for part in prompt.parts]
     return parts[0] if isinstance(prompt, Prompt) else Composition(parts)

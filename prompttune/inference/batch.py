@@ -1,7 +1,7 @@
 """Segment many files: reading, predicting and writing at the same time, in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.decoding import page_count
-from prompttune.data.inputs import read_given
+from prompttune.data.inputs import load_image, read_given
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture, read_picture, tell_stretch
 from prompttune.inference.segmenter import Segmenter
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.writing import Asked, ResultWriter, Slice
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress
+from prompttune.volumes.opening import is_volume
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -58,7 +59,7 @@ def segment_files(
         ResultWriter(prompt, asked) as writer,
         Behind() as behind,
         closing(
-            read_ahead(_slices(masks), read=lambda each: _read(each, asked.images))
+            read_ahead(_slices(masks, asked.pages), read=lambda each: _read(each, asked.images))
         ) as pictures,
     ):
 
@@ -66,28 +67,42 @@ def segment_files(
             for each, picture in pictures:
                 if isinstance(picture, InputError):
                     bad.setdefault(each.path, " ".join(str(picture).split()))
-                    progress.advance(1 / each.pages)
+                    progress.advance(1 / each.wanted)
                 else:
                     opened.append((each, picture))
                     yield picture.pixels
 
         for result in segmenter.stream(
-            readable(), prompt, asked.overlap, None, asked.flips, AS_STORED, asked.zooms
+            readable(), prompt, options=AS_STORED, **asked.quality.as_arguments()
         ):
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
-            progress.advance(1 / each.pages)
+            progress.advance(1 / each.wanted)
     writer.write_tables(output)
     return list(bad.values())
 
 
-def _slices(images: Iterable[Path]) -> Iterator[Slice]:
+def _slices(images: Iterable[Path], chosen: ChosenPages | None) -> Iterator[Slice]:
     for path in images:
         pages = page_count(path)
-        yield from (Slice(path, page, pages) for page in range(pages))
+        try:
+            wanted = range(pages) if chosen is None else _of_stack(path, pages, chosen)
+        except InputError as error:
+            yield Slice(path, refused=str(error))
+            continue
+        yield from (Slice(path, page, pages, len(wanted)) for page in wanted)
+
+
+def _of_stack(path: Path, pages: int, chosen: ChosenPages) -> Sequence[int]:
+    """Return the chosen pages; a volume is answered whole, on its own grid."""
+    if pages > 1 and is_volume(path):
+        raise InputError(f"{path}: is a volume, which is segmented whole; leave --pages out")
+    return chosen.of_stack(pages, path)
 
 
 def _read(each: Slice, options: ImageOptions) -> Picture:
+    if each.refused:
+        raise InputError(each.refused)
     picture = read_given(each.path, lambda path: read_picture(path, options, each.page), "image")
     tell_stretch(each.path, picture, options)
     return picture

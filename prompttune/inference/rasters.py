@@ -12,12 +12,14 @@ import torch
 from prompttune.data.reading import ImageOptions, picture_of
 from prompttune.data.stretch import common_stretch, is_narrow
 from prompttune.inference.segmenter import Segmenter
+from prompttune.inference.slides import SlideRows, is_slide
 from prompttune.inference.sliding_window import ALL_FLIPS, UNFLIPPED
 from prompttune.inference.strips import StripPart, own_rows
 from prompttune.outputs.raster_files import RasterWriter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.image_files import is_tiff_name
 
 LARGE = 64_000_000
 """A TIFF of more pixels is segmented by windows."""
@@ -32,8 +34,10 @@ def url_of(path: Path) -> str:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a file is segmented by windows: a URL, or a TIFF that fills much memory."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    """Say whether a file is segmented by windows: a URL, a slide, a TIFF that fills much memory."""
+    if is_slide(path):
+        return True
+    if not is_tiff_name(path):
         return False
     if url_of(path).startswith(("http://", "https://")):
         return True
@@ -140,7 +144,7 @@ def _opened(path: Path) -> Any:
 def score_strips(
     segmenter: Segmenter,
     prompt: Prompt | Composition,
-    rows: RasterRows,
+    rows: RasterRows | SlideRows,
     overlap: float = 0.25,
     flips: bool = False,
 ) -> Iterator[tuple[int, torch.Tensor]]:
@@ -199,8 +203,8 @@ def segment_raster(
     """
     prompt = segmenter.scaled(prompt)
     segmenter.check(prompt)
-    rows = RasterRows(path, options)
-    counts = np.zeros(256, np.int64)
+    rows = SlideRows(path, options) if is_slide(path) else RasterRows(path, options)
+    counts = dict.fromkeys(prompt.palette.classes, 0)
     try:
         with RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer:
             for top, scores in score_strips(segmenter, prompt, rows, overlap, flips):
@@ -208,8 +212,9 @@ def segment_raster(
                 pixels, empty = rows.read(top, top + len(class_map))
                 if empty is not None and writer.nodata is not None:
                     class_map = np.where(empty, np.uint8(writer.nodata), class_map)
-                counts += np.bincount(class_map.ravel(), minlength=256)
+                for number, name in enumerate(counts, 1):
+                    counts[name] += int(np.count_nonzero(class_map == number))
                 writer.add(top, class_map, pixels)
     finally:
         rows.close()
-    return {name: int(counts[n]) for n, name in enumerate(prompt.palette.classes, 1)}
+    return counts

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.prompts.composition import calibration_of
 from prompttune.prompts.palette import Palette
-from prompttune.prompts.prompt import Prompt, calibration_of
+from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration
 from prompttune.utils.errors import InputError
 
@@ -99,6 +100,23 @@ class Result:
 
     def _calibration(self) -> tuple[Calibration | None, list[int]]:
         return calibration_of(self.prompt) if self.prompt is not None else (None, [])
+
+    def to_xarray(self, like: Any = None) -> Any:
+        """Return the class map as an xarray `DataArray`, with the coordinates of what was given.
+
+        Args:
+            like: the `DataArray` that was segmented, its channels first or last; None: axes y and x
+                without coordinates.
+
+        Returns:
+            `H x W uint8`, named `classes`; the attribute `classes` lists the names from 1 on.
+
+        Raises:
+            InputError: xarray is not installed, or `like` has another size.
+        """
+        from prompttune.outputs.labelled_arrays import class_array
+
+        return class_array(self.classes, self.palette.classes, like)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the class map as an index PNG with the palette's colors, whole or not at all.

@@ -1,8 +1,6 @@
 """Segmenter: a frozen backbone that segments images as a prompt tells it to."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
@@ -10,16 +8,12 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory, load
-from prompttune.backbone.compact import keep_tokens
-from prompttune.backbone.describing import colour_and_describe
-from prompttune.backbone.network import EncodedPrompt
+from prompttune.backbone import SegGPT
+from prompttune.data.inputs import ImageLike, load_image
 from prompttune.data.queries import warn_of_other_sizes
 from prompttune.data.reading import ImageOptions
-from prompttune.inference.devices import choose_bf16, choose_device
-from prompttune.inference.probing import describe_windows, looked_at_most
-from prompttune.inference.prompt_cache import EncodedPrompts
-from prompttune.inference.quality import check_zooms
+from prompttune.inference.frozen import FrozenBackbone, describe_windows, looked_at_most
+from prompttune.inference.quality import Quality
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
 from prompttune.inference.sliding_window import (
@@ -27,25 +21,20 @@ from prompttune.inference.sliding_window import (
     UNFLIPPED,
     UNZOOMED,
     Question,
-    Window,
     answered,
 )
 from prompttune.prompts.composition import Composition, PromptLike
-from prompttune.prompts.examples import ImageLike, load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import image_for, recipes_of
 from prompttune.utils.bounds import check
+from prompttune.utils.devices import choose_bf16, choose_device
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
-
-TOKENS_A_BATCH = {"cpu": 8192, "cuda": 65536}
-"""Tokens of all canvases of a batch: enough to keep a device busy, few enough for its memory."""
 
 PromptOrComposition = TypeVar("PromptOrComposition", bound=Prompt | Composition)
 
 
-class Segmenter:
+class Segmenter(FrozenBackbone):
     """A backbone on a device, ready to segment.
 
     Args:
@@ -64,17 +53,7 @@ class Segmenter:
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        if isinstance(backbone, str | Path):
-            self.device = choose_device(device)
-            self.network = load(backbone, device=self.device)
-        else:
-            first = next(backbone.parameters(), torch.empty(0))
-            self.device = first.device if device == "auto" else choose_device(device)
-            self.network = backbone.to(self.device).eval()
-        self._precision = precision
-        self.bf16 = choose_bf16(precision, self.device)
-        self._at: dict[int, SegGPT] = {}
-        self._encoded = EncodedPrompts()
+        super().__init__(backbone, device, precision)
         self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
@@ -93,8 +72,7 @@ class Segmenter:
         self.device = choose_device(str(device))
         self.network.to(self.device)
         self.bf16 = choose_bf16(self._precision, self.device)
-        self._at.clear()
-        self._encoded = EncodedPrompts()  # what was encoded lies on the device it was encoded on
+        self._forget()
         return self
 
     @overload
@@ -170,7 +148,8 @@ class Segmenter:
             )
         pairs = zip(items, prompts, strict=True)
         sizes: dict[PromptLike, list[tuple[int, int]]] = {}
-        results = list(self._stream(pairs, overlap, batch_size, flips, options, zooms, sizes))
+        quality = Quality(overlap, flips, tuple(zooms))
+        results = list(self._stream(pairs, quality, batch_size, options, sizes))
         for seen, found in sizes.items():
             if isinstance(seen, Prompt | Composition):
                 warn_of_other_sizes(found, recipes_of(seen))
@@ -207,7 +186,8 @@ class Segmenter:
         if isinstance(prompt, Prompt | Composition):
             self.check(prompt)
         pairs = ((image, prompt) for image in images)
-        return self._stream(pairs, overlap, batch_size, flips, options, zooms)
+        quality = Quality(overlap, flips, tuple(zooms))
+        return self._stream(pairs, quality, batch_size, options)
 
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
@@ -221,9 +201,9 @@ class Segmenter:
             InputError: a prompt learned on another backbone.
         """
         for part in prompt.parts:
-            self._check_backbone(part)
+            self.check_fits(part)
         parts = [part for part in prompt.parts if part.scale != "auto"]
-        self._encoded.of_each(parts, self.encode, self.network.parameters())
+        self.encode_each(parts)
 
     def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:
         """Return a prompt at the scale at which it answers here: one that is "auto" is chosen.
@@ -251,17 +231,13 @@ class Segmenter:
     def _stream(
         self,
         pairs: Iterable[tuple[ImageLike, PromptLike]],
-        overlap: float,
+        quality: Quality,
         batch_size: int | None,
-        flips: bool,
         options: ImageOptions | None = None,
-        zooms: Sequence[float] = UNZOOMED,
         sizes: dict[PromptLike, list[tuple[int, int]]] | None = None,
     ) -> Iterator[Result]:
-        check("overlap", overlap)
         if batch_size is not None:
             check("batch_size", batch_size, "batch size")
-        check_zooms(zooms)
         canvas = self.canvas(None)
 
         def ask(image: ImageLike, prompt: PromptLike) -> Question:
@@ -273,8 +249,8 @@ class Segmenter:
                 sizes.setdefault(prompt, []).append((pixels.shape[1], pixels.shape[0]))
             chosen = prompt if isinstance(prompt, Prompt | Composition) else prompt(pixels)
             chosen = self.scaled(chosen)
-            views = ALL_FLIPS if flips else UNFLIPPED
-            return Question(pixels, chosen, canvas, overlap, views, zooms)
+            views = ALL_FLIPS if quality.flips else UNFLIPPED
+            return Question(pixels, chosen, canvas, quality.overlap, views, quality.zooms)
 
         questions = (ask(image, prompt) for image, prompt in pairs)
 
@@ -282,38 +258,6 @@ class Segmenter:
             return batch_size or self.batch_size(prompts, canvas)
 
         return answered(questions, self.answer, size)
-
-    def answer(self, windows: list[Window]) -> None:
-        """Answer a batch of windows of one canvas, whose prompts have equally many images.
-
-        The windows may be of different images and prompts; each takes its own answer. `predict`
-        makes such batches by itself. Only one thread at a time may call it.
-
-        Args:
-            windows: of one kind (`Window.kind`), at least one.
-        """
-        prompts = [window.part.prompt for window in windows]
-        encoded = self._encoded.of_each(prompts, self.encode, self.network.parameters())
-        alike = all(prompt is prompts[0] for prompt in prompts)
-        queries = torch.stack([window.pixels() for window in windows])
-        with self.computing():
-            normalised = normalise(queries.to(self.device))
-            network = self.at(windows[0].part.canvas)
-            given = encoded[0] if alike else encoded
-            if any(prompt.domain is not None for prompt in prompts):
-                coloured, features = colour_and_describe(network, normalised, given)
-                for window, seen in zip(windows, features.cpu(), strict=True):
-                    window.describe(seen)
-            else:
-                coloured = network.ensemble(normalised, given)
-            coloured = denormalise(coloured.float())
-            start = 0
-            for prompt, same in groupby(windows, lambda window: window.part.prompt):
-                group = list(same)
-                answers = coloured[start : start + len(group)]
-                start += len(group)
-                for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
-                    window.add(scores)
 
     def describe(self, image: ImageLike, prompt: Prompt, overlap: float = 0.0) -> np.ndarray:
         """Describe the windows of an image at a prompt's scale by the backbone's features.
@@ -347,104 +291,6 @@ class Segmenter:
         """
         pictures = (image_for(prompt, image) for image in images)
         return looked_at_most(self, pictures, prompt, tokens)
-
-    def encoded(self, prompt: Prompt) -> EncodedPrompt:
-        """Return what `encode` makes of a prompt, made once and kept.
-
-        Args:
-            prompt: at a known scale.
-
-        Returns:
-            What `SegGPT.ensemble` takes.
-
-        Raises:
-            InputError: a prompt learned on another backbone.
-        """
-        (encoded,) = self._encoded.of_each([prompt], self.encode, self.network.parameters())
-        return encoded
-
-    def encode(self, prompt: Prompt) -> EncodedPrompt:
-        """Encode a prompt for `at(canvas(prompt))`; of a compact one the tokens that are kept.
-
-        Args:
-            prompt: at a known scale.
-
-        Returns:
-            What `SegGPT.ensemble` takes.
-
-        Raises:
-            InputError: a prompt learned on another backbone.
-        """
-        self._check_backbone(prompt)
-        network = self.at(self.canvas(prompt))
-        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
-        with self.computing():
-            encoded = network.encode_prompt(
-                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
-            )
-            if prompt.kept_tokens is None:
-                return encoded
-            return keep_tokens(network, encoded, prompt.kept_tokens)  # type: ignore[return-value]
-
-    def _check_backbone(self, prompt: Prompt) -> None:
-        network = self.network
-        if prompt.fingerprint is not None and prompt.fingerprint != network.fingerprint:
-            raise InputError(
-                f"prompt {prompt.name}: learned on the backbone with fingerprint "
-                f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
-                "use the backbone that its card names"
-            )
-
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Compute without gradients, in the precision asked for; explain a lack of memory."""
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
-            explain_out_of_memory(),
-        ):
-            yield
-
-    def canvas(self, prompt: Prompt | None) -> int:
-        """Return the side of the canvas on which a prompt answers.
-
-        Args:
-            prompt: that answers; None: any that has no canvas of its own.
-
-        Returns:
-            Pixels.
-        """
-        own = self.network.config.canvas
-        return own if prompt is None or prompt.canvas is None else prompt.canvas
-
-    def at(self, canvas: int) -> SegGPT:
-        """Return the backbone at a canvas, made once for each.
-
-        Args:
-            canvas: side in pixels, a multiple of the patch.
-
-        Returns:
-            A network that shares its weights with the backbone, but for resized positions.
-        """
-        if canvas == self.network.config.canvas:
-            return self.network
-        if canvas not in self._at:
-            self._at[canvas] = at_canvas(self.network, canvas)
-        return self._at[canvas]
-
-    def batch_size(self, prompts: int, canvas: int | None = None) -> int:
-        """Return how many windows fill the device at once.
-
-        Args:
-            prompts: images of the prompt that they are put to.
-            canvas: side of the windows, pixels; None: the backbone's own.
-
-        Returns:
-            At least 1.
-        """
-        side = (canvas or self.network.config.canvas) // self.network.config.patch
-        tokens = 2 * side**2
-        return max(1, TOKENS_A_BATCH.get(self.device.type, 8192) // (tokens * prompts))
 
 
 def _check_kind(prompt: Any) -> None:

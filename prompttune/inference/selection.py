@@ -15,11 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from prompttune.data.inputs import ImageLike, MaskLike, load_image
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.examples import ImageLike, MaskLike, load_image, shows_foreground
+from prompttune.prompts.examples import shows_foreground
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import normalise, to_tensor
 from prompttune.utils.tiling import resize
 
@@ -36,8 +37,12 @@ def find_pool(folder: Path) -> list[tuple[Path, Path]]:
             instead of masks.
     """
     from prompttune.data.layouts import find_split
+    from prompttune.data.unreadable import LEFT_OUT
 
-    split = find_split(folder)
+    split = find_split(folder, look=True)
+    for note in split.notes:
+        if note.startswith(LEFT_OUT):
+            warn(f"{folder}: {note}")
     if any(sample.painting for sample in split.train):
         raise InputError(
             f"{folder}: a pool needs masks/; annotations in JSON are read by fit alone"

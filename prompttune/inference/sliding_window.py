@@ -169,6 +169,7 @@ class Question:
     ) -> None:
         self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
+        self._zooms = len(zooms)
         check_work(prompt, self.size, canvas, overlap, len(flips), zooms)
         sized: Sized = {}
 
@@ -197,12 +198,13 @@ class Question:
         """Decide, once all windows are answered."""
         each = [_mean_scores(parts, self.size) for parts in self._of_each]
         scores = each[0] if len(each) == 1 else torch.cat(each)
-        classes = self.prompt.decide(scores).numpy()
+        decider = self.prompt.averaged() if self._zooms > 1 else self.prompt
+        classes = decider.decide(scores).numpy()
         unlikeness = self._unlikeness()
         if unlikeness is not None and unlikeness > 1:
             text = "an image is unlike those it was learned from; its answer may be wrong"
             warn(f"{self.prompt.name}: {text}", once=f"domain {self.prompt.name}")
-        return Result(classes, scores.numpy(), self.image, self.prompt, unlikeness)
+        return Result(classes, scores.numpy(), self.image, decider, unlikeness)
 
     def _unlikeness(self) -> float | None:
         """Return how unlike the image is to those of its key, of several the farthest."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.reading import AS_STORED, ImageOptions, Picture
 from prompttune.geo.georeference import Georeference, copy_world_file, read_georeference
+from prompttune.inference.quality import USUAL, Quality
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
@@ -18,11 +20,10 @@ from prompttune.outputs.instances import coco_results, find_instances, write_jso
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.prompt import Prompt, calibration_of
-from prompttune.utils.image_files import stem_of
-from prompttune.volumes.dicom import is_dicom
-from prompttune.volumes.nifti import NiftiWriter, is_nifti
+from prompttune.prompts.composition import Composition, calibration_of
+from prompttune.prompts.prompt import Prompt
+from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
+from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size
 from prompttune.volumes.segmentation import SegWriter
 
@@ -34,18 +35,18 @@ class Slice:
     path: Path
     page: int = 0
     pages: int = 1
+    """Of the file."""
+    wanted: int = 1
+    """Of these."""
+    refused: str | None = None
+    """Why it cannot be segmented."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """How images are segmented, and what is wanted beside masks and overlays."""
 
-    overlap: float = 0.25
-    """As in `Segmenter.predict`."""
-    flips: bool = False
-    """As in `Segmenter.predict`."""
-    zooms: tuple[float, ...] = (1.0,)
-    """As in `Segmenter.predict`."""
+    quality: Quality = USUAL
     least_area: int | None = None
     """Also write the objects of at least this many pixels as COCO results; None: not."""
     images: ImageOptions = AS_STORED
@@ -56,6 +57,8 @@ class Asked:
     """Further ones, of `outputs.FORMATS`."""
     shape_area: int = 16
     """Least pixels of a thing in these."""
+    pages: ChosenPages | None = None
+    """Of stacks; None: all."""
     trust: ReliabilityTable = field(default_factory=ReliabilityTable)
     """Gets a line for each image, where the key tells."""
 
@@ -126,7 +129,7 @@ class ResultWriter:
             file.add(page)
         begun.objects += self._objects(each, result)
         begun.done += 1
-        if begun.done == each.pages:
+        if begun.done == each.wanted:
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()

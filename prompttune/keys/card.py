@@ -22,6 +22,7 @@ from prompttune.keys.card_fields import Normalisation as Normalisation
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
 from prompttune.keys.card_fields import Tuning as Tuning
+from prompttune.keys.card_fields import ZoomedFields as ZoomedFields
 from prompttune.keys.learned import Learned
 from prompttune.utils.bounds import PROMPT_PIXELS
 from prompttune.utils.errors import InputError
@@ -60,6 +61,7 @@ class Card(Part):
     tuning: Tuning | None = None
     kept_tokens: Annotated[tuple[KeptTokens, ...], Field(min_length=1)] | None = None
     calibration: CalibrationFields | None = None
+    zoomed: ZoomedFields | None = None
     domain: DomainFields | None = None
     notes: str | None = None
 
@@ -205,6 +207,11 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
         "threshold": first.threshold,
         "kept_tokens": first.kept_tokens and [part.kept_tokens for part in parts],
         "calibration": _calibration(first.calibration),
+        "zoomed": first.zoomed
+        and {
+            "threshold": first.zoomed.threshold,
+            "calibration": _calibration(first.zoomed.calibration),
+        },
         "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
     }
 
@@ -248,7 +255,9 @@ def _check_version(raw: dict[str, Any], path: Path) -> None:
             "the newest that this prompttune reads: update prompttune."
         )
     features = raw.get("required_features")
-    unknown = [f for f in features if f not in FEATURES] if isinstance(features, list) else []
+    unknown = (
+        [f for f in features if f not in tuple(FEATURES)] if isinstance(features, list) else []
+    )
     if unknown:
         raise InputError(
             f"{path}: the key requires {unknown[0]!a}, which this prompttune does not know: "

@@ -134,6 +134,13 @@ class CalibrationFields(Part):
         return self
 
 
+class ZoomedFields(Part):
+    """What replaces threshold and calibration where an answer is the mean over zooms."""
+
+    threshold: Share
+    calibration: CalibrationFields
+
+
 class DomainFields(Part):
     """What the tensor `domain_centers` needs to tell an image that is unlike."""
 

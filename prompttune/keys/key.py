@@ -186,6 +186,7 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("fingerprint", prompt.fingerprint, card.backbone.fingerprint),
             ("number of kept tokens", _count(prompt.kept_tokens), _count(card.kept_tokens, 1)),
             ("calibration", prompt.calibration is not None, card.calibration is not None),
+            ("zoomed", prompt.zoomed is not None, card.zoomed is not None),
             ("domain", prompt.domain is not None, card.domain is not None),
         ]
     for field, own, said in pairs:

@@ -70,6 +70,10 @@ class LearnedPart(Protocol):
         """A dataclass with the card's fields, or None."""
 
     @property
+    def zoomed(self) -> Any:
+        """A dataclass with the card's fields, or None."""
+
+    @property
     def domain(self) -> "LearnedDomain | None":
         """What the training images were like."""
 

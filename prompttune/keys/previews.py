@@ -11,8 +11,8 @@ from torch import Tensor
 from prompttune.keys.card import Card, Scores
 from prompttune.keys.files import write_synced
 from prompttune.utils.contact_sheet import grid
-from prompttune.utils.markdown import table
 from prompttune.utils.normalize import to_uint8
+from prompttune.utils.pages import table
 
 SHOWN = 256  # pixels; smaller prompts are enlarged by a whole factor to at least this
 _GAP = 8

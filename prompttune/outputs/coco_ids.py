@@ -7,6 +7,7 @@ from pathlib import Path
 from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.outputs.instances import coco_image_id
 from prompttune.utils.errors import InputError, suggest, warn
+from prompttune.utils.malformed import MALFORMED
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class CocoIds:
             categories = {one.name: int(one.id) for one in content.categories}
         except FileNotFoundError:
             raise InputError(f"--coco {file}: no such file") from None
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except MALFORMED as error:
             raise InputError(f"--coco {file}: no COCO annotations ({error!r})") from None
         for name in classes:
             if name not in categories:

@@ -12,10 +12,10 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
-from prompttune.backbone import SegGPT, explain_out_of_memory
+from prompttune.backbone import SegGPT
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import write_weights
-from prompttune.data.batches import Share, StepSampler, collate
+from prompttune.data.crops import Share, StepSampler, collate
 from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import PairDataset
@@ -25,7 +25,7 @@ from prompttune.pretraining.resuming import describe_run, resumed_step
 from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import StateIO, read_state, remove_state
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.resuming import refuse_begun
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from prompttune.prompts.examples import load_image as load_image
 from prompttune.prompts.palette import Palette
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.tiling import resize, resize_nearest, tiled

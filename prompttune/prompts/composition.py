@@ -1,11 +1,11 @@
 """Several prompts for several classes in one result."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,11 @@ from torch import Tensor
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.reliability.calibration import Calibration
 from prompttune.utils.errors import InputError
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,14 @@ class Composition:
         """
         return Composition(part.resized(factor) for part in self.parts)
 
+    def averaged(self) -> "Composition":
+        """Return the composition that decides where answers are means over several zooms.
+
+        Returns:
+            A composition of what `Prompt.averaged` makes of its prompts.
+        """
+        return Composition(part.averaged() for part in self.prompts)
+
     def decide(self, scores: Tensor) -> Tensor:
         """Turn scores of all classes into a class map.
 
@@ -154,3 +166,15 @@ def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition
 
 PromptLike = Prompt | Composition | Callable[[np.ndarray], Prompt | Composition]
 """A prompt, a composition, or what chooses one for an `H x W x 3 uint8` image."""
+
+
+def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
+    """Return the one calibration of a prompt's or composition's parts, and their class counts.
+
+    None where they have none, or not the same: keys that were composed by hand.
+    """
+    # What chooses examples for each image has no parts.
+    parts: Sequence[Any] = getattr(prompt, "parts", ())
+    known = {id(part.calibration) for part in parts}
+    groups = [len(part.palette.classes) for part in parts]
+    return (parts[0].calibration if len(known) == 1 else None), groups

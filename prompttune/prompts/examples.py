@@ -1,10 +1,9 @@
 """Examples: images and masks of any accepted kind, read, checked and cut to the canvas."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,11 +11,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from prompttune.data.inputs import ImageLike as ImageLike
-from prompttune.data.inputs import MaskLike as MaskLike
-from prompttune.data.inputs import as_array, read_given, to_integers
+from prompttune.data.inputs import (
+    ImageLike,
+    MaskFile,
+    MaskLike,
+    as_array,
+    load_image,
+    read_given,
+)
 from prompttune.prompts.palette import MOST_CLASSES, Palette
-from prompttune.utils.bounds import check
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
@@ -24,39 +27,6 @@ from prompttune.utils.tiling import pad_reflect, resize, resize_nearest, scaled_
 
 if TYPE_CHECKING:
     from prompttune.data.mask_forms import MaskOptions, Stored
-    from prompttune.data.reading import ImageOptions, Picture
-
-
-AnyScale = float | Literal["auto", "whole"] | None
-"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
-
-
-@dataclass(frozen=True)
-class ImageFile(PathLike[str]):
-    """An image file that is read in another way than by itself."""
-
-    path: Path
-    options: "ImageOptions"
-    page: int = 0
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    __str__ = __fspath__
-
-
-@dataclass(frozen=True)
-class MaskFile(PathLike[str]):
-    """A mask file whose values are understood in another way than by themselves."""
-
-    path: Path
-    options: "MaskOptions"
-    page: int = 0
-
-    def __fspath__(self) -> str:
-        return str(self.path)
-
-    __str__ = __fspath__
 
 
 def crop_most_foreground(
@@ -90,79 +60,6 @@ def crop_most_foreground(
     top, left = best[off_centre.argmin()].tolist()
     window = (slice(top, top + canvas), slice(left, left + canvas))
     return image[:, *window].clone(), class_map[..., *window].clone()
-
-
-def load_image(
-    image: ImageLike, called: str = "image", options: "ImageOptions | None" = None
-) -> np.ndarray:
-    """Return any accepted image as `H x W x 3 uint8`.
-
-    Args:
-        image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
-            files are.
-        called: names an image that has no path in messages.
-        options: bands and stretch. Arrays of one or three channels are red, green, and blue
-            already: bands are taken of others. Floats in [0, 1] are a picture already, unless the
-            stretch itself lies in that range.
-
-    Raises:
-        InputError: it cannot be read, or is none of these.
-    """
-    from prompttune.data.reading import AS_STORED, rgb_from_pil
-
-    options = options or AS_STORED
-    if isinstance(image, str | PathLike | bytes):
-        pixels = _read_image(image, called, options)
-    elif isinstance(image, Image.Image):
-        pixels = rgb_from_pil(image, called, options)
-    else:
-        array = as_array(image, called, "H x W x 3 uint8")
-        pixels = _read_array(array, called, options)
-    return np.require(pixels, requirements="W")  # torch takes no read-only array
-
-
-def _read_array(array: np.ndarray, called: str, options: "ImageOptions") -> np.ndarray:
-    """Turn numbers into a picture, by a stretch where they are no picture yet."""
-    from prompttune.data.reading import rgb_from_array
-    from prompttune.data.stretch import Stretch
-
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if channels > 4 and options.bands is None:
-        shape = " x ".join(map(str, array.shape))
-        raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
-    if channels in (1, 3):
-        options = replace(options, bands=None)
-    if np.issubdtype(array.dtype, np.floating) and options.stretch not in (None, "auto", "full"):
-        inside = float(array.min()) >= 0 and float(array.max()) <= 1
-        if options.stretch == "image":
-            meant = not inside
-        else:
-            meant = not inside or Stretch.parse(options.stretch).high <= 1
-        if meant:
-            return rgb_from_array(array, called, options)
-    return rgb_from_array(to_integers(array, called), called, options)
-
-
-def _read_image(
-    image: str | PathLike[str] | bytes, called: str, options: "ImageOptions"
-) -> np.ndarray:
-    """Read an image file, given by its path or as its bytes; an `ImageFile` has its own options."""
-    from prompttune.data.decoding import page_count
-    from prompttune.data.reading import read_picture, tell_stretch
-
-    page = 0
-    if isinstance(image, ImageFile):
-        options, page = image.options, image.page
-
-    def read(path: Path) -> "Picture":
-        if not isinstance(image, ImageFile) and (pages := page_count(path)) > 1:
-            where = called if isinstance(image, bytes) else str(image)
-            warn(f"{where}: the first of {pages} pages is read; prompttune predict does all")
-        return read_picture(path, options, page)
-
-    picture = read_given(image, read, called)
-    tell_stretch(called if isinstance(image, bytes) else str(image), picture, options)
-    return picture.pixels
 
 
 def load_examples(
@@ -370,21 +267,3 @@ def shows_foreground(mask: MaskLike, classes: int) -> bool:
     """
     class_map = _load_mask(mask, classes, "mask")
     return bool(((class_map != 0) & (class_map != IGNORE)).any())
-
-
-def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
-    """Return a scale with "whole" as None, or say why it is none.
-
-    Raises:
-        InputError: beyond its bound, or a number without a canvas.
-    """
-    if scale is None or scale == "whole":
-        return None
-    if scale == "auto":
-        return "auto"
-    if isinstance(scale, str):
-        raise InputError(f"scale {scale:.60}: must be a number, auto or whole")
-    check("scale", scale)
-    if canvas is None:
-        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
-    return scale

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from prompttune.prompts.examples import load_image as load_image
 from prompttune.utils.errors import InputError
 
 

@@ -4,14 +4,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from prompttune.keys.card import TYPE_SHIFTS, Card
+from prompttune.keys.card import TYPE_SHIFTS, CalibrationFields, Card
 from prompttune.keys.header import CENTERS
 from prompttune.keys.key import read_key
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.reliability.domain import Domain
 
 
@@ -37,7 +36,8 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     sizes = [prompts for _, prompts in card.grouped()]
     halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
     shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
-    calibration, domain = _calibration(card), _domain(tensors, card)
+    calibration = None if card.calibration is None else _calibration(card.calibration)
+    zoomed, domain = _zoomed(card), _domain(tensors, card)
     return [
         Prompt(
             images=tuple(images),
@@ -56,6 +56,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             card=card,
             kept_tokens=kept,
             calibration=calibration,
+            zoomed=zoomed,
             domain=domain,
         )
         for (classes, _), (images, colours), shift, kept in zip(
@@ -64,12 +65,14 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     ]
 
 
-def _calibration(card: Card) -> Calibration | None:
-    said = card.calibration
-    if said is None:
-        return None
+def _calibration(said: CalibrationFields) -> Calibration:
     curves = Curve(said.foreground), Curve(said.classes)
     return Calibration(*curves, said.dice, said.crops, said.held_out)
+
+
+def _zoomed(card: Card) -> Zoomed | None:
+    said = card.zoomed
+    return None if said is None else Zoomed(said.threshold, _calibration(said.calibration))
 
 
 def _domain(tensors: dict[str, Tensor], card: Card) -> Domain | None:

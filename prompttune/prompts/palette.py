@@ -137,8 +137,10 @@ class Palette:
         Returns:
             `... x H x W uint8`: 0 background, i the i-th class.
         """
+        if scores.shape[-3] == 1:
+            return (scores[..., 0, :, :] > threshold).to(torch.uint8)
         foreground = scores.sum(-3) > threshold
-        return torch.where(foreground, scores.argmax(-3) + 1, 0).to(torch.uint8)
+        return torch.where(foreground, (scores.argmax(-3) + 1).to(torch.uint8), 0)
 
     def _points(self, like: Tensor) -> Tensor:
         """Return black and the colours in pixel space, `(1 + C) x 3`."""

@@ -4,28 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts.arranging import colored_instances, in_a_grid, renumbered_instances
-from prompttune.prompts.examples import AnyScale as AnyScale
-from prompttune.prompts.examples import (
-    ImageLike,
-    MaskLike,
-    checked_scale,
-    crop_most_foreground,
-    load_examples,
-    load_instances,
-)
-from prompttune.prompts.examples import load_image as load_image
+from prompttune.prompts.examples import crop_most_foreground, load_examples, load_instances
 from prompttune.prompts.joining import check_joins
 from prompttune.prompts.palette import Palette
-from prompttune.reliability.calibration import Calibration
+from prompttune.reliability.calibration import Calibration, Zoomed
 from prompttune.reliability.domain import Domain
-from prompttune.utils.bounds import check, check_prompt
+from prompttune.utils.bounds import AnyScale, check, check_prompt, checked_scale
 from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize, resize_nearest
 
@@ -70,6 +62,8 @@ class Prompt:
     """How it was learned, which a key says of itself; None where it was not learned."""
     calibration: Calibration | None = None
     """What its scores are worth; None where it is not known. Groups of one key share one."""
+    zoomed: Zoomed | None = None
+    """What replaces threshold and calibration where answers are means over zooms; None: nothing."""
     kept_tokens: tuple[tuple[int, ...], ...] | None = None
     """Of each later block of a one-way backbone the tokens it may attend to; None: all."""
     domain: Domain | None = None
@@ -184,6 +178,21 @@ class Prompt:
             `H x W uint8`: 0 background, i the i-th class.
         """
         return self.palette.decide(scores, self.threshold)
+
+    def averaged(self) -> "Prompt":
+        """Return the prompt that decides for it where an answer is the mean over several zooms.
+
+        Its threshold stays where it is not the one that the key was tuned with.
+
+        Returns:
+            A prompt of the same pixels; this one where it knows nothing of zooms.
+        """
+        if self.zoomed is None:
+            return self
+        own = self.card is None or self.threshold == self.card.threshold
+        threshold = self.zoomed.threshold if own else self.threshold
+        calibration = self.zoomed.calibration
+        return replace(self, threshold=threshold, calibration=calibration, zoomed=None)
 
     def save(self, name_or_folder: str | PathLike[str], overwrite: bool = False) -> Path:
         """Keep a learned prompt as a key, which `load_prompt` reads.
@@ -384,16 +393,5 @@ class Prompt:
             card=None,
             kept_tokens=None if len(joined) > 1 else lead.kept_tokens,
             calibration=None if len(joined) > 1 else lead.calibration,
+            zoomed=None if len(joined) > 1 else lead.zoomed,
         )  # fmt: skip
-
-
-def calibration_of(prompt: Any) -> tuple[Calibration | None, list[int]]:
-    """Return the one calibration of a prompt's or composition's parts, and their class counts.
-
-    None where they have none, or not the same: keys that were composed by hand.
-    """
-    # What chooses examples for each image has no parts.
-    parts: Sequence[Any] = getattr(prompt, "parts", ())
-    known = {id(part.calibration) for part in parts}
-    groups = [len(part.palette.classes) for part in parts]
-    return (parts[0].calibration if len(known) == 1 else None), groups

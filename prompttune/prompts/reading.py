@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prompttune.data.inputs import ImageLike
-from prompttune.prompts.examples import load_image
+from prompttune.data.inputs import ImageLike, load_image
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:

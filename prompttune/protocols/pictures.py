@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from prompttune.evaluation.figures import colour_answer, save_picture
+from prompttune.evaluation.page import colour_answer, save_picture
 from prompttune.protocols.protocol import Benchmark, Outcomes
 from prompttune.utils.io import whole_path
 

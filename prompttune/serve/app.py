@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import prompttune
 from prompttune.inference.segmenter import Segmenter
@@ -98,6 +99,7 @@ def create_app(service: Service) -> FastAPI:
     add_errors(app)
     _add_facts(app, service)
     _add_keys(app, service)
+    _add_taking_keys(app, service)
     _add_segment(app, service)
     return app
 
@@ -154,6 +156,7 @@ def add_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(InputError, on_input)
     app.add_exception_handler(ClientGone, on_gone)
+    app.add_exception_handler(ClientDisconnect, on_gone)  # while its body was still to come
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:
@@ -233,6 +236,8 @@ def _add_keys(app: FastAPI, service: Service) -> None:
         """Return a key itself, its `prompt.safetensors`."""
         return FileResponse(keys.folder(name) / KEY_FILE, media_type="application/octet-stream")
 
+
+def _add_taking_keys(app: FastAPI, service: Service) -> None:
     @app.post(
         "/v1/prompts",
         tags=["keys"],
@@ -253,7 +258,7 @@ def _add_keys(app: FastAPI, service: Service) -> None:
         if not app.state.may_add_keys:
             raise Refused(403, "Keys are taken only where the server runs with --token_file.")
         data = await request.body()
-        card: Card = await _threaded(service, lambda: keys.add(data, overwrite))
+        card: Card = await _threaded(service, lambda: service.keys.add(data, overwrite))
         return card.model_dump(mode="json")
 
     app.state.may_add_keys = False

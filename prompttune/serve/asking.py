@@ -9,8 +9,8 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from prompttune.data.class_names import class_names
-from prompttune.prompts.prompt import AnyScale
 from prompttune.serve.limits import Limits, Refused
+from prompttune.utils.bounds import AnyScale
 from prompttune.utils.errors import InputError
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import tifffile
 
 from prompttune.data.decoding import header, is_tiff, page_count
-from prompttune.data.inputs import read_given
+from prompttune.data.inputs import load_image, read_given
 from prompttune.geo.georeference import Georeference, read_georeference
 from prompttune.prompts.composition import Composition
-from prompttune.prompts.examples import load_image, read_class_maps
+from prompttune.prompts.examples import read_class_maps
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import image_for
 from prompttune.serve.limits import Limits, Refused

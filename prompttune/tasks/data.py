@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
+from prompttune.data.chosen_pages import ChosenPages
 from prompttune.data.folders import Finding
-from prompttune.data.hashing import hash_data
 from prompttune.data.layouts import (
     LoadedSample,
     Sample,
@@ -16,7 +16,9 @@ from prompttune.data.layouts import (
 )
 from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
+from prompttune.data.samples import hash_data
 from prompttune.data.survey import Survey, survey
+from prompttune.data.unwrapping import unwrapped
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.synthetic.tasks import (
     generate_contours,
@@ -158,11 +160,15 @@ def task_data(
         if images is not None:
             raise InputError("--images goes with --data; generated images are always as many")
         return _generated(recipe)
+    called, folder = folder, unwrapped(folder)
     recipe = read_legend(recipe, folder)
-    finding = Finding(images_dir, masks_dir, recipe.mask_pattern, recipe.group_by, recipe.crowds)
+    finding = Finding(
+        images_dir, masks_dir, recipe.mask_pattern, recipe.group_by, recipe.crowds,
+        ChosenPages.of(recipe.pages),
+    )  # fmt: skip
     masks = recipe.mask_options()
     split = find_split(
-        folder, recipe.seed, recipe.val_fraction, images, recipe.classes, finding, masks
+        folder, recipe.seed, recipe.val_fraction, images, recipe.classes, finding, masks, look=True
     )
     recipe = replace(recipe, classes=split.classes or recipe.classes)
     learned = (*split.train, *split.val)
@@ -182,7 +188,7 @@ def task_data(
         for part in (split.train, split.val, split.test)
     )
     val._kept = test._kept = train._kept  # parts of small sets share images
-    name = real(folder).name
+    name = real(called).name
     return TaskData(train, val, test, name, split.layout, False, recipe, found)
 
 

@@ -7,9 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from prompttune.data.class_names import BACKGROUND, UNNAMED
 from prompttune.tasks.recipe import Recipe
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.image_files import images_below
+from prompttune.utils.malformed import MALFORMED
 
 CVAT = "labelmap.txt"
 ROBOFLOW = "_classes.csv"
@@ -38,7 +44,7 @@ def read_legend(recipe: Recipe, folder: Path) -> Recipe:
     if recipe.colors is not None or recipe.mask_values is not None or folder.is_file():
         return recipe
     for file in _legends(folder):
-        colors, values = _read(file)
+        colors, values = _read(file, folder)
         if colors:
             return _with_colors(recipe, colors)
         if values:
@@ -53,15 +59,18 @@ def _legends(folder: Path) -> Iterable[Path]:
                 yield place / name
 
 
-def _read(file: Path) -> tuple[dict[str, str], dict[str, int]]:
+def _read(file: Path, folder: Path) -> tuple[dict[str, str], dict[str, int]]:
     """Return colors `#rrggbb` and values of the names that a legend lists; one of them is empty."""
     try:
         if file.name == CVAT:
             return _cvat(file.read_text(encoding="utf-8-sig").splitlines()), {}
         if file.suffix == ".csv":
             return _table(file.read_text(encoding="utf-8-sig").splitlines())
-        return _json(json.loads(file.read_bytes()))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        content = json.loads(file.read_bytes())
+        if isinstance(content, list) and all(isinstance(name, str) for name in content):
+            return {}, _numbered(content, folder, file)
+        return _json(content)
+    except MALFORMED as error:
         raise InputError(
             f"{file}: no legend ({error}); give --colors crack=#ff0000, or --mask_values"
         ) from None
@@ -88,13 +97,41 @@ def _table(lines: Sequence[str]) -> tuple[dict[str, str], dict[str, int]]:
     return {}, {row[1]: int(row[0]) for row in body}
 
 
+def _numbered(names: list[str], folder: Path, file: Path) -> dict[str, int]:
+    """Number a list of names, from 0 where the first is the background.
+
+    It need not be called so ("other", "soil"). Where masks go up to one less than there are names,
+    and show 0, the list counts from 0: else nothing would ever show the last name.
+    """
+    if not names:
+        return {}
+    first = 0 if names[0].lower() in BACKGROUND else 1
+    if first and _highest(folder) == len(names) - 1 > 0:
+        text = f"{file}: counts from 0, since no mask has {len(names)}: '{names[0]}' is background"
+        warn(text, once=str(file))
+        first = 0
+    return {name: number for number, name in enumerate(names, first)}
+
+
+def _highest(folder: Path) -> int | None:
+    """Return the highest value of masks in their usual places; None: no 0, or other masks."""
+    values: set[int] = set()
+    for place in (folder, *(folder / part for part in ("train", "test"))):
+        for path in images_below(place / "masks") if (place / "masks").is_dir() else ():
+            try:
+                with Image.open(path) as mask:
+                    if mask.mode not in ("L", "P", "1"):
+                        return None
+                    values.update(np.unique(np.asarray(mask)).tolist())
+            except OSError:  # whoever reads the masks tells
+                continue
+    return max(values - {IGNORE}, default=None) if 0 in values else None
+
+
 def _json(content: Any) -> tuple[dict[str, str], dict[str, int]]:
-    """Read `{name: 1}`, `{"1": name}`, `{name: "#ff0000"}`, `{name: [255, 0, 0]}` or a list."""
+    """Read `{name: 1}`, `{"1": name}`, `{name: "#ff0000"}`, `{name: [255, 0, 0]}`, or entries."""
     if isinstance(content, dict) and isinstance(content.get("labels"), dict):
         content = content["labels"]
-    if isinstance(content, list) and all(isinstance(name, str) for name in content):
-        first = 0 if content and content[0].lower() in BACKGROUND else 1
-        content = {name: number for number, name in enumerate(content, first)}
     if isinstance(content, list):
         content = {
             one["name"]: one.get("color", one.get("value", one.get("id"))) for one in content

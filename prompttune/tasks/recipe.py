@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 READING = (
     "mask_kind", "colors", "mask_pattern", "resize_masks", "crowds", "group_by", "bands", "stretch",
-    "image_size", "category_ids",
+    "pages", "image_size", "category_ids",
 )  # fmt: skip
 """Fields that tell how files are read; a key keeps them where they are not the default."""
 FOUND = ("image_size", "category_ids")
@@ -51,6 +51,8 @@ class Recipe:
     """Of images with several: one, or three for red, green, blue, counted from 1: 4,3,2."""
     stretch: str | None = None
     """What of deep images becomes black to white: LOW,HIGH, full or image (each its own)."""
+    pages: str | None = None
+    """Of stacks: these pages alone, counted from 1, as 3,5-9 (default: all)."""
     image_size: tuple[int, int] | None = None
     """Width and height of the usual training image, pixels; found when tuning."""
     category_ids: dict[str, int] | None = None

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prompttune.evaluation.figures import GAP, colour_answer
+from prompttune.evaluation.page import GAP, colour_answer
 from prompttune.outputs.drawing import write_png
 from prompttune.tuning.module import PromptTuning
 from prompttune.utils.contact_sheet import beside, fit, grid

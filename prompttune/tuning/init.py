@@ -1,7 +1,7 @@
 """Where a learned prompt starts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -13,9 +13,9 @@ from prompttune.data.layouts import LoadedSample
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.synthetic.scenes import Task
 from prompttune.tasks.data import GENERATORS
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.generated import generated_examples
 from prompttune.tuning.groups import Relabelled, class_groups, relabelling
 from prompttune.tuning.mosaic import mosaic
 from prompttune.utils.constants import IGNORE
@@ -142,17 +142,44 @@ def _noise(recipe: Recipe, canvas: int) -> Prompt:
 def _draw_examples(
     recipe: Recipe, train: Sequence[LoadedSample], least: int, most: int | None = None
 ) -> list[LoadedSample]:
-    """Draw training images that show a class: `most` of them where there are so many."""
-    chosen: list[LoadedSample] = []
-    for index in np.random.default_rng(recipe.seed).permutation(len(train)):
-        sample = train[index]
-        if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
-            chosen.append(sample)
-        if len(chosen) == (most or least):
-            break
+    """Draw training images that show a class: `most` of them where there are so many.
+
+    Images that show more of the classes come first: what an example does not show, it cannot tell.
+    """
+    kinds = range(1, len(recipe.classes) + 1)
+    order = np.random.default_rng(recipe.seed).permutation(len(train)).tolist()
+    shown = {index: int(np.isin(kinds, scored_map(train[index])).sum()) for index in order}
+    order.sort(key=lambda index: -shown[index])
+    chosen = [train[index] for index in order[: most or least] if shown[index]]
     if len(chosen) < least:
         raise InputError(
             f"init '{recipe.init}' needs {least} training images that show a class; "
             f"{len(chosen)} do"
         )
     return chosen
+
+
+MOST_SHOWN = 3
+"""Scenes that show more classes are rare: of more, the first ones are shown."""
+LEAST_SHARE, LEAST_BACKGROUND = 0.02, 0.2
+"""Of the pixels: smaller things, or almost nothing else, make no example."""
+
+
+def generated_examples(
+    classes: tuple[str, ...], scale: float, canvas: int, seed: int
+) -> Iterator[Prompt]:
+    """Draw examples without end, each of a task of its own, `canvas` pixels a side.
+
+    A scene's first kind of thing stands for the first class, and so on: which scene suits a task
+    must be tried out. The same seed gives the same examples.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        scene = Task.draw(rng, hard=True).scene(rng, canvas)
+        class_map = np.where(scene.classes <= len(classes), scene.classes, 0).astype(np.uint8)
+        shares = np.bincount(class_map.ravel(), minlength=len(classes) + 1) / class_map.size
+        shown = shares[1 : 1 + min(len(classes), MOST_SHOWN)]
+        if shown.min() > LEAST_SHARE and shares[0] > LEAST_BACKGROUND:
+            pair = (np.rint(255 * scene.image).astype(np.uint8), class_map)
+            prompt = Prompt.from_examples([pair], classes, scale=1.0, canvas=canvas)
+            yield replace(prompt, scale=scale)

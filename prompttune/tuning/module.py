@@ -17,11 +17,11 @@ from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.backbone import SegGPT
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.devices import sum_of_all
 from prompttune.tuning.groups import relabelling
 from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.loss import tuning_loss, whole
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.devices import sum_of_all
 
 
 class PromptTuning(pl.LightningModule):

@@ -1,8 +1,8 @@
 """A starting prompt of many classes: a mosaic of cut-outs, one a class.
 
-One image rarely shows more than a few of many classes, so a prompt that starts from it knows nothing
-of the others. The mosaic shows each: the canvas is a grid of cells, and a cell holds the part of a
-training image that shows its class best, at the scale at which queries are seen.
+One image rarely shows more than a few of many classes, so a prompt that starts from it knows
+nothing of the others. The mosaic shows each: the canvas is a grid of cells, and a cell holds the
+part of a training image that shows its class best, at the scale at which queries are seen.
 """
 
 import math
@@ -48,7 +48,8 @@ def mosaic(recipe: Recipe, canvas: int, train: Sequence[LoadedSample]) -> Prompt
     side = math.isqrt(count - 1) + 1
     cell = -(-canvas // side)
     palette = Palette.of(recipe.classes)
-    images, colors = [], []
+    images: list[Tensor] = []
+    colors: list[Tensor] = []
     for number in range(recipe.prompts):
         best = _best_shown(recipe, train, cell, recipe.seed + number)
         cells = [_cell(best[label], label, palette, recipe.scale, cell) for label in sorted(best)]

@@ -15,19 +15,19 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, Subset
 
-from prompttune.backbone import SegGPT, at_canvas, explain_out_of_memory
-from prompttune.data.batches import Share, StepSampler
-from prompttune.data.crops import CropDataset
+from prompttune.backbone import SegGPT, at_canvas
+from prompttune.data.crops import CropDataset, Share, StepSampler
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.callbacks import ProgressPictures
-from prompttune.tuning.devices import check_devices, global_rank
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
 from prompttune.utils.bounds import check_step
+from prompttune.utils.devices import check_devices, global_rank
+from prompttune.utils.errors import explain_out_of_memory
 from prompttune.utils.io import write_whole
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.progress import Progress

@@ -6,7 +6,7 @@ A number within its bound may still ask for too much together with others: `chec
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 from prompttune.utils.errors import InputError
 
@@ -215,3 +215,25 @@ def check_step(batch: int, prompts: int, canvas: int, patch: int) -> None:
             f"recipe: batch {batch} x {prompts} prompts on a canvas of {canvas} are {tokens} "
             f"tokens a step, and {STEP_TOKENS} are allowed; take a smaller batch or fewer prompts"
         )
+
+
+AnyScale = float | Literal["auto", "whole"] | None
+"""Canvas pixels an image pixel; "auto": to be chosen; "whole", or None: images fit the canvas."""
+
+
+def checked_scale(scale: AnyScale, canvas: int | None = 1) -> float | Literal["auto"] | None:
+    """Return a scale with "whole" as None, or say why it is none.
+
+    Raises:
+        InputError: beyond its bound, or a number without a canvas.
+    """
+    if scale is None or scale == "whole":
+        return None
+    if scale == "auto":
+        return "auto"
+    if isinstance(scale, str):
+        raise InputError(f"scale {scale:.60}: must be a number, auto or whole")
+    check("scale", scale)
+    if canvas is None:
+        raise InputError("prompt: examples at a scale need the backbone's canvas as well")
+    return scale

@@ -3,7 +3,8 @@
 import difflib
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 LOG = logging.getLogger("prompttune")
 """Gets the warnings; commands print them, one line each, on stderr."""
@@ -38,3 +39,25 @@ def suggest(name: str, options: Iterable[str]) -> str:
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
     return f" There are: {', '.join(options)}." if options else ""
+
+
+@contextmanager
+def explain_out_of_memory() -> Iterator[None]:
+    """Turn an out-of-memory error within into one line that says which switch helps.
+
+    Raises:
+        InputError: Memory ran out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        import torch  # commands that only print need none
+
+        text = str(error).lower()
+        on_cpu = isinstance(error, MemoryError) or "can't allocate memory" in text
+        if not on_cpu and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise InputError(
+            f"out of memory on the {'CPU' if on_cpu else 'GPU'}: take a smaller --batch, "
+            "--precision bf16, or for tuning --memory saving"
+        ) from error

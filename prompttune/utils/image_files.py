@@ -6,7 +6,9 @@ from pathlib import Path
 
 from prompttune.utils.paths import real
 
-SUFFIXES = frozenset(
+SLIDES = frozenset({".bif", ".ndpi", ".scn", ".svs"})
+"""Of whole-slide images, which are read by windows alone."""
+SUFFIXES = SLIDES | frozenset(
     {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
         ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".nii", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
@@ -14,6 +16,8 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """Of image files, in lower case."""
+DICOM = frozenset({".dcm", ".dicom", ".ima"})
+NIFTI = (".nii", ".nii.gz")
 LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 """Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -32,6 +36,21 @@ def is_image(path: Path) -> bool:
         return False
     name = path.name.lower()
     return path.suffix.lower() in SUFFIXES or name.endswith(".nii.gz") or is_unnamed_dicom(path)
+
+
+def is_tiff_name(path: Path) -> bool:
+    """Say by its name whether a file is a TIFF."""
+    return path.suffix.lower() in (".tif", ".tiff")
+
+
+def is_dicom(path: Path) -> bool:
+    """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
+    return path.suffix.lower() in DICOM or is_unnamed_dicom(path)
+
+
+def is_nifti(path: Path) -> bool:
+    """Say by its name whether a file is a NIfTI volume."""
+    return path.name.lower().endswith(NIFTI)
 
 
 def is_unnamed_dicom(path: Path) -> bool:

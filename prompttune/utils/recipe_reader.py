@@ -10,9 +10,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.plain_yaml import load_yaml
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -32,8 +31,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such recipe")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        values = load_yaml(path.read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not valid YAML ({error})") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: not a mapping of fields to values")

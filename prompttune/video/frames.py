@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from prompttune.data.inputs import load_image
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.examples import load_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError

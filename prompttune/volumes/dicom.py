@@ -10,20 +10,14 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import is_unnamed_dicom
+from prompttune.utils.malformed import understood
 from prompttune.volumes.volume import Facts
 
-ENDINGS = frozenset({".dcm", ".dicom", ".ima"})
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """The class of DICOM SEG objects."""
 _LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
 for _name in ("pydicom", "pylibjpeg", "highdicom"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
-
-
-def is_dicom(path: Path) -> bool:
-    """Say whether a file is DICOM: by its ending, or, without one, by its magic word."""
-    return path.suffix.lower() in ENDINGS or is_unnamed_dicom(path)
 
 
 def read_dataset(path: Path, pixels: bool = True) -> Any:
@@ -53,7 +47,7 @@ def read_dataset(path: Path, pixels: bool = True) -> Any:
                 if not getattr(found.file_meta, "TransferSyntaxUID", None):
                     found.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
                 return found
-    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # pydicom raises whatever comes of damaged bytes
         raise InputError(f"{path}: is no DICOM image, or damaged ({_line(error)})") from None
 
 
@@ -69,6 +63,10 @@ class DicomVolume:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = list(paths)
+        with understood(self.paths[0], "DICOM image", (Exception,)):
+            self._describe()
+
+    def _describe(self) -> None:
         head = read_dataset(self.paths[0], pixels=False)
         if "Rows" not in head or "Columns" not in head:
             raise InputError(f"{self.paths[0]}: is a DICOM file without an image")
@@ -92,7 +90,8 @@ class DicomVolume:
         index = page if len(self.paths) > 1 else 0
         path, dataset = self.paths[index], self.dataset(index)
         if page == 0 or len(self.paths) > 1:
-            _check_alike(path, dataset, self.facts)
+            with understood(path, "DICOM image", (Exception,)):
+                _check_alike(path, dataset, self.facts)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -9,19 +9,14 @@ import numpy as np
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import publish
+from prompttune.utils.malformed import reason, understood
 from prompttune.volumes.volume import Facts
 
-ENDINGS = (".nii", ".nii.gz")
 _MOST_BANDS = 16
 _THICK = 2.0
 """An axis whose voxels are so many times as long as the others' is the one of the slices."""
 _VIEWS = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}
 """To where slices, rows and columns run: axial slices upwards, rows to the back, columns left."""
-
-
-def is_nifti(path: Path) -> bool:
-    """Say by its name whether a file is a NIfTI volume."""
-    return path.name.lower().endswith(ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,10 @@ class NiftiVolume:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._image = _load(path)
+        with understood(path, "NIfTI volume", (Exception,)):
+            self._describe(path)
+
+    def _describe(self, path: Path) -> None:
         shape = self._image.shape
         if len(shape) == 2:
             shape = (*shape, 1)
@@ -88,8 +87,9 @@ class NiftiVolume:
         if self._pixels is None:
             try:
                 voxels = np.asanyarray(self._image.dataobj)
-            except (EOFError, OSError, ValueError) as error:
-                raise InputError(f"{self._path}: is truncated or damaged ({error})") from None
+            except Exception as error:  # zlib's own error among them
+                text = f"is truncated or damaged ({reason(error)})"
+                raise InputError(f"{self._path}: {text}") from None
             voxels = voxels.astype(self.facts.dtype, copy=False)
             if voxels.ndim == 2:
                 voxels = voxels[:, :, None]
@@ -103,7 +103,6 @@ class NiftiVolume:
 def _load(path: Path) -> Any:
     try:
         import nibabel
-        from nibabel.filebasedimages import ImageFileError
     except ImportError:
         raise InputError(
             f"{path}: reading NIfTI needs a further package; pip install prompttune[medical]"
@@ -112,8 +111,8 @@ def _load(path: Path) -> Any:
         raise InputError(f"{path}: no such file")
     try:
         return nibabel.load(path)
-    except (ImageFileError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{path}: is no NIfTI volume, or damaged ({error})") from None
+    except Exception as error:  # nibabel and zlib raise whatever comes of damaged bytes
+        raise InputError(f"{path}: is no NIfTI volume, or damaged ({reason(error)})") from None
 
 
 def choose_view(affine: np.ndarray) -> tuple[str, Turn]:

@@ -6,8 +6,9 @@ from threading import Lock
 
 import numpy as np
 
-from prompttune.volumes.dicom import DicomVolume, is_dicom
-from prompttune.volumes.nifti import NiftiVolume, is_nifti
+from prompttune.utils.image_files import is_dicom, is_nifti
+from prompttune.volumes.dicom import DicomVolume
+from prompttune.volumes.nifti import NiftiVolume
 from prompttune.volumes.series import Series, find_series, gathered
 from prompttune.volumes.volume import Volume
 
@@ -42,6 +43,8 @@ def _is_series(path: Path) -> bool:
 
 def with_series(images: list[Path]) -> list[Path]:
     """Replace slices of DICOM series by what stands for their series, which `volume_of` opens."""
+    if not any(map(is_dicom, images)):
+        return images
     found, series = gathered(images)
     _named.update({one.path: one for one in series})
     return found

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import is_hidden
-from prompttune.volumes.dicom import SEGMENTATION, is_dicom, read_dataset
+from prompttune.utils.image_files import is_dicom, is_hidden
+from prompttune.utils.malformed import understood
+from prompttune.volumes.dicom import SEGMENTATION, read_dataset
 
 _FEWEST = 2
 
@@ -55,9 +56,13 @@ def find_series(folder: Path) -> list[Series]:
 def _slice(path: Path) -> tuple[tuple, float, str] | None:
     """Return what all slices of its series share, where a slice lies, and the series' name."""
     try:
-        head = read_dataset(path, pixels=False)
+        with understood(path, "slice", (Exception,)):
+            return _placed(read_dataset(path, pixels=False))
     except InputError:
         return None
+
+
+def _placed(head: Any) -> tuple[tuple, float, str] | None:
     cosines, position = head.get("ImageOrientationPatient"), head.get("ImagePositionPatient")
     frames = int(head.get("NumberOfFrames", 1) or 1)
     if not cosines or not position or frames > 1 or head.get("SOPClassUID") == SEGMENTATION:

@@ -4,20 +4,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from prompttune.data.samples import LoadedSample
-from prompttune.evaluation.metrics import counted_pixels, measure
+from prompttune.evaluation.metrics import choose_threshold, counted_pixels, measure
+from prompttune.inference.quality import BEST
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration, foreground_scores
-from prompttune.reliability.curve import CurveFit
+from prompttune.reliability.calibration import (
+    Calibration,
+    CurveFit,
+    Zoomed,
+    fit_line,
+    foreground_scores,
+)
 from prompttune.reliability.domain import Domain, fit_domain
-from prompttune.reliability.expected import fit_line
 from prompttune.tasks.data import TaskData
 
 CROPS, WINDOWS = 16, 3
 """Validation crops, at most, and their side in windows: answered as whole images are."""
+ZOOMED_CROPS, ZOOMED_WINDOWS = 6, 2
+"""Validation crops that are answered at all zooms, few and small: each takes six times as long."""
 TRAIN_CROPS, TRAIN_WINDOWS = 32, 2
 """Training crops, whose windows are described."""
 LEAST_SHARE = 1e-3
@@ -57,9 +65,12 @@ def calibrated(
     train = list(_crops(data.train, TRAIN_CROPS, _length(side, TRAIN_WINDOWS, 0.0), rng))
     names = {sample.name for sample in data.train}
     held_out = not any(sample.name in names for sample in data.val)
-    calibration = _calibration(prompt, segmenter, crops, overlap, held_out)
+    answers = _answers(prompt, segmenter, crops, overlap)
+    calibration = _calibration(prompt, crops, answers, held_out)
+    length = _length(side, ZOOMED_WINDOWS, overlap)
+    zoomed = _zoomed(prompt, segmenter, list(_crops(data.val, ZOOMED_CROPS, length, rng)), held_out)
     domain = _domain(prompt.parts[0], segmenter, train, crops)
-    return changed(prompt, calibration=calibration, domain=domain)
+    return changed(prompt, calibration=calibration, zoomed=zoomed, domain=domain)
 
 
 def _side(prompt: Prompt, segmenter: Segmenter) -> int | None:
@@ -92,23 +103,55 @@ def _crops(
             yield _Crop(sample.image[window], sample.class_map[window], counted[window])
 
 
-def _calibration(
+_Answers = list[tuple[np.ndarray, np.ndarray]]
+"""Of each crop the scores and what was decided."""
+
+
+def _answers(
     prompt: Prompt | Composition,
     segmenter: Segmenter,
     crops: Sequence[_Crop],
     overlap: float,
-    held_out: bool,
+    zooms: Sequence[float] = (1.0,),
+) -> _Answers:
+    images = (crop.image for crop in crops)
+    results = segmenter.stream(images, prompt, overlap, zooms=zooms)
+    return [(result.scores, result.classes) for result in results]
+
+
+def _zoomed(
+    prompt: Prompt | Composition, segmenter: Segmenter, crops: Sequence[_Crop], held_out: bool
+) -> Zoomed | None:
+    """Choose the threshold of answers over zooms, and learn what those are worth.
+
+    None for groups, whose time is that of one prompt times their number, and for what sees images
+    whole, where a zoom changes nothing.
+    """
+    if isinstance(prompt, Composition) or prompt.known_scale is None or not crops:
+        return None
+    answers = _answers(prompt, segmenter, crops, BEST.overlap, BEST.zooms)
+    shown = [
+        (scores, crop.class_map, crop.counted)
+        for crop, (scores, _) in zip(crops, answers, strict=True)
+    ]
+    threshold, _ = choose_threshold(shown)
+    decided = [
+        (scores, prompt.palette.decide(torch.from_numpy(scores), threshold).numpy())
+        for scores, _ in answers
+    ]
+    return Zoomed(threshold, _calibration(prompt, crops, decided, held_out))
+
+
+def _calibration(
+    prompt: Prompt | Composition, crops: Sequence[_Crop], answers: _Answers, held_out: bool
 ) -> Calibration:
     groups = [len(part.palette.classes) for part in prompt.parts]
     foreground, classes = CurveFit(), CurveFit()
-    answers = []
-    results = segmenter.stream((crop.image for crop in crops), prompt, overlap)
-    for crop, result in zip(crops, results, strict=True):
+    for crop, (scores, _) in zip(crops, answers, strict=True):
         truth = crop.class_map[crop.counted]
-        foreground.add(foreground_scores(result.scores, groups)[crop.counted], truth > 0)
-        for index, plane in enumerate(result.scores, 1):
+        foreground.add(foreground_scores(scores, groups)[crop.counted], truth > 0)
+        for index, plane in enumerate(scores, 1):
             classes.add(plane[crop.counted], truth == index)
-        answers.append((result.scores, result.classes))
     flat = Calibration(foreground.fitted(), classes.fitted(), (0.0, 1.0), max(1, len(crops)))
     points = []
     for crop, (scores, decided) in zip(crops, answers, strict=True):

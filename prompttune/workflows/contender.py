@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.evaluation.comparison import Bench
-from prompttune.inference.devices import choose_bf16
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card
 from prompttune.prompts.composition import Composition, changed
@@ -17,6 +16,7 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import READING, Recipe
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.run import Machine, Tuned, tune
+from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError
 
 FindData = Callable[[Recipe], TaskData]

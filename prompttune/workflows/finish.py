@@ -57,6 +57,7 @@ def finish(
     overwrite: bool,
     images: int,
     tokens: int | None = None,
+    notes: str | None = None,
 ) -> Finished:
     """Choose the threshold, score the prompt beside single examples, and write the key.
 
@@ -66,6 +67,7 @@ def finish(
         images: At most so many are scored, and half as many choose the thresholds: a minute on a
             laptop, not an hour.
         tokens: of the prompt that the later blocks see; None: all.
+        notes: for the card.
     """
     prompt = _as_kept(changed(tuned.prompt, name=name))
     if tokens is not None:
@@ -83,7 +85,7 @@ def finish(
         split="test" if data.test else "val", palette=prompt.palette, rows=scored,
         samples=bench.test, notices=_notices(data), details={"command": command},
     )  # fmt: skip
-    card = _card(prompt, tuned, recipe, segmenter, data, (as_scores(comparison),))
+    card = _card(prompt, tuned, recipe, segmenter, data, (as_scores(comparison),), notes)
     report = output / "report"
     with staged(report) as stage:
         write_report(stage, comparison)
@@ -201,6 +203,7 @@ def _card(
     segmenter: Segmenter,
     data: TaskData,
     scores: tuple[Scores, ...],
+    notes: str | None = None,
 ) -> Card:
     kind = INIT_KINDS[recipe.init]
     shows_real = kind == "example" and not data.generated
@@ -214,5 +217,6 @@ def _card(
         data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
                   sha256=data.sha256(), generated=data.generated),
         scores=scores,
+        notes=notes,
         tuning=Tuning(precision=tuned.precision, seconds=round(tuned.seconds, 1)),
     )  # fmt: skip

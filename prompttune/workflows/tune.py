@@ -16,7 +16,6 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.inference.devices import choose_bf16
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
@@ -24,6 +23,7 @@ from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
 from prompttune.tasks.recipe import FOUND, READING, Recipe, current, recipe_values
+from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.recipe_reader import convert_fields

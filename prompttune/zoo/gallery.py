@@ -7,9 +7,8 @@ from typing import Any
 from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer, save_picture
 from prompttune.evaluation.metrics import counted_pixels, measure
-from prompttune.evaluation.page import format_score
+from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, format_score, save_picture
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card
 from prompttune.prompts.composition import Composition

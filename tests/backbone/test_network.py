@@ -16,8 +16,8 @@ from seggpt_oracle import (
 )
 from torch import Tensor
 
-from prompttune.backbone import SegGPT, SegGPTConfig, explain_out_of_memory
-from prompttune.utils.errors import InputError
+from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.utils.errors import InputError, explain_out_of_memory
 
 SEG_TYPES = {"semantic": 0, "instance": 1}
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from one_way_oracle import EXTRAS, slow_answer, slow_positions, small
-from seggpt_oracle import random_network, relative_error
+from seggpt_oracle import CONFIGS, random_network, relative_error
+from serving import CONFIG as ONE_WAY
 from torch import Tensor, nn
 
-from prompttune.backbone import SegGPT, SegGPTConfig, load
-from prompttune.backbone.canvas import at_canvas
-from prompttune.backbone.one_way import OneWaySegGPT, build
+from prompttune.backbone import SegGPTConfig, load
+from prompttune.backbone.loading import at_canvas
+from prompttune.backbone.network import SegGPT
+from prompttune.backbone.one_way import OneWaySegGPT, build, colour_and_describe, describe
 from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.backbone.weights import save_weights
 from prompttune.utils.errors import InputError
@@ -300,3 +302,28 @@ def test_what_shares_a_batch_changes_no_bit(full: OneWaySegGPT) -> None:
     for n, prompt in enumerate(cached):
         own = full.ensemble(queries[n::2], prompt)
         assert torch.equal(own, mixed[n::2])
+
+
+def networks() -> list[SegGPT]:
+    torch.manual_seed(0)
+    one_way = build(ONE_WAY).eval().requires_grad_(False)
+    for parameter in one_way.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return [one_way, random_network(CONFIGS["merge-1"])]
+
+
+@pytest.mark.parametrize("network", networks(), ids=["one way", "two way"])
+def test_describing_changes_no_answer(network: SegGPT) -> None:
+    side = network.config.canvas
+    random = torch.Generator().manual_seed(1)
+    images, colours = torch.rand(2, 2, 3, side, side, generator=random)
+    queries = torch.rand(3, 3, side, side, generator=random)
+    prompt = network.encode_prompt(images, colours, 0, None)
+    with torch.no_grad():
+        answers, features = colour_and_describe(network, queries, prompt)
+        torch.testing.assert_close(answers, network.ensemble(queries, prompt))
+        assert features.shape == (3, network.config.dim)
+        torch.testing.assert_close(features, describe(network, queries, prompt))
+        alone = torch.cat([describe(network, one[None], prompt) for one in queries])
+        torch.testing.assert_close(features, alone, rtol=1e-4, atol=1e-5)
+    assert (features[0] - features[1]).abs().max() > 1e-4

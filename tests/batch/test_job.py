@@ -138,8 +138,8 @@ def test_deep_images_are_read_as_the_key_was_tuned(backbone, prompt, tmp_path: P
     """A stretch of 0 to 1000 makes 8 bits of 16; without it nearly all would be black."""
     import tifffile
 
+    from prompttune.data.inputs import load_image
     from prompttune.data.reading import ImageOptions
-    from prompttune.prompts.examples import load_image
 
     deep = np.random.default_rng(0).integers(0, 1000, (20, 17, 3), np.uint16)
     tifffile.imwrite(tmp_path / "deep.tif", deep, photometric="rgb")
@@ -174,8 +174,7 @@ def test_deep_images_are_read_as_the_key_was_tuned(backbone, prompt, tmp_path: P
 def test_the_table_says_how_far_to_trust_an_answer(backbone, prompt, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from prompttune.reliability.calibration import Calibration
-    from prompttune.reliability.curve import Curve
+    from prompttune.reliability.calibration import Calibration, Curve
 
     curve = Curve(np.linspace(0, 1, 33))
     known = replace(prompt, calibration=Calibration(curve, curve, (0.1, 0.8), 4, True))

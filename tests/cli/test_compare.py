@@ -1,19 +1,17 @@
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_lines import check_ends_in_one_line, check_leaves_other_files, help_of, words_of
 from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.cli import compare
-from prompttune.cli.commandline import run
 from prompttune.cli.compare import OTHER_ROWS, PLAIN_ROWS
 from prompttune.keys.card import Card, Data, Initialisation
 from prompttune.keys.header import load_card
@@ -88,10 +86,7 @@ def call(world, tmp_path):
             "data": world / "eyes",
             "output": tmp_path / "out",
         } | changes
-        given = {name: value for name, value in options.items() if value is not None}
-        return [
-            word for name, value in given.items() for word in (f"--{name}", *str(value).split())
-        ]
+        return words_of(options)
 
     return lambda **changes: compare.main(words(**changes))
 
@@ -257,13 +252,7 @@ def test_observer_is_scored_where_there_is_one(call, content, world, tmp_path):
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(call, tmp_path, capsys, changes, said):
-    with pytest.raises(SystemExit) as stopped:
-        run(lambda: call(**changes), compare.PROG)
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert stopped.value.code == 2
-    assert error.startswith("prompttune.compare: error: ")
-    assert said in error
-    assert not (tmp_path / "out").exists()
+    check_ends_in_one_line(lambda: call(**changes), compare.PROG, tmp_path / "out", said, capsys)
 
 
 def test_bad_images_are_found_before_any_prediction(call, world, tmp_path, monkeypatch):
@@ -277,21 +266,10 @@ def test_bad_images_are_found_before_any_prediction(call, world, tmp_path, monke
 
 
 def test_another_folder_is_not_written_into(call, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="not empty"):
-        call()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+    check_leaves_other_files(call, tmp_path / "out")
 
 
 def test_help_names_all_rows_and_imports_nothing_heavy():
-    code = (
-        "import sys, runpy; sys.argv = ['compare', '--help']\n"
-        "try: runpy.run_module('prompttune.compare', run_name='__main__')\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'rich', 'skimage'} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    words = done.stdout.replace("-\n" + " " * 24, "-")
+    said = help_of("prompttune.compare", {"torch", "numpy", "rich", "skimage"})
+    words = said.replace("-\n" + " " * 24, "-")
     assert all(name in words for name in PLAIN_ROWS)

@@ -1,21 +1,18 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_lines import check_ends_in_one_line, check_leaves_other_files, help_of, words_of
 from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
 from prompttune.cli import evaluate
-from prompttune.cli.commandline import run
 from prompttune.evaluation.suite import trials as suite_trials
 from prompttune.evaluation.suite.trials import SUITE_ROWS
 from prompttune.tasks.recipe import load_recipe
-from prompttune.utils.errors import InputError
 
 CANVAS = 16
 CONFIG = SegGPTConfig(
@@ -58,10 +55,7 @@ def call(world, tmp_path):
             "ensemble": 2,
             "max_images": 2,
         } | changes
-        given = {name: value for name, value in options.items() if value is not None}
-        return [
-            word for name, value in given.items() for word in (f"--{name}", *str(value).split())
-        ]
+        return words_of(options)
 
     return lambda **changes: evaluate.main(words(**changes))
 
@@ -159,33 +153,16 @@ def test_a_picture_of_real_sets(call, world, tmp_path, capsys):
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(call, tmp_path, capsys, changes, said):
-    with pytest.raises(SystemExit) as stopped:
-        run(lambda: call(**changes), evaluate.PROG)
-    assert stopped.value.code == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("prompttune.evaluate: error: ")
-    assert said in error
-    assert not (tmp_path / "out").exists()
+    check_ends_in_one_line(lambda: call(**changes), evaluate.PROG, tmp_path / "out", said, capsys)
 
 
 def test_another_folder_is_not_written_into(call, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="not empty"):
-        call()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+    check_leaves_other_files(call, tmp_path / "out")
 
 
 def test_help_names_all_rows_and_imports_nothing_heavy():
-    code = (
-        "import sys, runpy; sys.argv = ['evaluate', '--help']\n"
-        "try: runpy.run_module('prompttune.evaluate', run_name='__main__')\n"
-        "except SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'rich', 'cv2'} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    words = "".join(done.stdout.split())
+    said = help_of("prompttune.evaluate", {"torch", "numpy", "rich", "cv2"})
+    words = "".join(said.split())
     assert all(name in words for name in evaluate.ALL_ROWS)
     assert set(evaluate.ALL_ROWS) == set(SUITE_ROWS)
 

@@ -4,44 +4,22 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from predicting import arguments, fails
 from predicting import backbone as backbone
-from predicting import fails
+from predicting import folder as folder
 
 from prompttune.cli import predict
-from prompttune.inference.quality import BEST, FAST, Quality
 from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.instances import coco_results, find_instances
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.utils.errors import InputError
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder with an example and `images/`: a.png, b.jpg, c.tif and a text file."""
-    generator = np.random.default_rng(0)
-    (tmp_path / "images").mkdir()
-    for name, size in (("a.png", (20, 24)), ("b.jpg", (16, 16)), ("c.tif", (30, 17))):
-        pixels = generator.integers(0, 256, (*size, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "images" / name)
-    (tmp_path / "images" / "notes.txt").write_text("not an image")
-    Image.fromarray(generator.integers(0, 256, (20, 20, 3), np.uint8)).save(tmp_path / "eye.png")
-    Image.fromarray(np.tile(np.array([0, 1, 2, 2], np.uint8), (20, 5))).save(tmp_path / "mask.png")
-    return tmp_path
-
-
-def arguments(folder: Path, backbone: Path, *more: object, images: object = "images") -> list[str]:
-    example = ("--example", folder / "eye.png", folder / "mask.png")
-    common = (folder / str(images), *example, "--output", folder / "out", "--backbone", backbone)
-    return [str(each) for each in (*common, *more)]
 
 
 def written(folder: Path) -> list[str]:
@@ -108,14 +86,6 @@ def test_a_chosen_scale_is_said(
         assert said.startswith("images whole" if kept is None else f"scale {kept:g} ")
     else:
         assert spied[0].scale == scale
-
-
-def test_a_scale_that_is_none_is_refused(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = fails(arguments(folder, backbone, "--scale", "fine"), capsys)
-    assert "'fine' is neither a number, auto nor whole" in said
-    assert "scale 0: must be" in fails(arguments(folder, backbone, "--scale", 0), capsys)
 
 
 @pytest.fixture
@@ -214,28 +184,6 @@ def test_zooms_reach_the_segmenter(folder: Path, backbone: Path) -> None:
     prompt = Prompt.from_examples([pair], scale=1.0, canvas=16)
     expected = Segmenter(backbone).predict(folder / "images" / "c.tif", prompt, zooms=(0.5, 1))
     assert np.array_equal(shown(folder, "c"), expected.classes)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (["--quality", "fast"], FAST),
-        (["--quality", "best"], BEST),
-        (["--quality", "best", "--overlap", "0.3"], replace(BEST, overlap=0.3)),
-        (["--quality", "best", "--zooms", "1,2"], replace(BEST, zooms=(1.0, 2.0))),
-        ([], Quality(0.25, False)),
-    ],
-)
-def test_quality_stands_for_overlap_flips_and_zooms(
-    folder: Path, backbone: Path, line: list[str], expected: Quality
-) -> None:
-    given = predict.parse(arguments(folder, backbone, *line))
-    assert Quality(given.overlap, given.flips, given.zooms) == expected
-
-
-def test_zooms_that_are_no_numbers(folder: Path, backbone: Path) -> None:
-    with pytest.raises(InputError, match="'1;2' are not numbers with commas"):
-        predict.parse(arguments(folder, backbone, "--zooms", "1;2"))
 
 
 def test_what_is_done_is_skipped_on_request(
@@ -382,24 +330,6 @@ def test_prompts_that_do_not_fit_end_in_one_line(
     assert not (folder / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("more", "line"),
-    [
-        (("--prompt", "a", "--prompt", "b"), "takes one key"),
-        (("--prompt", "a", "--flips"), "go with IMAGES"),
-        (("--pool", "p", "--select", "nearest"), "one prompt for all frames"),
-        (
-            ("--prompt", "a", "--memory_frames", "-1"),
-            "--memory_frames -1: must be a whole number 0 to 64",
-        ),
-        ((), "one of the arguments --prompt --example"),
-    ],
-)
-def test_what_a_video_cannot_have_is_refused(more: tuple[str, ...], line: str) -> None:
-    with pytest.raises(InputError, match=line):
-        predict.main(["--video", "a.mp4", "--output", "o", *more])
-
-
 def test_a_large_scale_is_refused_by_what_it_asks_of_an_image(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -461,14 +391,6 @@ def test_nothing_but_bad_files_is_an_error(
     assert "gone.png: no such file" in said
 
 
-def test_an_image_that_is_a_url_is_told_so(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = ["https://example.org/eye.png", *arguments(folder, backbone)[1:]]
-    said = fails(line, capsys, code=2)
-    assert "is a URL; download the file first" in said
-
-
 def test_two_images_of_one_stem_are_refused_before_anything_is_written(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -478,50 +400,6 @@ def test_two_images_of_one_stem_are_refused_before_anything_is_written(
     assert "a.png and" in said
     assert "a.bmp would both be written" in said
     assert not (folder / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("more", "line"),
-    [
-        (("--scale", "-1"), "--scale -1: must be"),
-        (("--scale", "300"), "--scale 300: must be 0.0001 to 64; "),
-        (("--scale", "1e6"), "--scale 1e+06: must be"),
-        (("--scale", "nan"), "--scale nan: must be"),
-        (("--overlap", "0.9999"), "--overlap 0.9999: must be 0 to 0.9"),
-        (("--min_area", "-3"), "--min_area -3: must be"),
-        (("--overlap", "1"), "--overlap 1: must be"),
-        (("--overlap", "much"), "argument --overlap: invalid float value: 'much'"),
-        (("--classes", "a"), "mask holds values 0, 1, 2"),
-        (("--classes", "a,a"), "names used twice: a"),
-        (("--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
-        (("--backbone", "seggpt-smal"), "seggpt-smal"),
-    ],
-)
-def test_bad_options_end_in_one_line(
-    folder: Path,
-    backbone: Path,
-    more: tuple[str, ...],
-    line: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    said = fails(arguments(folder, backbone, *more), capsys)
-    assert line in said
-    assert said.count("\n") == 1
-    assert not (folder / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        (["a.png", "--output", "o"], "one of the arguments --prompt --example --pool is required"),
-        (["a.png", "--prompt", "retina"], "the following arguments are required: --output"),
-        (["--prompt", "retina", "--output", "o"], "give IMAGES or --video FILE"),
-        (["a.png", "--prompt", "retina", "--output", "o", "--scale", "1"], "go with --example"),
-    ],
-)
-def test_incomplete_lines_are_refused(line: list[str], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        predict.main(line)
 
 
 def test_an_example_of_two_sizes_names_both_files(

@@ -240,3 +240,27 @@ def test_a_threshold_of_ones_own(tmp_path: Path, backbone, line) -> None:
     assert shares[0] >= shares[1]
     with pytest.raises(InputError, match="--threshold: must be above 0"):
         predict.parse(line(tmp_path / "a.png", "--prompt", "plain", "--threshold", "1"))
+
+
+def test_chosen_pages_of_stacks_are_answered_as_alone(tmp_path: Path, line, backbone) -> None:
+    stack = np.random.default_rng(5).integers(0, 256, (6, 20, 24), np.uint8)
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    for name, pages in (("long", stack), ("short", stack[:3])):
+        tifffile.imwrite(folder / f"{name}.tif", pages, photometric="minisblack")
+    Image.fromarray(stack[0]).save(folder / "one.png")
+    key(tmp_path, backbone, "k")
+    words = ["--prompt", "k", folder, "--format", "csv", "--instances", "--threshold", 0.02]
+    assert predict.main(line(*words)) == 0
+    whole = tifffile.imread(tmp_path / "out" / "long_overlay.tif")
+    assert len(np.unique(whole, axis=0)) == 6
+    assert predict.main([*line(*words, "--pages", "2,4-5"), "--output", str(tmp_path / "few")]) == 1
+    few = tmp_path / "few"
+    assert np.array_equal(tifffile.imread(few / "long_overlay.tif"), whole[[1, 3, 4]])
+    assert tifffile.imread(few / "long.tif").shape == (3, 20, 24)
+    assert not (few / "short.tif").exists()  # it has three pages, and says so
+    assert np.array_equal(shown(few / "one.png"), shown(tmp_path / "out" / "one.png"))
+    rows = (few / "areas.csv").read_text().splitlines()
+    assert {row.split(",")[1] for row in rows if "long" in row} == {"2", "4", "5"}
+    objects = json.loads((few / "long_instances.json").read_text())
+    assert {one["image_id"].rpartition("#")[2] for one in objects} <= {"2", "4", "5"}

@@ -22,6 +22,7 @@ from prompttune.tasks.recipe import load_recipe
 from prompttune.tuning import run
 from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
+from prompttune.workflows import calibrate
 
 QUICK = [
     "--max_steps",
@@ -35,6 +36,11 @@ QUICK = [
     "--device",
     "cpu",
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_zoomed_crop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "ZOOMED_CROPS", 1)
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
 
 
 def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    assert fit.main(arguments(folder)) == 0
+    assert fit.main(arguments(folder, "--notes", "Squares.")) == 0
     printed = capsys.readouterr().out
     assert "one example (mean)" in printed
     assert "tuned key" in printed
@@ -78,6 +84,7 @@ def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) 
         False,
     )
     assert not card.initialisation.contains_real_image
+    assert card.notes == "Squares."
     assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned"}
     assert str(folder) not in card.model_dump_json()
     assert (folder / "run" / "report" / "index.html").is_file()

@@ -9,7 +9,7 @@ from cropping import CANVAS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from prompttune.data.crops import CropDataset
+from prompttune.data.crops import Augmentation, CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.utils.errors import InputError
@@ -205,3 +205,53 @@ def test_generated_fundus_crops() -> None:
     crops = dataset(*(generate_fundus(seed, 128) for seed in range(2)), augment=True, length=10)
     assert all((item["class_map"] != 255).any() for item in crops)
     assert any((item["class_map"] == 1).any() for item in crops)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 6])
+@pytest.mark.parametrize("made", [0, 1, 4, 12])
+def test_devices_share_a_batch_without_loss_or_repeat(world: int, made: int) -> None:
+    shares = [Share(12, made, rank, world) for rank in range(world)]
+    for step in (0, 5):
+        both = [[*one.loaded(step), *one.generated(step)] for one in shares]
+        assert {len(indices) for indices in both} == {12 // world}
+        every = sorted(index for indices in both for index in indices)
+        assert every == list(range(12 * step, 12 * step + 12))
+        generated = sorted(index for one in shares for index in one.generated(step))
+        assert generated == list(range(12 * step + 12 - made, 12 * step + 12))
+
+
+def test_the_sampler_goes_on_where_a_run_stopped() -> None:
+    share = Share(4, made=1)
+    whole = iter(StepSampler(share))
+    _ = next(whole), next(whole)
+    resumed = iter(StepSampler(share, start=2))
+    assert next(whole) == next(resumed) == [8, 9, 10]
+
+
+@pytest.mark.parametrize("canvas", [32, 96, 101])
+def test_margin_holds_what_the_strongest_rotation_and_shrinking_bring_in(canvas: int) -> None:
+    corner = np.array([canvas / 2, canvas / 2])
+    reach = 0.0
+    for angle in np.radians(np.linspace(-15, 15, 31)):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        reach = max(reach, np.abs(turn @ corner / 0.9).max())
+    margin = Augmentation(canvas).margin
+    assert reach <= canvas / 2 + margin - 1 < reach + 1  # one more for interpolation
+
+
+def test_augmentation_turns_mirrors_and_recolours() -> None:
+    rng = np.random.default_rng(0)
+    augment = Augmentation(CANVAS)
+    side = CANVAS + 2 * augment.margin
+    image = rng.integers(60, 200, (side, side, 3), dtype=np.uint8)
+    quarters = np.zeros((side, side), np.uint8)  # 0 1 / 2 3
+    quarters[side // 2 :] += 2
+    quarters[:, side // 2 :] += 1
+    corners, means = set(), set()
+    for seed in range(100):
+        augmented, moved = augment(image, quarters, seed)
+        assert set(np.unique(moved)) <= {0, 1, 2, 3}
+        corners.add((moved[4, 4], moved[4, -5]))
+        means.add(tuple(augmented.mean((0, 1)).round()))
+    assert len(corners) == 8  # all flips and quarter turns
+    assert len(means) > 50

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from prompttune.prompts.examples import load_examples, load_image
+from prompttune.data.inputs import load_image
+from prompttune.prompts.examples import load_examples
 from prompttune.utils.errors import InputError, forget_warnings
 
 RNG = np.random.default_rng(0)
@@ -122,7 +123,7 @@ def test_what_cannot_be_used_is_refused_in_a_line(given: object, complaint: str)
 
 
 def test_channels_may_come_first() -> None:
-    from prompttune.prompts.examples import load_image
+    from prompttune.data.inputs import load_image
 
     pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
     np.testing.assert_array_equal(load_image(np.moveaxis(pixels, 2, 0)), pixels)
@@ -133,7 +134,7 @@ def test_channels_may_come_first() -> None:
 
 def test_axes_of_xarray_are_known_by_name() -> None:
     xarray = pytest.importorskip("xarray")
-    from prompttune.prompts.examples import load_image
+    from prompttune.data.inputs import load_image
 
     pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
     first = xarray.DataArray(np.moveaxis(pixels, 2, 0), dims=("band", "y", "x"))

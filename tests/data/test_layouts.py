@@ -14,6 +14,7 @@ from prompttune.data.layouts import (
     load_sample,
 )
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import SLIDES
 
 
 def touch(*paths: Path) -> None:
@@ -274,7 +275,7 @@ def test_exif_turned_photo_fits_its_upright_mask(sample: Sample, tmp_path: Path)
 
 def test_suffixes_are_what_the_reader_knows() -> None:
     Image.init()
-    others = {".dcm", ".dicom", ".ima", ".nii", ".heic", ".heif", ".hif"}
+    others = {".dcm", ".dicom", ".ima", ".nii", ".heic", ".heif", ".hif"} | SLIDES
     assert set(Image.registered_extensions()) >= layouts.SUFFIXES - others
 
 

@@ -2,15 +2,23 @@
 
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from hostile import HOSTILE, Faults
 
 from prompttune.evaluation.page import (
+    FALSE,
+    HIT,
+    MISSED,
+    NOT_COUNTED,
     Picture,
+    colour_answer,
     format_dice,
     format_score,
     reliability_columns,
     render_page,
 )
+from prompttune.prompts.palette import Palette
 
 ROW = {
     "mode": "tuned", "prompts": 1, "dice": 0.75, "dice_sd": None, "iou": 0.6, "auc": None,
@@ -77,3 +85,31 @@ def test_deviations_and_calibration_are_shown_where_they_are() -> None:
     assert list(reliability_columns([ROW, {"ece": 0.1}])) == [
         "ece_before", "ece", "expected_dice_r",
     ]  # fmt: skip
+
+
+def test_hits_misses_and_false_pixels_have_their_colours():
+    truth = np.array([[1, 1, 0, 0, 255, 1]], np.uint8)
+    predicted = np.array([[1, 0, 1, 0, 1, 1]], np.uint8)
+    view = np.array([[True] * 5 + [False]])
+    painted = colour_answer(predicted, truth, view, Palette.of(["vessel"]))
+    assert [tuple(pixel) for pixel in painted[0]] == [
+        HIT, MISSED, FALSE, (0, 0, 0), NOT_COUNTED, NOT_COUNTED,
+    ]  # fmt: skip
+
+
+def test_several_classes_keep_the_colours_of_the_palette():
+    palette = Palette.of(["a", "b"])
+    predicted = np.array([[0, 1, 2, 2]], np.uint8)
+    painted = colour_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
+    assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colours, NOT_COUNTED]
+
+
+def test_nothing_in_a_comparison_becomes_a_script_or_loads_from_elsewhere() -> None:
+    hostile = {name: value if name == "rows" else HOSTILE for name, value in CONTENT.items()} | {
+        "rows": [ROW | {"mode": HOSTILE, "prompts": HOSTILE}]
+    }
+    picture = Picture(f"pictures/{HOSTILE}.png", HOSTILE)
+    page = render_page(hostile, HOSTILE, [HOSTILE], {"#ff0000": HOSTILE}, [picture], picture)
+    faults = Faults(page)
+    assert not faults.found
+    assert faults.text.count(HOSTILE) >= 10

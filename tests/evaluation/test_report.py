@@ -2,17 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from hostile import HOSTILE, Faults
 from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.comparison import Bench, compare
 from prompttune.evaluation.report import Comparison, describe, headline, write_report
 from prompttune.evaluation.rows import ROWS
+from prompttune.prompts.palette import Palette
 
 FIELDS = ["mode", "prompts", "dice", "dice_sd", "iou", "auc", "cldice", "seconds_per_image"]
 
@@ -99,6 +102,17 @@ def test_the_page_needs_no_network_and_its_links_exist(comparison, tmp_path):
     assert "&lt;b&gt;a" in html
     assert "These images are &lt;generated&gt;." in html
     assert "python -m prompttune.compare --task retina" in html
+
+
+def test_names_of_files_and_classes_stay_names(comparison, tmp_path):
+    named = [replace(each, name=f"{HOSTILE}{n}") for n, each in enumerate(comparison.samples)]
+    palette = Palette((HOSTILE,), comparison.palette.colours)
+    hostile = replace(comparison, task=HOSTILE, data=HOSTILE, samples=named, palette=palette)
+    write_report(tmp_path, hostile)
+    faults = Faults((tmp_path / "index.html").read_text())
+    assert not faults.found
+    assert HOSTILE in faults.text
+    assert {path.parent for path in tmp_path.rglob("*.png")} <= {tmp_path, tmp_path / "pictures"}
 
 
 def test_the_headline_says_the_gain(comparison):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prompttune.inference.quality import BEST, FAST, QUALITIES, check_zooms
+from prompttune.inference.quality import BEST, FAST, QUALITIES, Quality
 from prompttune.utils.errors import InputError
 
 
@@ -14,12 +14,17 @@ def test_best_asks_more_often_than_fast() -> None:
 
 
 def test_usual_zooms_pass() -> None:
-    for each in QUALITIES.values():
-        check_zooms(each.zooms)
-    check_zooms([4])
+    assert Quality(zooms=(4,)).zooms == (4,)
+    assert Quality().as_arguments() == {"overlap": 0.25, "flips": False, "zooms": (1.0,)}
 
 
 @pytest.mark.parametrize("zooms", [(), (0.0,), (1.0, -1.0), (1.0, 4.1), (float("nan"),)])
 def test_zooms_have_bounds(zooms: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="zoom"):
-        check_zooms(zooms)
+        Quality(zooms=zooms)
+
+
+@pytest.mark.parametrize("overlap", [-0.1, 0.95, float("nan")])
+def test_overlaps_have_bounds(overlap: float) -> None:
+    with pytest.raises(InputError, match="overlap"):
+        Quality(overlap)

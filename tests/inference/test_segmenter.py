@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 import prompttune
 from prompttune.backbone import SegGPT, SegGPTConfig, at_canvas
-from prompttune.inference.devices import choose_bf16, choose_device
 from prompttune.inference.segmenter import Result, Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.devices import choose_bf16, choose_device
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import denormalise, normalise
 

@@ -21,8 +21,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.reliability.domain import Domain
 from prompttune.utils.errors import InputError
 
@@ -534,6 +533,7 @@ def reliable(make: Make) -> tuple[Prompt, Card]:
     prompt = replace(
         prompt,
         calibration=Calibration(Curve(values), Curve(values), (0.1, 0.8), 16, False),
+        zoomed=Zoomed(0.25, Calibration(Curve(values), Curve(values), (0.2, 0.7), 6, False)),
         domain=Domain(centers, 2.5, 3.0),
     )
     fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
@@ -546,6 +546,7 @@ def test_what_a_key_knows_of_itself_comes_back(make: Make, tmp_path: Path) -> No
     loaded, its_card = load_key(folder)
     assert its_card == card
     assert loaded.calibration == prompt.calibration
+    assert loaded.zoomed == prompt.zoomed
     assert np.array_equal(loaded.domain.centers, prompt.domain.centers)
     assert (loaded.domain.width, loaded.domain.limit) == (2.5, 3.0)
     before = (folder / "prompt.safetensors").read_bytes()

@@ -5,7 +5,7 @@ import torch
 from one_way_config import ONE_WAY
 
 from prompttune.backbone.one_way import build
-from prompttune.data.batches import collate
+from prompttune.data.crops import collate
 from prompttune.pretraining.init import initialise
 from prompttune.pretraining.module import InContextColouring, _as_tasks, _join, colouring_loss
 from prompttune.pretraining.optimizers import OptimiserConfig

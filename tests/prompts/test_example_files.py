@@ -8,7 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from prompttune.prompts.examples import load_examples, load_image
+from prompttune.data.inputs import load_image
+from prompttune.prompts.examples import load_examples
 
 MASK = np.zeros((20, 30), np.uint8)
 MASK[4:10, 5:20] = 1

@@ -8,7 +8,8 @@ import torch
 from photos import photo
 from PIL import Image
 
-from prompttune.prompts.prompt import crop_most_foreground, load_image
+from prompttune.data.inputs import load_image
+from prompttune.prompts.prompt import crop_most_foreground
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,6 +1,9 @@
 """Prompts from examples: what is accepted, what is refused, and where crops are cut."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from PIL import Image
 
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.reliability.calibration import Calibration, Curve, Zoomed
 from prompttune.utils.errors import InputError
 
 WHITE = Palette.of(["foreground"])
@@ -205,3 +209,14 @@ def test_bad_prompts_are_refused(images: tuple, colours: tuple, line: str) -> No
         Prompt(images, colours, WHITE)
     with pytest.raises(InputError, match="scale -1"):
         Prompt((torch.zeros(3, 4, 4),), (torch.zeros(3, 4, 4),), WHITE, scale=-1)
+
+
+def test_a_threshold_of_ones_own_also_holds_over_zooms() -> None:
+    curve = Curve(tuple(np.linspace(0, 1, 33).tolist()))
+    zoomed = Zoomed(0.25, Calibration(curve, curve, (0.0, 1.0)))
+    card: Any = SimpleNamespace(threshold=0.5)
+    plane = torch.zeros(3, 16, 16)
+    key = Prompt((plane,), (plane,), Palette.of(["x"]), threshold=0.5, zoomed=zoomed, card=card)
+    assert key.averaged().threshold == 0.25
+    chosen = replace(key, threshold=0.7).averaged()
+    assert (chosen.threshold, chosen.calibration) == (0.7, zoomed.calibration)

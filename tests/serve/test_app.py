@@ -5,11 +5,12 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from hostile import HOSTILE, Faults
 from PIL import Image
 from rle_oracle import slow_counts, slow_text
 from serving import Running, make_prompt, photo, png, run, save
@@ -315,3 +316,19 @@ def test_openapi_and_its_page_need_nothing_from_elsewhere(running: Running) -> N
     assert {"/v1/segment", "/v1/prompts", "/health", "/metrics"} <= set(api["paths"])
     page = running.client.get("/docs").text
     assert "//" not in page.replace("http://", "").replace("</", "") or "src=" not in page
+
+
+def test_what_a_client_says_is_not_said_back_as_a_page(running: Running) -> None:
+    assert not Faults(running.client.get("/docs").text.replace("<script>", "")).found
+    asked = f"/v1/prompts/{quote(HOSTILE[:60], safe='')}"
+    said = [
+        running.client.get(asked),
+        running.client.get(f"/{quote(HOSTILE)}"),
+        running.client.post(
+            "/v1/segment", params={"prompt": HOSTILE[:60]}, content=png(photo(9, 8))
+        ),
+        running.client.post("/v1/segment", params={HOSTILE: "1"}, content=b"x"),
+    ]
+    for answer in said:
+        assert 400 <= answer.status_code < 500
+        assert answer.headers["content-type"] == "application/json"

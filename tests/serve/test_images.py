@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from serving import make_prompt, photo, png
 
-from prompttune.prompts.examples import load_image
+from prompttune.data.inputs import load_image
 from prompttune.serve.images import place_on_earth, read_mask, read_pixels
 from prompttune.serve.limits import Limits, Refused
 

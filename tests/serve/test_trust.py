@@ -11,8 +11,7 @@ from serving import Running, make_prompt, photo, png, run, save
 
 from prompttune.inference.result import Result
 from prompttune.prompts.prompt import Prompt
-from prompttune.reliability.calibration import Calibration
-from prompttune.reliability.curve import Curve
+from prompttune.reliability.calibration import Calibration, Curve
 from prompttune.reliability.domain import Domain
 from prompttune.serve.client import _answer
 from prompttune.zoo.store import load_prompt

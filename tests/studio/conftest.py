@@ -79,8 +79,7 @@ def keys(studio: Running) -> Iterator[tuple[str, str]]:
 
     from serving import make_prompt, save
 
-    from prompttune.reliability.calibration import Calibration
-    from prompttune.reliability.curve import Curve
+    from prompttune.reliability.calibration import Calibration, Curve
     from prompttune.reliability.domain import Domain
 
     curve = Curve(tuple((index / 32) ** 0.5 for index in range(33)))

@@ -1,6 +1,7 @@
 """The page's routes without a browser: names that lie, sizes that lie, files that are gone."""
 
 import io
+import re
 import time
 import zipfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import Faults
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
@@ -116,3 +118,19 @@ def test_a_tuning_that_fails_says_why(paged: Paged) -> None:
     assert "unknown backbone 'missing-backbone'" in state["problem"]
     saved = client.post(f"/studio/tunings/{name}/save", json={"name": "mine"})
     assert saved.status_code == 409
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_may_not(paged: Paged) -> None:
+    page = paged.running.client.get("/")
+    faults = Faults(page.text, scripts=("static/",))
+    assert not faults.found
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self';")
+    assert "unsafe" not in policy
+    names = set(re.findall(r'(?:src|href)="(static/[^"]+)"', page.text))
+    assert names
+    for name in names:
+        loaded = paged.running.client.get(f"/{name}")
+        assert loaded.headers["content-security-policy"] == policy
+        outside = re.findall(r"""["'`(]\s*(?:https?:)?//[^"'`)\s]+""", loaded.text)
+        assert set(outside) <= {'"http://www.w3.org/2000/svg'}  # the name of SVG, not a place

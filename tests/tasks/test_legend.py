@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from prompttune.tasks.legend import CVAT, read_legend
 from prompttune.tasks.recipe import Recipe
@@ -48,3 +50,20 @@ def test_other_lines_are_named(folder: Path) -> None:
     (folder / CVAT).write_text("crack;255,0,0\n")
     with pytest.raises(InputError, match=r"labelmap\.txt: no legend .*in the line 'crack;255,0,0'"):
         read_legend(Recipe("custom"), folder)
+
+
+@pytest.mark.parametrize(
+    ("highest", "bone"), [(1, 1), (2, 2)], ids=["counts from 0", "counts from 1"]
+)
+def test_where_a_list_of_names_begins_is_seen_in_the_masks(
+    tmp_path: Path, highest: int, bone: int
+) -> None:
+    (tmp_path / "classes.json").write_text('["other", "bone"]')
+    (tmp_path / "masks").mkdir()
+    for number in range(highest + 1):
+        mask = np.full((4, 4), number, np.uint8)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{number}.png")
+    read = read_legend(Recipe("custom", classes=("bone",)), tmp_path)
+    table = read.mask_values or {1: 1}
+    assert table[bone] == 1
+    assert all(index == 0 for value, index in table.items() if value != bone)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from two_processes import run_by_two
 
-from prompttune.tuning.devices import check_devices, take_own_device
 from prompttune.tuning.run import CHECKPOINT, PROGRESS, Machine, tune
+from prompttune.utils.devices import check_devices, take_own_device
 from prompttune.utils.errors import InputError
 
 QUIET = Machine(progress=False)

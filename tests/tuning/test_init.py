@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
 from prompttune.data.layouts import LoadedSample
+from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.tuning.init import SCENES, scored_map, starting_prompt
+from prompttune.tuning.init import (
+    LEAST_BACKGROUND,
+    LEAST_SHARE,
+    SCENES,
+    generated_examples,
+    scored_map,
+    starting_prompt,
+)
 from prompttune.utils.errors import InputError
 
 
@@ -67,3 +76,35 @@ def test_outside_of_the_field_of_view_is_ignored() -> None:
     view = np.array([[True, False]])
     sample = LoadedSample("a", np.zeros((1, 2, 3), np.uint8), np.ones((1, 2), np.uint8), view)
     assert scored_map(sample).tolist() == [[1, 255]]
+
+
+NAMES = ("a", "b", "c", "d", "e")
+
+
+def examples(count: int, classes: tuple[str, ...] = ("a",), seed: int = 0) -> list:
+    return list(islice(generated_examples(classes, 0.5, 32, seed), count))
+
+
+def test_a_seed_fixes_the_examples_and_another_gives_others() -> None:
+    first, again, other = examples(3), examples(3), examples(3, seed=1)
+    for one, same, different in zip(first, again, other, strict=True):
+        assert torch.equal(one.images[0], same.images[0])
+        assert torch.equal(one.colours[0], same.colours[0])
+        assert not torch.equal(one.images[0], different.images[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_each_shows_background_and_the_first_classes(count: int) -> None:
+    palette = Palette.of(NAMES[:count])
+    for prompt in examples(4, NAMES[:count]):
+        class_map = palette.decide(palette.scores(prompt.colours[0][None]), 0.5)[0]
+        shares = torch.bincount(class_map.flatten().long(), minlength=count + 1) / class_map.numel()
+        assert shares[0] > LEAST_BACKGROUND
+        assert (shares[1 : 1 + min(count, 3)] > LEAST_SHARE).all()
+
+
+def test_each_answers_at_the_scale_and_canvas_asked_for() -> None:
+    (prompt,) = examples(1)
+    assert (prompt.scale, prompt.canvas) == (0.5, 32)
+    assert prompt.images[0].shape == prompt.colours[0].shape == (3, 32, 32)
+    assert 0 <= prompt.images[0].min() < prompt.images[0].max() <= 1

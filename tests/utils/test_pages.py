@@ -3,7 +3,7 @@
 import pytest
 from jinja2 import UndefinedError
 
-from prompttune.utils.pages import PACKAGE, render
+from prompttune.utils.pages import PACKAGE, render, table
 
 
 def test_paths_are_quoted_and_text_is_escaped() -> None:
@@ -29,3 +29,7 @@ def test_what_is_missing_is_an_error() -> None:
 def test_all_templates_lie_in_the_package() -> None:
     found = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.jinja")}
     assert found >= {"evaluation/comparison.html.jinja", "zoo/gallery.html.jinja"}
+
+
+def test_cells_stand_in_their_columns() -> None:
+    assert table(["a", "b"], [["1", "x|y"]], "r") == "| a | b |\n| ---: | --- |\n| 1 | x\\|y |"

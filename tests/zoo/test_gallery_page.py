@@ -3,8 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
+from hostile import HOSTILE, Faults
+
 from prompttune.keys.card import ScoreRow, Scores
-from prompttune.zoo.gallery_page import ShownKey, before_and_after, css, render_gallery
+from prompttune.prompts.palette import Palette
+from prompttune.zoo.gallery_page import (
+    Learned,
+    Prediction,
+    ShownKey,
+    before_and_after,
+    css,
+    render_gallery,
+)
 
 
 def row(mode: str, dice: float | None) -> ScoreRow:
@@ -42,3 +52,23 @@ def test_names_are_escaped_and_gains_are_said(make: Any) -> None:
 
 def test_colors_as_css_writes_them() -> None:
     assert css((255, 0, 17)) == "#ff0011"
+
+
+def test_nothing_in_a_card_becomes_a_script_or_loads_from_elsewhere(make: Any) -> None:
+    _, card = make()
+    classes = tuple(each.model_copy(update={"name": HOSTILE}) for each in card.classes)
+    backbone = card.backbone.model_copy(update={"name": HOSTILE})
+    told = Scores(data=HOSTILE, split=HOSTILE, command=HOSTILE, rows=(row(HOSTILE, 0.5),))
+    changed = {
+        "name": HOSTILE, "task": HOSTILE, "notes": HOSTILE, "licence": HOSTILE, "classes": classes,
+        "backbone": backbone, "scores": (told,), "recipe": {HOSTILE: HOSTILE},
+    }  # fmt: skip
+    colors = Palette((HOSTILE,), ((255, 0, 0),))
+    path = f"pictures/{HOSTILE}.png"
+    shown = ShownKey(
+        HOSTILE, card.model_copy(update=changed), (Learned(path, path, colors),),
+        (Prediction(path, HOSTILE),), HOSTILE, {"#ff0000": HOSTILE},
+    )  # fmt: skip
+    faults = Faults(render_gallery([shown], [HOSTILE]))
+    assert not faults.found
+    assert faults.text.count(HOSTILE) >= 12

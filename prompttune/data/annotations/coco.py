@@ -10,6 +10,7 @@ from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.data.annotations.outlines import Outline, Polygons, Runs
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 
 def coco_annotations(
@@ -26,7 +27,8 @@ def coco_annotations(
             drawn with a brush, and where all things of a category are marked.
 
     Raises:
-        InputError: not what COCO calls an annotation file, or an image that is missing.
+        InputError: not what COCO calls an annotation file, or as many images that are missing as
+            are there.
     """
     parsed = CocoFile.of(content, str(file))
     try:
@@ -46,12 +48,16 @@ def coco_annotations(
         raise InputError(f"{file}: no COCO annotations ({error!r})") from None
     if unknown := things.keys() - {one.id for one in parsed.images}:
         raise InputError(f"{file}: annotations of image {min(unknown, key=str)}, which it lacks")
-    found = []
+    found, missing = [], []
     for entry in parsed.images:
         image = find_image(entry.file_name)
         if image is None:
-            raise InputError(f"{file}: names the image {entry.file_name!a}, which is not there")
-        found.append(Annotation(image, file, entry.size, tuple(things[entry.id])))
+            missing.append(entry.file_name)
+        else:
+            found.append(Annotation(image, file, entry.size, tuple(things[entry.id])))
+    if missing and len(missing) >= len(found):
+        more = f" (nor are {len(missing) - 1} others)" if len(missing) > 1 else ""
+        raise InputError(f"{file}: names the image {missing[0]!a}, which is not there{more}")
     return found
 
 
@@ -65,7 +71,7 @@ def _box(annotation: dict[str, Any]) -> Outline | None:
         left, top, width, height = (float(value) for value in annotation["bbox"])
         right, bottom = left + width, top + height
         return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         return None
 
 

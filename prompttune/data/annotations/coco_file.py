@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class CocoFile:
             )
             if not all(isinstance(one, dict) for one in file.annotations):
                 raise TypeError("an annotation is no mapping")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise InputError(f"{place}: no COCO annotations ({error!r})") from None
         return file
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
 
 XML = "annotations.xml"
@@ -26,7 +27,7 @@ def cvat_annotations(file: Path, find_image: Callable[[str], Path | None]) -> li
     """
     try:
         root = ElementTree.fromstring(file.read_bytes())
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:  # the latter: an unknown encoding
         raise InputError(f"{file}: is no XML ({error})") from None
     if root.tag != "annotations" or root.find("image") is None:
         raise InputError(f"{file}: holds no images; export it as 'CVAT for images 1.1'")
@@ -69,10 +70,9 @@ def _bitmap(shape: ElementTree.Element) -> Outline:
     """Return a brush mask: run lengths row by row in its box, the first outside."""
     left, top, width, height = (int(shape.attrib[k]) for k in ("left", "top", "width", "height"))
     counts = [int(each) for each in shape.attrib["rle"].split(",")]
-    values = np.arange(len(counts)) % 2 == 1
-    flat = np.repeat(values, counts)
-    if flat.size != width * height:
+    if min(counts) < 0 or sum(counts) != width * height or width * height > MAX_PIXELS:
         raise ValueError(f"its run lengths are not of {width} x {height} pixels")
+    flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return Bitmap(flat.reshape(height, width), top, left)
 
 

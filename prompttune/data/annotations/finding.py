@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from prompttune.data.annotations.things import Annotation
 from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
+from prompttune.utils.malformed import understood
 
 COCO = "annotations.json"
 ANNOTATION_FOLDERS = (
@@ -69,7 +71,8 @@ def find_annotated(
     if has_yolo(folder / "labels"):
         return read_yolo(inside, folder / "labels", suffixes)
     if (folder / XML).is_file():
-        found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
+        with understood(folder / XML, "CVAT annotations"):
+            found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
         return Annotated(tuple(found), "CVAT annotations", folder=inside)
     files = _json_files(folder) or _json_files(inside) or _json_beside(folder)
     if not files:
@@ -85,7 +88,8 @@ def read_yolo(images: Path, labels: Path, suffixes: frozenset[str]) -> Annotated
     Raises:
         InputError: as `yolo_annotations`, or no images.
     """
-    found = yolo_annotations(images, labels, suffixes)
+    with understood(labels, "YOLO annotations"):
+        found = yolo_annotations(images, labels, suffixes)
     if not found:
         raise InputError(f"{images}: holds no images for the text files in {labels}")
     return Annotated(tuple(found), "YOLO annotations", folder=images)
@@ -123,26 +127,35 @@ def find_coco_parts(
 def _annotated(
     folder: Path, inside: Path, files: list[Path], suffixes: frozenset[str], crowds: str
 ) -> Annotated:
-    contents = ((file, _read(file)) for file in files)
+    which = files[0] if len(files) == 1 else folder
+    with understood(which, "annotations that can be understood"):
+        return _of_json(folder, inside, files, suffixes, crowds)
+
+
+def _of_json(
+    folder: Path, inside: Path, files: list[Path], suffixes: frozenset[str], crowds: str
+) -> Annotated:
     images = _Images(inside, suffixes)
-    first_file, first = next(contents)
+    first_file, first = _first(files)
     ids: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     if is_geojson(first):
         kind = "GeoJSON annotations"
-        found = [geojson_annotation(first_file, first, images.find)]
-        found += [geojson_annotation(file, content, images.find) for file, content in contents]
+        found, notes = _of_each(files, lambda f: geojson_annotation(f, _read(f), images.find))
     elif len(files) == 1 and is_label_studio(first):
         kind, found = "Label Studio annotations", label_studio_annotations(
             first_file, first, images.find
         )  # fmt: skip
     elif isinstance(first, dict) and "shapes" in first:
         kind = "labelme annotations"
-        found = [labelme_annotation(first_file, first, images.find)]
-        found += [labelme_annotation(file, content, images.find) for file, content in contents]
+        found, notes = _of_each(files, lambda f: labelme_annotation(f, _read(f), images.find))
     elif len(files) == 1:
         kind, found = "COCO annotations", coco_annotations(first_file, first, images.find, crowds)
         ids, notes = category_ids(first), _about_crowds(first_file, first, found)
+        if missing := len(first["images"]) - len(found):
+            notes += (
+                f"left out: images that {first_file} names but that are not there: {missing}",
+            )
     else:
         raise InputError(
             f"{folder}: holds {len(files)} JSON files that are not labelme's; call the one of "
@@ -153,6 +166,37 @@ def _annotated(
     left_out = len(images.paths) - len(found)
     kind = f"{kind}, {left_out} images without" if left_out > 0 else kind
     return Annotated(tuple(found), kind, ids, folder=inside, notes=notes)
+
+
+def _first(files: list[Path]) -> tuple[Path, Any]:
+    """Return the first file that can be read, and its content."""
+    for file in files[:-1]:
+        try:
+            return file, _read(file)
+        except InputError:  # told where the others are read
+            continue
+    return files[-1], _read(files[-1])
+
+
+def _of_each(
+    files: list[Path], read: Callable[[Path], Annotation]
+) -> tuple[list[Annotation], tuple[str, ...]]:
+    """Read a file an image; those that are no good are left out and named, if they are the fewer.
+
+    Raises:
+        InputError: that of the first, where they are not.
+    """
+    found, bad = [], []
+    for file in files:
+        try:
+            with understood(file, "annotations that can be understood"):
+                found.append(read(file))
+        except InputError as error:
+            bad.append(error)
+    if bad and len(bad) >= len(found):
+        raise bad[0]
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    return found, (f"left out: {bad[0]}{more}",) if bad else ()
 
 
 def _about_crowds(file: Path, content: Any, found: list[Annotation]) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from prompttune.data.annotations.embedded import unpacked
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 CORNERS = 128
 """Of the polygon that stands for a circle: its border is off by 0.03 % of the radius at most."""
@@ -25,7 +27,7 @@ def labelme_annotation(
 
     Args:
         file: where the content comes from.
-        content: parsed JSON; an image that is embedded in it is not read.
+        content: parsed JSON; an image that is embedded in it is read where there is no file of it.
         find_image: from an image's name in the file, or the file's own stem, to its path.
 
     Raises:
@@ -39,9 +41,14 @@ def labelme_annotation(
         name = str(content.get("imagePath") or file.stem)
         width, height = content.get("imageWidth"), content.get("imageHeight")
         size = (int(width), int(height)) if width and height else None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise InputError(f"{file}: no labelme annotations ({error!r})") from None
     image = find_image(name) or find_image(file.stem)
+    if image is None and content.get("imageData"):
+        try:
+            image = unpacked(content["imageData"])
+        except ValueError as error:
+            raise InputError(f"{file}: its image {name!a} is not there, and {error}") from None
     if image is None:
         raise InputError(f"{file}: its image {name!a} is not there, nor one of its own name")
     return Annotation(image, file, size, things)
@@ -71,7 +78,7 @@ def _outline(shape: dict[str, Any]) -> Outline:
     try:
         with Image.open(BytesIO(base64.b64decode(shape["mask"]))) as image:
             pixels = np.asarray(image) > 0
-    except OSError as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"has a mask that is no image ({error})") from None
     if pixels.ndim != 2:
         raise ValueError("has a mask in colour")

@@ -11,7 +11,9 @@ import numpy as np
 
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 _CORNERS = 128
 _IMAGE = re.compile(r"\.(?:jpe?g|png|tiff?|bmp|webp|gif)\b", re.IGNORECASE)
@@ -132,20 +134,23 @@ def _box(result: dict[str, Any], value: dict[str, Any]) -> Outline | None:
         right, bottom = left + value["width"], top + value["height"]
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         return Polygons.of([corners * share])
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         return None
 
 
 def _brushed(result: dict[str, Any], rle: Sequence[int]) -> Outline:
     width, height = int(result["original_width"]), int(result["original_height"])
-    flat = decode_brush(rle)
+    flat = decode_brush(rle, 4 * width * height)
     if flat.size != 4 * width * height:
         raise ValueError(f"its run lengths are not of {width} x {height} pixels")
     return Bitmap(flat.reshape(height, width, 4)[:, :, 3] > 127, 0, 0)
 
 
-def decode_brush(rle: Sequence[int]) -> np.ndarray:
+def decode_brush(rle: Sequence[int], most: int = 4 * MAX_PIXELS) -> np.ndarray:
     """Decode the bytes of a brush stroke: `width * height * 4` values RGBA, `uint8`.
+
+    Raises:
+        ValueError: run lengths that end early, or of more than `most` values.
 
     Source: `decode_rle` of label-studio-sdk, converter/brush.py (the format of @thi.ng/rle-pack).
     """
@@ -161,6 +166,8 @@ def decode_brush(rle: Sequence[int]) -> np.ndarray:
         return int.from_bytes(np.packbits(np.pad(taken, (-count % 8, 0))).tobytes())
 
     length, word = read(32), read(5) + 1
+    if length > min(most, 4 * MAX_PIXELS):
+        raise ValueError("its run lengths are of more pixels than the image has")
     sizes = [read(4) + 1 for _ in range(4)]
     values = np.zeros(length, np.uint8)
     start = 0

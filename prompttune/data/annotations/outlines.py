@@ -16,6 +16,9 @@ OUTSIDE = 0.02
 """Polygons are cut at the border; points farther outside than this share of the image's longer side
 mean an annotation of another image."""
 
+FARTHEST = 1e9
+"""Pixels; differences of larger coordinates say nothing of a pixel."""
+
 
 class Outline(Protocol):
     """What covers some pixels of an image."""
@@ -43,8 +46,8 @@ class Polygons:
         points = tuple(np.asarray(each, np.float64).reshape(-1, 2) for each in polygons)
         if not points or min(map(len, points)) < 3:
             raise ValueError("a polygon needs 3 points")
-        if not all(np.isfinite(each).all() for each in points):
-            raise ValueError("its points are no finite numbers")
+        if not all((abs(each) <= FARTHEST).all() for each in points):
+            raise ValueError("its points are no finite numbers, or far from any image")
         return cls(points)
 
     def area(self) -> float:

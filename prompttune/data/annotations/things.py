@@ -10,6 +10,7 @@ from prompttune.data.annotations.outlines import Outline
 from prompttune.data.class_names import UNNAMED
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED, reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class Painting:
             if thing.name in numbers:
                 try:
                     outline = thing.outline()
-                except (KeyError, TypeError, ValueError) as error:
+                except MALFORMED as error:
                     left_out.append(f"{thing.place}: {_reason(error)}")
                     if thing.box is not None:
                         outlines.append((replace(thing, crowd=True), thing.box, IGNORE))
@@ -103,8 +104,8 @@ class Painting:
         ):
             try:
                 outline.paint(class_map, value)
-            except ValueError as error:
-                raise InputError(f"{thing.place}: {error}") from None
+            except MALFORMED as error:
+                raise InputError(f"{thing.place}: {_reason(error)}") from None
         return class_map
 
 
@@ -141,9 +142,11 @@ def class_numbers(
 def _measured(thing: Thing, outline: Outline) -> float:
     try:
         return outline.area()
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{thing.place}: {error}") from None
+    except MALFORMED as error:
+        raise InputError(f"{thing.place}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:
-    return f"has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, KeyError):
+        return f"has no {error}"
+    return str(error) if type(error) is ValueError else f"cannot be understood ({reason(error)})"

@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from prompttune.data.annotations.outlines import Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.data.decoding import header
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 from prompttune.utils.paths import real
+from prompttune.utils.plain_yaml import load_yaml
 
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 """Files that list the classes' names, beside the labels or above them."""
@@ -56,8 +57,10 @@ def _annotation(image: Path, file: Path, names: Sequence[str] | None) -> Annotat
         place = f"{file}: line {number}"
         try:
             kind, *shares = (float(word) for word in line.split())
+            if kind < 0 or kind != int(kind):
+                raise ValueError
             name = str(int(kind)) if names is None else names[int(kind)]
-        except (IndexError, ValueError):
+        except (IndexError, OverflowError, ValueError):
             raise InputError(
                 f"{place}: '{line[:40]}' is no class number with corners, or one without a name in "
                 f"{NAMES[0]}"
@@ -93,9 +96,9 @@ def _names(labels: Path) -> list[str] | None:
             if file.suffix == ".txt":
                 return text.splitlines()
             try:
-                names = yaml.safe_load(text)["names"]
+                names = load_yaml(text, file)["names"]
                 keys = sorted(names) if isinstance(names, dict) else range(len(names))
                 return [str(names[key]) for key in keys]
-            except (KeyError, TypeError, yaml.YAMLError):
+            except MALFORMED:
                 raise InputError(f"{file}: names no classes under 'names'") from None
     return None

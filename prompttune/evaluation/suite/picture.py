@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from prompttune.evaluation.figures import FALSE, HIT, MISSED, colour_answer
+from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer
 from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite.problems import Part, Problem, present_sets, read_problems
 from prompttune.evaluation.suite.report import LABELS

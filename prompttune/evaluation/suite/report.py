@@ -12,7 +12,7 @@ from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
-from prompttune.utils.markdown import table
+from prompttune.utils.pages import table
 from prompttune.utils.resuming import refuse_begun
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"

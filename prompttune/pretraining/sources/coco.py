@@ -14,6 +14,7 @@ from prompttune.data.annotations.run_lengths import decode_runs
 from prompttune.pretraining.sources.packed import Files
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 MOST_CLASSES = 253
 _MOST_INSTANCES = 250
@@ -49,7 +50,7 @@ class Annotations:
                 segments[names[one["image_id"]]].append(one)
             ids = sorted(one.id for one in parsed.categories)
             things = frozenset(one.id for one in parsed.categories if one.is_thing)
-        except (KeyError, TypeError) as error:
+        except MALFORMED as error:
             raise InputError(f"{place}: no COCO annotations ({error!r})") from error
         if len(ids) > MOST_CLASSES:
             raise InputError(f"{place}: {len(ids)} categories; at most {MOST_CLASSES} can be used")
@@ -68,7 +69,9 @@ class Annotations:
                 self._paint_panoptic(maps, segments[0], files)
             else:
                 self._paint_segments(maps, segments)
-        except (KeyError, TypeError, ValueError, IndexError, cv2.error) as error:
+        except (*MALFORMED, cv2.error) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"{self.place}: unusable annotation of {name} ({error!r})") from error
         return maps
 

@@ -6,14 +6,22 @@ A packed pool is a zip without compression (its JPEGs and PNGs are compressed al
 """
 
 import json
+import struct
 import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 MANIFEST = "pool.json"
 VERSION = 1
+MOST_UNPACKED = 4
+"""Times the size of the file: what a pool holds is compressed already."""
+_NO_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError)
+"""What zipfile raises. RuntimeError: encrypted, or compressed in a way that it does not know."""
 
 
 class Files(Protocol):
@@ -58,11 +66,13 @@ class PackedFiles:
         self.path = path
         try:
             with zipfile.ZipFile(path) as packed:
+                _check_size(path, packed.infolist())
                 self.content = {name: packed.read(name) for name in packed.namelist()}
             manifest = json.loads(self.content[MANIFEST])
             version, self.sets = manifest["version"], manifest["sets"]
-        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as error:
-            # RuntimeError: encrypted, or compressed in a way that zipfile does not know.
+        except InputError:
+            raise
+        except (*MALFORMED, *_NO_ZIP) as error:
             raise InputError(
                 f"{path}: no packed pool; `python -m prompttune.pretraining pack` makes one"
             ) from error
@@ -80,6 +90,11 @@ class PackedFiles:
     def place(self, name: str) -> str:
         """Return the pool's path and the file's in it."""
         return f"{self.path}:{name}"
+
+
+def _check_size(path: Path, packed: Sequence[zipfile.ZipInfo]) -> None:
+    if sum(entry.file_size for entry in packed) > MOST_UNPACKED * path.stat().st_size:
+        raise InputError(f"{path}: no packed pool: it unpacks to over {MOST_UNPACKED} times itself")
 
 
 def open_files(path: Path) -> FolderFiles | PackedFiles:

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig
-from prompttune.evaluation.figures import FALSE, HIT, MISSED
+from prompttune.evaluation.page import FALSE, HIT, MISSED
 from prompttune.evaluation.suite import picture as suite_picture
 from prompttune.evaluation.suite.generated import LEAST, MOST, generated_problems
 from prompttune.evaluation.suite.problems import Part, Problem

@@ -1,0 +1,50 @@
+"""Files whose parts are not of the kinds that their format promises.
+
+A format has more ways to be broken than a reader can name: a number where a list belongs, a key
+that is missing, an infinite width. Readers name those that people meet, and leave the rest to
+`understood`, so that no file ends in a traceback.
+"""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prompttune.utils.errors import InputError
+
+MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, csv.Error,
+)  # fmt: skip
+"""What Python and NumPy raise where a part of a file is of another kind than expected."""
+
+
+@contextmanager
+def understood(
+    file: Path | str, what: str, kinds: tuple[type[Exception], ...] = MALFORMED
+) -> Iterator[None]:
+    """Turn what a malformed file raises within into one line.
+
+    Args:
+        file: that is read.
+        what: it should hold.
+        kinds: of what is raised; libraries of some formats raise whatever comes, `(Exception,)`.
+
+    Raises:
+        InputError: as raised within, or in place of what a malformed file raised, or of a name
+            that no file system takes.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        told = f" ({str(error.filename)[:80]!a})" if error.filename else ""
+        raise InputError(f"{file}: {error.strerror or reason(error)}{told}") from None
+    except kinds as error:
+        raise InputError(f"{file}: holds no {what} ({reason(error)})") from None
+
+
+def reason(error: BaseException) -> str:
+    """Say in some words what was raised."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= 160 else f"{text[:160]}..."
