@@ -16,6 +16,7 @@ from prompttune.cli.commandline import run
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.protocols.layout import read_rgb
 from prompttune.protocols.protocol import Options
 from prompttune.protocols.registry import NAMES, find_protocol
 from prompttune.protocols.runner import Run, duration, run_benchmark
@@ -223,6 +224,22 @@ def test_a_submission_holds_each_frame(tmp_path: Path, segmenter: Segmenter) -> 
     given = data / "valid/Annotations/003234408d/00010.png"
     shown = np.asarray(Image.open(given)) == 2
     assert (found[shown] == 2).all(), "the mask that is given stands in the answer"
+
+
+def test_each_frame_is_decoded_once(tmp_path: Path, segmenter: Segmenter, monkeypatch) -> None:
+    from prompttune.protocols import videos
+
+    read: list[Path] = []
+
+    def counted(path: Path) -> np.ndarray:
+        read.append(path)
+        return read_rgb(path)
+
+    monkeypatch.setattr(videos, "read_rgb", counted)
+    miniatures.youtube_vos(tmp_path)  # the second object appears later: two trackers
+    opened = find_protocol("youtube-vos-2018").open(tmp_path, segmenter, Options())
+    list(opened.run(opened.cases, tmp_path / "out"))
+    assert len(read) == len(set(read)) == 12
 
 
 def test_late_objects_are_scored_where_truth_is_known(tmp_path: Path, segmenter: Segmenter) -> None:
