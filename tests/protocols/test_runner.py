@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import miniatures
@@ -133,6 +134,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path, backbone: Path) -> None:
         (["--fold", "4"], "has folds 0 to 3"),
         (["--prompt", "retina"], "answered by its own examples"),
         (["--shots", "0"], "no whole number"),
+        (["--memory_frames", "-1"], "--memory_frames -1"),
     ],
 )
 def test_what_a_protocol_does_not_have(
@@ -181,6 +183,9 @@ def test_a_key_answers(name: str, tmp_path: Path, segmenter: Segmenter) -> None:
     wanted = Run(find_protocol(name), tmp_path / "data", tmp_path / "out", options)
     content = run_benchmark(wanted, segmenter)
     assert content["scores"]["mIoU"] >= 0
+    again = replace(options.prompts[0], threshold=0.25)
+    with pytest.raises(InputError, match="holds a run with another prompts"):
+        run_benchmark(replace(wanted, options=Options(prompts=(again,))), segmenter)
     bad = Options(prompts=(key_of(("nothing",), segmenter.network.fingerprint),))
     with pytest.raises(InputError, match="classes that the set does not have, such as nothing"):
         find_protocol(name).open(tmp_path / "data", segmenter, bad)
