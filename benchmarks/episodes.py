@@ -2,7 +2,7 @@
 
     python -m benchmarks.episodes                        # the embedded backbone
     python -m benchmarks.episodes --config vit-large --episodes 3 --images 3 --rounds 1
-    python -m benchmarks.episodes --config vit-large --episodes 3 --images 3 --rounds 1 --precision bf16
+    python -m benchmarks.episodes --config vit-large --episodes 3 --images 3 --precision bf16
 
 Episodes of generated images in the way of PASCAL-5i: queries and examples of a class are drawn from
 the same few images. The plain loop answers one after the other and keeps nothing: with the official
@@ -61,7 +61,9 @@ def main() -> None:
     apart = max(float(np.abs(a - b).max()) for a, b in zip(*answers, strict=True))
     each = {name: statistics.median(values) for name, values in seconds.items()}
     count = f"{len(episodes)} episodes of {given.images} images, {given.shots} shot(s)"
-    print(f"{given.config or DEFAULT_BACKBONE}, {given.precision}: {count}, {given.rounds} round(s)")
+    print(
+        f"{given.config or DEFAULT_BACKBONE}, {given.precision}: {count}, {given.rounds} round(s)"
+    )
     print("| | episodes a second of CPU time | ratio |\n|---|---|---|")
     for name, value in each.items():
         print(f"| {name} | {1 / value:.3f} | {each['plain loop'] / value:.2f} |")
