@@ -1,7 +1,7 @@
 """Few-shot episodes a second: prompts and features shared, and a plain loop.
 
     python -m benchmarks.episodes                        # the embedded backbone
-    python -m benchmarks.episodes --config vit-large --episodes 3 --images 3 --rounds 1
+    python -m benchmarks.episodes --config vit-large --episodes 3 --images 3
     python -m benchmarks.episodes --config vit-large --episodes 3 --images 3 --precision bf16
 
 Episodes of generated images in the way of PASCAL-5i: queries and examples of a class are drawn from
@@ -60,10 +60,8 @@ def main() -> None:
             seconds[name].append((time.process_time() - started) / len(episodes))
     apart = max(float(np.abs(a - b).max()) for a, b in zip(*answers, strict=True))
     each = {name: statistics.median(values) for name, values in seconds.items()}
-    count = f"{len(episodes)} episodes of {given.images} images, {given.shots} shot(s)"
-    print(
-        f"{given.config or DEFAULT_BACKBONE}, {given.precision}: {count}, {given.rounds} round(s)"
-    )
+    print(f"{given.config or DEFAULT_BACKBONE}, {given.precision}: {len(episodes)} episodes of "
+          f"{given.images} images, {given.shots} shot(s), {given.rounds} round(s)")  # fmt: skip
     print("| | episodes a second of CPU time | ratio |\n|---|---|---|")
     for name, value in each.items():
         print(f"| {name} | {1 / value:.3f} | {each['plain loop'] / value:.2f} |")
