@@ -218,8 +218,8 @@ def test_no_test_image_is_read_before_scoring(
     held_back: list[str] = []
     load, learn, find = task.load_sample, run.tune, task.find_split
 
-    def spying_find(*args):
-        split = find(*args)
+    def spying_find(*args, **options):
+        split = find(*args, **options)
         held_back.extend(sample.image.name for sample in split.test)
         return split
 
