@@ -31,12 +31,13 @@ def _percent(value: float | None) -> str:
 
 
 def _text(content: dict[str, Any]) -> str:
-    part = "" if content["cases"] == content["of"] else f" of {content['of']}, the first"
+    part = "" if content["cases"] == content["of"] else f" of {content['of']:,}"
+    count = f"{'The first ' if part else ''}{content['cases']:,}{part} {content['unit']}"
     lines = [
         f"# {content['title']}",
         "",
         f"Backbone {content['backbone']}; seen in training: {content['seen in training']}. "
-        f"{content['cases']}{part} {content['unit']}. {_sentence(content['how'])}",
+        f"{count}. {_sentence(content['how'])}",
         "",
         "| in percent | here | SegGPT's paper |",
         "|---|---|---|",

@@ -1,5 +1,6 @@
 """Answer all cases of a benchmark, keep the outcomes, and write what they come to."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.pictures import draw_pictures
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.record import Record
 from prompttune.protocols.report import write_report
 from prompttune.protocols.seen import seen_in_training
+from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress
 
@@ -85,9 +88,11 @@ def check_options(protocol: Protocol, options: Options) -> None:
     """Refuse what a protocol does not have.
 
     Raises:
-        InputError: a fold, a number of shots, or a key that it does not take, or no key.
+        InputError: a fold, a number of shots, or a key that it does not take, or no key; a number
+            of earlier frames that nothing takes.
     """
     name = protocol.name
+    check("frames", options.memory, "--memory_frames")
     if not 0 <= options.fold < protocol.folds:
         last = protocol.folds - 1
         raise InputError(f"{name}: has folds 0 to {last}" if last else f"{name}: has one fold, 0")
@@ -135,5 +140,13 @@ def _setting(run: Run, segmenter: Segmenter) -> dict[str, Any]:
         "ensemble": options.ensemble,
         "memory": options.memory,
         "seed": options.seed,
-        "prompts": [part.name for part in prompts],
+        "prompts": [f"{part.name} {_digest(part)}" for part in prompts],
     }
+
+
+def _digest(prompt: Prompt) -> str:
+    """Return what tells a prompt from another of its name: a key may have been tuned anew."""
+    digest = hashlib.sha256(repr((prompt.palette, prompt.scale, prompt.threshold)).encode())
+    for half in (*prompt.images, *prompt.colours):
+        digest.update(half.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,8 +1,10 @@
 """Video object segmentation: objects by the masks of the frames in which they appear."""
 
 import zipfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +93,10 @@ class Videos(Benchmark):
         """Give each frame's map, and of the objects known by then the frame of appearance."""
         trackers: list[tuple[tuple[int, ...], Iterator[np.ndarray]]] = []
         known: dict[int, int] = {}
+        now: deque[np.ndarray] = deque(maxlen=1)  # decoded once, for all trackers
         for number, path in enumerate(video.frames):
-            shape = read_rgb(path).shape[:2]
+            now.append(read_rgb(path))
+            shape = now[0].shape[:2]
             found = np.zeros(shape, np.uint8)
             for labels, maps in trackers:
                 own = next(maps)
@@ -102,21 +106,26 @@ class Videos(Benchmark):
             if given is not None and (new := _new_objects(given, known)):
                 found = np.where(np.isin(given, new), given, found).astype(np.uint8)
                 known |= dict.fromkeys(new, number)
-                trackers.append((new, self._tracker(video, number, given, new)))
+                trackers.append((new, self._tracker(now, given, new)))
             if not known and not number and not self.rules.late:
                 raise InputError(f"{video.name}: the mask of the first frame shows no object")
             yield path, found, dict(known)
 
     def _tracker(
-        self, video: Video, start: int, given: np.ndarray, labels: tuple[int, ...]
+        self, now: deque[np.ndarray], given: np.ndarray, labels: tuple[int, ...]
     ) -> Iterator[np.ndarray]:
-        """Return the maps of the frames after `start` of objects that appear there."""
+        """Return the maps of the next frames of objects that appear in this one.
+
+        Args:
+            now: the frame, `H x W x 3 uint8`; each time a map is asked for, the next one.
+            given: the mask of this one, `H x W uint8`.
+            labels: of the objects.
+        """
         table = np.zeros(256, np.uint8)
         table[list(labels)] = np.arange(1, len(labels) + 1)
-        first = read_rgb(video.frames[start])
         names = [f"object {label}" for label in labels]
-        prompt = Prompt.from_examples([(first, table[given])], classes=names)
-        frames = (read_rgb(path) for path in video.frames[start:])
+        prompt = Prompt.from_examples([(now[0], table[given])], classes=names)
+        frames = (now[0] for _ in count())
         maps = segment_frames(self.segmenter, prompt, frames, self.memory)
         next(maps)  # the frame whose mask is given
         return maps
@@ -177,8 +186,8 @@ class Videos(Benchmark):
         found = read_indices(output / MASKS / case / f"{path.stem}.png").astype(np.uint8)
         truth = self._given(video, path, image.shape)
         truth = found if truth is None else truth
-        count = max(int(found.max()), int(truth.max()), 1)
-        palette = Palette.of([f"object {number}" for number in range(1, count + 1)])
+        most = max(int(found.max()), int(truth.max()), 1)
+        palette = Palette.of([f"object {number}" for number in range(1, most + 1)])
         return Panels(image, truth, found, palette)
 
     def _frame_value(self, video: Video, path: Path, output: Path) -> float:

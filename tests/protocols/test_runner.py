@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import miniatures
@@ -16,6 +17,7 @@ from prompttune.cli.commandline import run
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.protocols.layout import read_rgb
 from prompttune.protocols.protocol import Options
 from prompttune.protocols.registry import NAMES, find_protocol
 from prompttune.protocols.runner import Run, duration, run_benchmark
@@ -132,6 +134,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path, backbone: Path) -> None:
         (["--fold", "4"], "has folds 0 to 3"),
         (["--prompt", "retina"], "answered by its own examples"),
         (["--shots", "0"], "no whole number"),
+        (["--memory_frames", "-1"], "--memory_frames -1"),
     ],
 )
 def test_what_a_protocol_does_not_have(
@@ -180,6 +183,9 @@ def test_a_key_answers(name: str, tmp_path: Path, segmenter: Segmenter) -> None:
     wanted = Run(find_protocol(name), tmp_path / "data", tmp_path / "out", options)
     content = run_benchmark(wanted, segmenter)
     assert content["scores"]["mIoU"] >= 0
+    again = replace(options.prompts[0], threshold=0.25)
+    with pytest.raises(InputError, match="holds a run with another prompts"):
+        run_benchmark(replace(wanted, options=Options(prompts=(again,))), segmenter)
     bad = Options(prompts=(key_of(("nothing",), segmenter.network.fingerprint),))
     with pytest.raises(InputError, match="classes that the set does not have, such as nothing"):
         find_protocol(name).open(tmp_path / "data", segmenter, bad)
@@ -223,6 +229,22 @@ def test_a_submission_holds_each_frame(tmp_path: Path, segmenter: Segmenter) -> 
     given = data / "valid/Annotations/003234408d/00010.png"
     shown = np.asarray(Image.open(given)) == 2
     assert (found[shown] == 2).all(), "the mask that is given stands in the answer"
+
+
+def test_each_frame_is_decoded_once(tmp_path: Path, segmenter: Segmenter, monkeypatch) -> None:
+    from prompttune.protocols import videos
+
+    read: list[Path] = []
+
+    def counted(path: Path) -> np.ndarray:
+        read.append(path)
+        return read_rgb(path)
+
+    monkeypatch.setattr(videos, "read_rgb", counted)
+    miniatures.youtube_vos(tmp_path)  # the second object appears later: two trackers
+    opened = find_protocol("youtube-vos-2018").open(tmp_path, segmenter, Options())
+    list(opened.run(opened.cases, tmp_path / "out"))
+    assert len(read) == len(set(read)) == 12
 
 
 def test_late_objects_are_scored_where_truth_is_known(tmp_path: Path, segmenter: Segmenter) -> None:
