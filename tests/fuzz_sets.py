@@ -82,10 +82,8 @@ def task_recipes() -> list[bytes]:
 
     whole = asdict(Recipe("custom", ("a", "b"), {0: 0, 7: 1}, colors="a=#ff0000,b=#00ff00"))
     whole |= {"classes": ["a", "b"], "bands": "3,2,1", "stretch": "0,100", "image_size": [64, 48]}
-    shipped = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
-    return [yaml.safe_dump(whole).encode()] + [
-        path.read_bytes() for path in shipped if not path.stem.startswith("pretrain")
-    ]
+    shipped = sorted((Path(__file__).parents[1] / "recipes" / "tasks").glob("*.yaml"))
+    return [yaml.safe_dump(whole).encode()] + [path.read_bytes() for path in shipped]
 
 
 def read_task_recipe(path: Path) -> object:

@@ -12,7 +12,7 @@ PACKAGE = "prompttune"
 # it a place. `prompttune/NAME.py` and `__main__.py` are doors, which only call the command line.
 ROOMS = {
     "utils": "",
-    "geo": "",
+    "geo": "utils",
     "volumes": "utils",
     "backbone": "utils",
     "data": "geo utils volumes",

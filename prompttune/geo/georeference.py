@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from prompttune.utils.image_files import is_tiff_name
+
 _SCALE, _TIE, _TRANSFORM, _DIRECTORY = 33550, 33922, 34264, 34735
 _GEO_TAGS = (_SCALE, _TIE, _TRANSFORM, _DIRECTORY, 34736, 34737)
 """Pixel scale, tie points, transformation, and GeoTIFF's keys with their doubles and texts."""
@@ -90,7 +92,7 @@ class Georeference:
 
 def read_georeference(path: Path) -> Georeference | None:
     """Return where a TIFF lies; None where it does not say so, or is no TIFF that can be read."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if not is_tiff_name(path):
         return None
     try:
         with tifffile.TiffFile(path) as file:
