@@ -4,6 +4,7 @@ import json
 import random
 import struct
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 from xml.etree import ElementTree
 
@@ -57,7 +58,7 @@ def values(content: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         places = list(_places(content))
         if not places:
-            return rng.choice(VALUES)
+            return deepcopy(rng.choice(VALUES))
         holder, key = rng.choice(places)
         kind = rng.randrange(8)
         if kind == 0:
@@ -71,7 +72,7 @@ def values(content: Any, rng: random.Random) -> Any:
         elif kind == 3:
             holder[key] = [holder[key]]
         else:
-            holder[key] = rng.choice(VALUES)
+            holder[key] = deepcopy(rng.choice(VALUES))
     return content
 
 

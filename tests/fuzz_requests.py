@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import random
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -113,7 +114,10 @@ def ask(path: Path) -> object:
         raise InputError("the connection ends before the head does")
     whole = isinstance(more, h11.EndOfMessage)
     server, loop = _server()
-    status = loop.run_until_complete(_answered(server, _scope(head), parts, whole))
+    # In a thread of its own: this one may have a loop that runs, such as a browser's.
+    with ThreadPoolExecutor(1) as thread:
+        answered = _answered(server, _scope(head), parts, whole)
+        status = thread.submit(loop.run_until_complete, answered).result()
     assert whole <= (status is not None), "no answer"
     assert status is None or status < 500, f"status {status}"
     return status

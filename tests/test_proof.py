@@ -49,14 +49,14 @@ def test_every_run_is_made_once_and_is_on_the_page(ran: list[list[str]], tmp_pat
     proof.main([*words, str(tmp_path / "proof.md")])
     names = [Path(line[-1]).name for line in ran]
     assert sorted(names) == sorted(run.name for run in proof.all_runs())
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 19
     text = (tmp_path / "proof.md").read_text()
     assert "| one-shot | .500 ± .030 | .500 ± .030 | .500 ± .030 | .500 ± .030 | .500" in text
     assert "| tuned | **.550** |" in text
     assert "| images | 1 | 5 | 64 |" in text
     assert "| images | 1 | 5 | 20 | 64 |" in text
     assert "60 tuned and 4 chose; 2 test images; tuning took 61 s." in text
-    assert text.count("```sh\npython -m prompttune.compare --task") == 10
+    assert text.count("```sh\npython -m prompttune.compare --task") == 19
     shown = {line.split("(")[1].rstrip(")") for line in text.splitlines() if line.startswith("![")}
     assert {path.name for path in tmp_path.glob("*.png")} == shown
     for name in shown:

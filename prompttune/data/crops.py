@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
-from prompttune.data.layouts import LoadedSample
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor, to_uint8
 from prompttune.utils.tiling import resize, resize_nearest, scaled_size
+
+if TYPE_CHECKING:  # pretraining needs none of what reads files
+    from prompttune.data.samples import LoadedSample
 
 _ROTATION = 15  # degrees
 _SCALES = (0.9, 1.1)
@@ -107,7 +109,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
 
     def __init__(
         self,
-        samples: Sequence[LoadedSample],
+        samples: "Sequence[LoadedSample]",
         canvas: int,
         scale: float,
         seed: int,
@@ -165,7 +167,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
 
 
 def _prepared(
-    sample: LoadedSample, canvas: int, scale: float, margin: int
+    sample: "LoadedSample", canvas: int, scale: float, margin: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Resize a sample as prediction does, ignore what lies outside the field of view, add borders.
 

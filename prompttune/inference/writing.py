@@ -36,8 +36,8 @@ class Slice:
     page: int = 0
     pages: int = 1
     """Of the file."""
-    wanted: int = 1
-    """Of these."""
+    wanted: int = 0
+    """Of these; 0: all."""
     refused: str | None = None
     """Why it cannot be segmented."""
 
@@ -129,7 +129,7 @@ class ResultWriter:
             file.add(page)
         begun.objects += self._objects(each, result)
         begun.done += 1
-        if begun.done == each.wanted:
+        if begun.done == (each.wanted or each.pages):
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()

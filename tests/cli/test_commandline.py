@@ -2,7 +2,7 @@
 
 import pytest
 
-from prompttune.cli import compare, evaluate, predict
+from prompttune.cli import compare, evaluate, predict_options
 from prompttune.cli.commandline import Parser, quote_command, rows_now
 from prompttune.utils.errors import LOG, InputError, forget_warnings
 
@@ -27,7 +27,7 @@ def test_words_behind_two_dashes_are_no_options() -> None:
     assert parser.parse_args(["--", "--old"]).files == ["--old"]
 
 
-@pytest.mark.parametrize("command", [compare, evaluate, predict])
+@pytest.mark.parametrize("command", [compare, evaluate, predict_options])
 def test_renamed_options_exist_and_old_ones_are_gone(
     command: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

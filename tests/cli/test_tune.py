@@ -107,7 +107,7 @@ def test_every_value_of_a_recipe_can_be_given() -> None:
 
 def test_says_plainly_that_images_are_generated(tmp_path: Path, capsys) -> None:
     places = ["--prompts_zoo", str(tmp_path / "zoo"), "--output", str(tmp_path / "run")]
-    fit.main(["--task", "retina", *places, *QUICK])
+    fit.main(["--task", "retina", *places, *QUICK, "--score_images", "1"])
     assert "generated" in capsys.readouterr().out
     assert load_card(tmp_path / "zoo" / "retina-generated").data.generated
 
@@ -218,8 +218,8 @@ def test_no_test_image_is_read_before_scoring(
     held_back: list[str] = []
     load, learn, find = task.load_sample, run.tune, task.find_split
 
-    def spying_find(*args):
-        split = find(*args)
+    def spying_find(*args, **options):
+        split = find(*args, **options)
         held_back.extend(sample.image.name for sample in split.test)
         return split
 
