@@ -88,7 +88,7 @@ def _slices(images: Iterable[Path], chosen: ChosenPages | None) -> Iterator[Slic
         try:
             wanted = range(pages) if chosen is None else _of_stack(path, pages, chosen)
         except InputError as error:
-            yield Slice(path, refused=str(error))
+            yield Slice(path, wanted=1, refused=str(error))
             continue
         yield from (Slice(path, page, pages, len(wanted)) for page in wanted)
 
