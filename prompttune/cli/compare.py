@@ -82,7 +82,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--minutes",
         type=float,
         metavar="M",
-        help="of the rows that are trained (default: what tuning took; 2 with --prompt)",
+        help="of the rows that are trained (default: what tuning took; 2 where no key tells)",
     )
     add(
         "--max_minutes",
