@@ -25,7 +25,7 @@ from prompttune.pretraining.module import Generate, InContextColouring
 from prompttune.pretraining.resuming import describe_run, resumed_step
 from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
-from prompttune.pretraining.state import StateIO, read_state, remove_state
+from prompttune.pretraining.state import StateIO, read_state, remove_former, remove_state
 from prompttune.utils.devices import global_rank
 from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
@@ -128,6 +128,7 @@ def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
         for name, value in read_state(state)["state_dict"].items()
     }
     write_weights(averaged, recipe.backbone, path)
+    remove_former(state)
     return path
 
 
