@@ -1,4 +1,4 @@
-"""Any network of pixels to logits, trained on the same crops that tune a prompt."""
+"""Networks of pixels to logits, trained on the same crops that tune a prompt; a U-Net."""
 
 import math
 import time
@@ -23,9 +23,13 @@ from prompttune.data.crops import CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
 from prompttune.tuning.loss import dice_loss
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.normalize import normalise, to_tensor
 from prompttune.utils.tiling import Blend, pad_reflect, resize, resize_scores, scaled_size
+
+CROP = 128
+"""Pixels; a U-Net is free to see more at once than the backbone's canvas."""
 
 ENDLESS = 1_000_000
 
@@ -190,3 +194,28 @@ def predict_tiled(
 def _window(pixels: Tensor, place: tuple[int, int], side: int) -> Tensor:
     top, left = place
     return pixels[:, top : top + side, left : left + side]
+
+
+def unet(classes: int) -> nn.Module:
+    """Return MONAI's residual U-Net (1.6 M parameters), normalised pixels to `classes + 1` logits.
+
+    Channels as in MONAI's own 2D segmentation tutorials, doubled; crops' sides divide by 16.
+
+    Raises:
+        InputError: MONAI is not installed.
+    """
+    try:
+        from monai.networks.nets import UNet  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise InputError(
+            "the row unet needs MONAI; pip install 'prompttune[rivals]', or leave it out of --rows"
+        ) from error
+    network: nn.Module = UNet(
+        spatial_dims=2,
+        in_channels=3,
+        out_channels=classes + 1,
+        channels=(32, 64, 128, 256),
+        strides=(2, 2, 2),
+        num_res_units=2,
+    )
+    return network

@@ -2,11 +2,11 @@
 
 import logging
 import math
-import os
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from prompttune.data.orientation import ORIENTATION as ORIENTATION
+from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SLIDES
+from prompttune.utils.image_files import SLIDES, is_tiff_name
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
 
-ORIENTATION = 274  # the EXIF and TIFF tag
 _NODATA = 42113  # GDAL's tag
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -134,7 +135,7 @@ def _only_tifffile(path: Path) -> bool:
     if not is_tiff(path):
         return False
     try:
-        with tifffile.TiffFile(path) as file:
+        with tiff_file(path) as file:
             page = file.pages.first
             several = page.samplesperpixel > 1 and page.planarconfig == 2
             wide = page.samplesperpixel > 4 or (page.samplesperpixel > 3 and page.photometric < 2)
@@ -162,13 +163,13 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
             bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
             return facts.size, bits, facts.dtype != np.uint8
         if image is None:
-            with _tiff_file(path) as file:
+            with tiff_file(path) as file:
                 page = file.pages.first
                 bands = max(page.samplesperpixel, _channels(file.series[0]))
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
             return size, bits_in_words(dtype, bands), dtype not in (np.uint8, bool)
         size = (image.width, image.height)
-        if _orientation_in_header(path, image) > 4:
+        if orientation_in_header(path, image) > 4:
             size = size[::-1]
         if is_deep(image) or image.mode[0] in "IF":
             bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(image.mode, 1)
@@ -190,27 +191,36 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
 
 
 @contextmanager
-def _tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
+def tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF whose pages follow each other; in a circle tifffile would go round for ever.
 
     Raises:
         InputError: a page that leads back to an earlier one.
     """
+    status = path.stat()
+    if _lead_in_circle(path, status.st_mtime_ns, status.st_size):
+        raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+    with tifffile.TiffFile(path) as file:
+        yield file
+
+
+@lru_cache(maxsize=64)  # a stack is opened for each page
+def _lead_in_circle(path: Path, changed: int, size: int) -> bool:
+    """Say whether a page of a TIFF, which was changed at a time, leads back to an earlier one."""
     with tifffile.TiffFile(path) as file:
         kind, stream = file.tiff, file.filehandle
-        size = stream.size
         stream.seek(4 if kind.offsetsize == 4 else 8)
         seen: set[int] = set()
         while offset := _number(stream, kind.offsetformat, kind.offsetsize):
             if offset in seen:
-                raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+                return True
             seen.add(offset)
             if offset + kind.tagnosize > size:
                 break  # tifffile says what is missing
             stream.seek(offset)
             tags = _number(stream, kind.tagnoformat, kind.tagnosize)
             stream.seek(offset + kind.tagnosize + tags * kind.tagsize)
-        yield file
+    return False
 
 
 def _number(stream: tifffile.FileHandle, form: str, size: int) -> int:
@@ -225,7 +235,7 @@ def page_count(path: Path) -> int:
         if volume := volume_of(path):
             return volume.facts.pages
         if is_tiff(path):
-            with _tiff_file(path) as file:
+            with tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
         if path.suffix.lower() not in (".gif", ".png", ".apng", ".webp", ".avif"):
             return 1
@@ -266,7 +276,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
     """
     if volume := volume_of(path):
         return volume.numbers(page)
-    with _tiff_file(path) as file:
+    with tiff_file(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
@@ -378,44 +388,12 @@ def numbers_of(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1..8; of TIFF, which Pillow has turned, 1."""
-    return 1 if image.format == "TIFF" else int(image.getexif().get(ORIENTATION, 1))
-
-
-def _orientation_in_header(path: Path, image: Image.Image) -> int:
-    """Return the orientation; Pillow would decode a PNG to look for it behind the pixels."""
-    if image.format != "PNG":
-        return orientation_of(image)
-    exif = Image.Exif()
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
-            length = int.from_bytes(start[:4])
-            if start[4:] == b"eXIf":
-                exif.load(file.read(length))
-                return int(exif.get(ORIENTATION, 1))
-            file.seek(length + 4, os.SEEK_CUR)
-    return 1
-
-
 def orientation_in(path: Path) -> int:
     """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
-    if path.suffix.lower() in (".tif", ".tiff", ".nii", ".gz", ".dcm", ".bmp", ".gif"):
+    if is_tiff_name(path) or path.suffix.lower() in (".nii", ".gz", ".dcm", ".bmp", ".gif"):
         return 1
     try:
         with opened(path) as image:
-            return 1 if image is None else _orientation_in_header(path, image)
+            return 1 if image is None else orientation_in_header(path, image)
     except InputError:  # reading it will say what is wrong
         return 1
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (1..8): first swap the axes, then mirror rows and columns."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

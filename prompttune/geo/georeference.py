@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from prompttune.utils.image_files import is_tiff_name
 from prompttune.utils.io import write_whole
 
 _SCALE, _TIE, _TRANSFORM, _DIRECTORY = 33550, 33922, 34264, 34735
@@ -91,7 +92,7 @@ class Georeference:
 
 def read_georeference(path: Path) -> Georeference | None:
     """Return where a TIFF lies; None where it does not say so, or is no TIFF that can be read."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if not is_tiff_name(path):
         return None
     try:
         with tifffile.TiffFile(path) as file:

@@ -22,10 +22,16 @@ from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import PairDataset
 from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import Generate, InContextColouring
-from prompttune.pretraining.resuming import describe_run, resumed_step
 from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
-from prompttune.pretraining.state import StateIO, read_state, remove_former, remove_state
+from prompttune.pretraining.state import (
+    StateIO,
+    describe_run,
+    read_state,
+    remove_former,
+    remove_state,
+    resumed_step,
+)
 from prompttune.utils.devices import global_rank
 from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
