@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from prompttune.data.opencv import decode_image
 from prompttune.data.orientation import ORIENTATION as ORIENTATION
 from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
@@ -365,7 +366,7 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
 def decode_opencv(path: Path, image: Image.Image) -> np.ndarray:
     """Decode a PNG of 16 bits or a PPM as `H x W` or `H x W x C` numbers, RGB order."""
     image.load()  # raises on a truncated file, of which OpenCV returns a half
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels = decode_image(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("no decoder takes it")
     return _from_opencv(pixels)
