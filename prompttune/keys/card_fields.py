@@ -149,6 +149,15 @@ class DomainFields(Part):
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+class CompanionFields(Part):
+    """What the tensor `companion` needs to be a network, and what its opinion counts."""
+
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=128)], ...], Field(min_length=1, max_length=6)
+    ]
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
 class ScoreRow(Part):
     """One row of a comparison; any other measure may stand beside these."""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from prompttune.keys.card import TYPE_SHIFTS, Card, read_json
+from prompttune.companion.shapes import weight_count
+from prompttune.keys.card import COMPANION, TYPE_SHIFTS, Card, read_json
 from prompttune.keys.files import key_file
 from prompttune.utils.errors import InputError
 
@@ -156,6 +157,7 @@ def _check_tensors(header: Header, card: Card, path: Path) -> None:
                 f"with D in 1..{MAX_DIM}."
             )
     _check_centers(header, card, path)
+    _check_companion(header, card, path)
     types = [header.tensors[name].get("dtype") for name in names]
     if types not in [[dtype] * len(names) for dtype in DTYPES]:
         raise InputError(
@@ -172,6 +174,19 @@ def _check_centers(header: Header, card: Card, path: Path) -> None:
         raise InputError(
             f"{path}: tensor '{CENTERS}' is {found}; a card with 'domain' needs it as F16 of "
             f"K x D with K in 1..{MAX_CENTERS} and D in 1..{MAX_DIM}. The key must be made anew."
+        )
+
+
+def _check_companion(header: Header, card: Card, path: Path) -> None:
+    if card.companion is None:
+        return
+    entry = header.tensors.get(COMPANION, {})
+    count = weight_count(card.companion.widths, len(card.classes))
+    if entry.get("shape") != [count] or entry.get("dtype") != "F16":
+        found = f"{entry.get('dtype')} of {shape_text(entry['shape'])}" if entry else "missing"
+        raise InputError(
+            f"{path}: tensor '{COMPANION}' is {found}; the card's companion needs it as F16 of "
+            f"{count}. The key must be made anew."
         )
 
 

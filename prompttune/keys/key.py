@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from prompttune.keys.card import TYPE_SHIFTS, Card, write_json
+from prompttune.keys.card import COMPANION, TYPE_SHIFTS, Card, write_json
 from prompttune.keys.files import (
     KEY_FILE,
     check_name,
@@ -86,6 +86,9 @@ def save_key(
     domain = parts[0].domain
     if domain is not None:
         tensors[CENTERS] = torch.from_numpy(domain.centers).half().contiguous()
+    companion = parts[0].companion
+    if companion is not None:
+        tensors[COMPANION] = companion.weights.half().contiguous()
     _check_tensors(tensors, card, name)
     _check_agreement(parts, card)
     folder = Path(zoo) / name
@@ -110,7 +113,8 @@ def read_key(
 
     Returns:
         Its tensors as float32 (`images` and `colours` are `N x 3 x S x S` in pixel space, N those
-        of all groups; `type_shifts` and `domain_centers`, `K x D`, only where the key has them),
+        of all groups; `type_shifts`, `domain_centers`, `K x D`, and `companion`, `P`, only where
+        the key has them),
         and its card.
 
     Raises:
@@ -210,12 +214,17 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("calibration", prompt.calibration is not None, card.calibration is not None),
             ("zoomed", prompt.zoomed is not None, card.zoomed is not None),
             ("domain", prompt.domain is not None, card.domain is not None),
+            ("companion", _companion(prompt.companion), _companion(card.companion)),
         ]
     for field, own, said in pairs:
         if own != said:
             raise InputError(
                 f"key '{parts[0].name}': its {field} is {own!r}, but the card says {said!r}."
             )
+
+
+def _companion(known: Any) -> tuple[Any, ...] | None:
+    return None if known is None else (tuple(known.widths), known.share)
 
 
 def _count(kept: Any, depth: int = 0) -> int | None:
@@ -245,7 +254,8 @@ def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
 
 
 def _all_names(card: Card) -> tuple[str, ...]:
-    return (*tensor_names(card), CENTERS) if card.domain else tensor_names(card)
+    more = {CENTERS: card.domain, COMPANION: card.companion}
+    return (*tensor_names(card), *(name for name, said in more.items() if said))
 
 
 def _read_tensors(path: Path, file: BinaryIO, names: tuple[str, ...]) -> dict[str, Tensor]:
