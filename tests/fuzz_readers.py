@@ -24,6 +24,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from traceback import extract_tb
 
+import fuzz_annotations as annotations
 import fuzz_requests as web
 import fuzz_sets as sets
 import numpy as np
@@ -214,15 +215,15 @@ READERS = {
         Reader("backbone header", lambda: backbones()[:1], _backbone, (in_header,)),
         Reader("recipe", recipes, _recipe, YAML),
         Reader("video", videos, _video),
-        Reader("COCO", sets.coco, sets.read_coco, JSON),
-        Reader("COCO of a pool", sets.coco, sets.read_pool_coco, JSON),
-        Reader("labelme", sets.labelme, sets.read_labelme, JSON),
-        Reader("Label Studio", sets.label_studio, sets.read_label_studio, JSON),
-        Reader("GeoJSON", sets.geojson, sets.read_geojson, JSON),
-        Reader("CVAT", sets.cvat, sets.read_cvat, (in_xml, in_xml, in_bytes)),
-        Reader("YOLO", sets.yolo, sets.read_yolo, (in_words, in_bytes)),
-        Reader("YOLO names", sets.yolo_names, sets.read_yolo_names, YAML),
-        Reader("VOC list", sets.voc, sets.read_voc, (in_words, in_bytes)),
+        Reader("COCO", annotations.coco, annotations.read_coco, JSON),
+        Reader("COCO of a pool", annotations.coco, annotations.read_pool_coco, JSON),
+        Reader("labelme", annotations.labelme, annotations.read_labelme, JSON),
+        Reader("Label Studio", annotations.label_studio, annotations.read_label_studio, JSON),
+        Reader("GeoJSON", annotations.geojson, annotations.read_geojson, JSON),
+        Reader("CVAT", annotations.cvat, annotations.read_cvat, (in_xml, in_xml, in_bytes)),
+        Reader("YOLO", annotations.yolo, annotations.read_yolo, (in_words, in_bytes)),
+        Reader("YOLO names", annotations.yolo_names, annotations.read_yolo_names, YAML),
+        Reader("VOC list", annotations.voc, annotations.read_voc, (in_words, in_bytes)),
         Reader("legend", sets.legends, sets.read_legends, (in_words, in_bytes)),
         Reader("pair list", sets.pair_lists, sets.read_pair_list, (in_words, in_bytes)),
         Reader("task recipe", sets.task_recipes, sets.read_task_recipe, YAML),

@@ -10,12 +10,22 @@ from typing import Any
 import pytest
 import torch
 
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialisation, Scores
 from prompttune.keys.key import save_key
+from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.errors import InputError
 
 Make = Callable[..., tuple[Prompt, Card]]
+SCORES = Scores.model_validate(
+    {
+        "data": "drive",
+        "split": "test",
+        "command": "compare",
+        "rows": [{"mode": "tuned", "dice": 0.7, "iou": 0.5}],
+    }
+)
 
 
 def make_key(
@@ -47,6 +57,20 @@ def make_key(
         "date": datetime(2026, 1, 31, 12, 0, 0, 999, tzinfo=UTC),
     }
     return prompt, Card.of(prompt, **(fields | card))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Return all files below a folder."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
+
+
+def refused(folder: Path, match: str) -> None:
+    """Expect one line that names the key and says what is wrong with it."""
+    with pytest.raises(InputError, match=match) as caught:
+        load_key(folder)
+    assert str(caught.value).isprintable()
+    assert str(folder) in str(caught.value)
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ def test_it_holds_what_is_shipped_and_no_more(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     for needed in (
         "prompttune/py.typed",
-        "prompttune/_shipped/recipes/retina.yaml",
+        "prompttune/_shipped/recipes/tasks/retina.yaml",
+        "prompttune/_shipped/recipes/pretrain/cpu.yaml",
         "prompttune/_shipped/prompts_zoo/retina/prompt.safetensors",
     ):
         assert needed in names

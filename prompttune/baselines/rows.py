@@ -10,19 +10,49 @@ from torch import nn
 from prompttune.backbone import SegGPT, at_canvas
 from prompttune.baselines.decoder import tune_with_decoder
 from prompttune.baselines.linear_probe import LinearProbe
-from prompttune.baselines.second_annotator import observed_scores, second_masks
-from prompttune.baselines.supervised import Budget, predict_tiled, train_rival
-from prompttune.baselines.unet import CROP, unet
+from prompttune.baselines.supervised import CROP, Budget, predict_tiled, train_rival, unet
+from prompttune.data.layouts import SUFFIXES
+from prompttune.data.reading import read_mask
 from prompttune.evaluation.comparison import Bench, Candidate, Row
 from prompttune.evaluation.matching import feature_matching
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import SampleFolder, TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.run import Machine, tune
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import STD
+
+FOLDER = "masks_2nd"
+"""Beside `images/` and `masks/` of the test part."""
+
+
+def second_masks(images: Path) -> dict[str, Path]:
+    """Find the second masks for a folder of images, by stem; none if there is no such folder."""
+    folder = images.parent / FOLDER
+    if not folder.is_dir():
+        return {}
+    return {path.stem: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
+
+
+def observed_scores(path: Path, classes: int, shape: tuple[int, int]) -> np.ndarray:
+    """Read a second mask as scores of 0 and 1, `C x H x W float32`.
+
+    Args:
+        path: of the mask.
+        classes: C.
+        shape: H and W of its image.
+
+    Raises:
+        InputError: a mask that cannot be read, or of another size.
+    """
+    class_map = read_mask(path, classes)
+    if class_map.shape != shape:
+        sizes = [f"{width} x {height}" for height, width in (class_map.shape, shape)]
+        raise InputError(f"{path}: is {sizes[0]}, its image {sizes[1]}; make both the same size")
+    return np.stack([class_map == index for index in range(1, classes + 1)]).astype(np.float32)
+
 
 PATIENCE = 20
 """Validations without a better Dice after which a U-Net has reached its own best."""
@@ -100,7 +130,7 @@ class Rivals:
         Not a key: it says what freezing the network costs.
         """
         tuned, network = tune_with_decoder(
-            bench.key, self.recipe, self.segmenter.network, self.data,
+            changed(bench.key, companion=None), self.recipe, self.segmenter.network, self.data,
             self.folder / "tuned-decoder", self.machine,
         )  # fmt: skip
         self.histories["tuned-decoder"] = tuned.history
@@ -161,7 +191,7 @@ class Rivals:
     def _budget(self, seconds: float, crop: int) -> Budget:
         return Budget(
             seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch,
-            val_crops=self.recipe.val_crops,
+            val_crops=self.recipe.val_crops, bf16=self.machine.bf16,
         )  # fmt: skip
 
     def _trained(self, name: str, network: nn.Module, bench: Bench, budget: Budget) -> Candidate:

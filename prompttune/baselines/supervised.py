@@ -1,4 +1,4 @@
-"""Any network of pixels to logits, trained on the same crops that tune a prompt."""
+"""Networks of pixels to logits, trained on the same crops that tune a prompt; a U-Net."""
 
 import math
 import time
@@ -12,7 +12,6 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -21,11 +20,15 @@ from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.data.crops import CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
-from prompttune.tuning.loss import dice_loss
+from prompttune.tuning.loss import supervised_loss
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.normalize import normalise, to_tensor
 from prompttune.utils.tiling import Blend, pad_reflect, resize, resize_scores, scaled_size
+
+CROP = 128
+"""Pixels; a U-Net is free to see more at once than the backbone's canvas."""
 
 ENDLESS = 1_000_000
 
@@ -52,12 +55,14 @@ class Budget:
     """Validations without a better Dice after which it ends; None: only the time ends it."""
     seed: int = 0
     """Of weights and crops."""
+    bf16: bool = False
+    """Compute in bf16 where that is safe (autocast), as the prompt is tuned."""
 
 
 class Supervised(pl.LightningModule):
     """Trains `network` (normalised `B x 3 x S x S` to logits `B x (C + 1) x S x S`).
 
-    The loss is cross-entropy plus Dice, as nnU-Net and MONAI's tutorials have it.
+    The loss is cross-entropy plus Dice (`supervised_loss`).
     """
 
     def __init__(self, network: nn.Module, classes: int, budget: Budget) -> None:
@@ -74,9 +79,7 @@ class Supervised(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch of crops."""
-        logits = self.network(normalise(batch["image"])).float()
-        loss = F.cross_entropy(logits, batch["class_map"], ignore_index=IGNORE)
-        return loss.nan_to_num() + dice_loss(logits.softmax(1)[:, 1:], batch["class_map"])
+        return supervised_loss(self.network(normalise(batch["image"])), batch["class_map"])
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Lower the rate as the time goes by."""
@@ -153,6 +156,7 @@ def _trainer(budget: Budget, device: torch.device, best: ModelCheckpoint, title:
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
+        precision="bf16-mixed" if budget.bf16 else "32-true",
         max_steps=-1,
         max_time=timedelta(seconds=budget.seconds),
         val_check_interval=budget.val_every,
@@ -180,7 +184,9 @@ def predict_tiled(
     for first in range(0, len(places), budget.batch):
         chunk = places[first : first + budget.batch]
         queries = torch.stack([_window(pixels, place, budget.crop) for place in chunk])
-        scores = network(normalise(queries.to(device))).float().softmax(1)[:, 1:].cpu()
+        with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16):
+            logits = network(normalise(queries.to(device))).float()
+        scores = logits.softmax(1)[:, 1:].cpu()
         for place, each in zip(chunk, scores, strict=True):
             blend.add(place, each)
     scores = blend.result()[:, top : top + size[0], left : left + size[1]]
@@ -190,3 +196,28 @@ def predict_tiled(
 def _window(pixels: Tensor, place: tuple[int, int], side: int) -> Tensor:
     top, left = place
     return pixels[:, top : top + side, left : left + side]
+
+
+def unet(classes: int) -> nn.Module:
+    """Return MONAI's residual U-Net (1.6 M parameters), normalised pixels to `classes + 1` logits.
+
+    Channels as in MONAI's own 2D segmentation tutorials, doubled; crops' sides divide by 16.
+
+    Raises:
+        InputError: MONAI is not installed.
+    """
+    try:
+        from monai.networks.nets import UNet  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise InputError(
+            "the row unet needs MONAI; pip install 'prompttune[rivals]', or leave it out of --rows"
+        ) from error
+    network: nn.Module = UNet(
+        spatial_dims=2,
+        in_channels=3,
+        out_channels=classes + 1,
+        channels=(32, 64, 128, 256),
+        strides=(2, 2, 2),
+        num_res_units=2,
+    )
+    return network

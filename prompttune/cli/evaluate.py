@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = _content(args, argv, settings, trials, record)
     write_scores(args.output, content)
     if args.curve:
-        from prompttune.evaluation.suite.curve import write_curve
+        from prompttune.evaluation.suite.report import write_curve
 
         write_curve(args.output, content)
     _print_result(content, args.output)

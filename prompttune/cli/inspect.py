@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; raises `InputError` for bad input."""
     options = parse(argv)
 
-    from prompttune.data.unwrapping import unwrapped
+    from prompttune.data.folders import unwrapped
     from prompttune.tasks.data import task_data
 
     if not options.data.exists():
@@ -147,7 +147,7 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _describe(options: argparse.Namespace, data: "TaskData") -> None:
-    from prompttune.data.leftovers import leftovers
+    from prompttune.data.survey import leftovers
     from prompttune.tasks.data import SampleFolder
 
     survey = data.survey

@@ -11,6 +11,7 @@ from prompttune.cli.file_options import add_image_options, add_mask_options, add
 from prompttune.outputs.paths import FORMATS
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_tiff_name
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-
-
-_RASTER = re.compile(r"(?i)https?://.+\.tiff?$")
-"""What is read by windows where it lies."""
 
 
 RENAMED = {"--least_area": "--min_area", "--memory": "--memory_frames"}
@@ -168,7 +165,7 @@ def _check_cluster(options: argparse.Namespace) -> None:
             if getattr(options, name):
                 raise InputError(f"--{name} goes with --ray ADDRESS")
         for url in urls:
-            if not _RASTER.match(url):
+            if not _is_raster(url):
                 raise InputError(f"{url}: is a URL; download the file first, or add --ray ADDRESS")
         options.images = [Path(each) for each in options.images]
         return
@@ -255,3 +252,8 @@ def _scale(text: str) -> "AnyScale":
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is neither a number, auto nor whole") from None
+
+
+def _is_raster(url: str) -> bool:
+    """Say whether a URL names what is read by windows where it lies."""
+    return url.lower().startswith(("http://", "https://")) and is_tiff_name(Path(url))

@@ -1,6 +1,6 @@
 """Train a backbone by in-context colouring.
 
-prompttune pretrain --recipe recipes/pretrain-cpu.yaml [--data DIR] --output RUN --resume
+prompttune pretrain --recipe recipes/pretrain/cpu.yaml [--data DIR] --output RUN --resume
 
 starts a run, or goes on with it wherever it was stopped.
 """
@@ -23,7 +23,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain-cpu.yaml")
+    add("--recipe", type=Path, required=True, help="YAML file, see recipes/pretrain/cpu.yaml")
     add("--data", type=Path, help="folder of sets with images/ and masks/; none: generated only")
     add("--output", type=Path, default=Path("runs/pretrain"), help="where the run is kept")
     add("--init", help="weights to start from, instead of the recipe's")

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -15,13 +14,14 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from prompttune.data.orientation import ORIENTATION as ORIENTATION
+from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SLIDES
+from prompttune.utils.image_files import SLIDES, is_tiff_name
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
 
-ORIENTATION = 274  # the EXIF and TIFF tag
 _NODATA = 42113  # GDAL's tag
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -168,7 +168,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
             return size, bits_in_words(dtype, bands), dtype not in (np.uint8, bool)
         size = (image.width, image.height)
-        if _orientation_in_header(path, image) > 4:
+        if orientation_in_header(path, image) > 4:
             size = size[::-1]
         if is_deep(image) or image.mode[0] in "IF":
             bands = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(image.mode, 1)
@@ -378,44 +378,12 @@ def numbers_of(image: Image.Image) -> np.ndarray:
     return pixels
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1..8; of TIFF, which Pillow has turned, 1."""
-    return 1 if image.format == "TIFF" else int(image.getexif().get(ORIENTATION, 1))
-
-
-def _orientation_in_header(path: Path, image: Image.Image) -> int:
-    """Return the orientation; Pillow would decode a PNG to look for it behind the pixels."""
-    if image.format != "PNG":
-        return orientation_of(image)
-    exif = Image.Exif()
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(start := file.read(8)) == 8 and start[4:] != b"IEND":
-            length = int.from_bytes(start[:4])
-            if start[4:] == b"eXIf":
-                exif.load(file.read(length))
-                return int(exif.get(ORIENTATION, 1))
-            file.seek(length + 4, os.SEEK_CUR)
-    return 1
-
-
 def orientation_in(path: Path) -> int:
     """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
-    if path.suffix.lower() in (".tif", ".tiff", ".nii", ".gz", ".dcm", ".bmp", ".gif"):
+    if is_tiff_name(path) or path.suffix.lower() in (".nii", ".gz", ".dcm", ".bmp", ".gif"):
         return 1
     try:
         with opened(path) as image:
-            return 1 if image is None else _orientation_in_header(path, image)
+            return 1 if image is None else orientation_in_header(path, image)
     except InputError:  # reading it will say what is wrong
         return 1
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (1..8): first swap the axes, then mirror rows and columns."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

@@ -48,7 +48,7 @@ from prompttune.data.pairing import sample_folders, side_by_side
 from prompttune.data.published_folders import published
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES
+from prompttune.utils.image_files import SUFFIXES, is_hidden, is_image
 
 _LAYOUTS = (
     "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "
@@ -327,3 +327,16 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
         found = [each for each in (find_annotated(part, SUFFIXES),) if each is not None]
     things = (thing for each in found for one in each.annotations for thing in one.things)
     return tuple(sorted({thing.name for thing in things if not thing.crowd}))
+
+
+def unwrapped(folder: Path) -> Path:
+    """Return the folder that holds the data, where it lies alone in others, as archives unpack."""
+    while folder.is_dir() and not is_labelled(folder):
+        inside = [each for each in folder.iterdir() if not is_hidden(each)]
+        folders = [each for each in inside if each.is_dir()]
+        if len(folders) != 1 or any(is_image(each) for each in inside if not each.is_dir()):
+            return folder
+        if not is_labelled(folders[0]) and any(each.is_file() for each in folders[0].iterdir()):
+            return folder
+        folder = folders[0]
+    return folder

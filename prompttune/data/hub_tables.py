@@ -15,13 +15,13 @@ from typing import Any
 from prompttune.data.finding import Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import ending_of
 from prompttune.utils.malformed import reason
 from prompttune.utils.user_cache import user_cache
 
 _MASKS = ("mask", "label", "annotation", "segmentation", "segmentation_mask", "semantic", "gt")
 _IMAGES = ("image", "img", "pixel_values", "picture")
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
 def has_tables(folder: Path) -> bool:
@@ -82,7 +82,7 @@ def _unpack(file: Path, place: Path) -> None:
             (temporary / kind).mkdir()
         for number, (image, mask) in enumerate(_rows(file)):
             for kind, content in (("images", image), ("masks", mask)):
-                ending = _ENDINGS.get(content[:4], _ENDINGS.get(content[:3], ".png"))
+                ending = ending_of(content) or ".png"
                 (temporary / kind / f"{number:06}{ending}").write_bytes(content)
         temporary.rename(place)
     except BaseException:

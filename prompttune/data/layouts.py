@@ -19,12 +19,12 @@ from prompttune.data.unreadable import readable
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES as SUFFIXES
+from prompttune.utils.image_files import is_tiff_name
 from prompttune.volumes.opening import is_volume, volume_of
 from prompttune.volumes.volume import same_place
 
 TEST_FRACTION = 0.2
 FIRST_SCORED = 3
-STACKS = frozenset({".tif", ".tiff"})
 MOST_VALUES = 32
 """A mask of more values holds shades or numbers of things, not classes."""
 
@@ -230,7 +230,7 @@ def _sliced(samples: Sequence[Sample], chosen: ChosenPages | None) -> list[Sampl
     found: list[Sample] = []
     for sample in samples:
         files = (sample.image, sample.mask) if sample.painting is None else (sample.image,)
-        pages = [page_count(f) if f.suffix.lower() in STACKS or is_volume(f) else 1 for f in files]
+        pages = [page_count(f) if is_tiff_name(f) or is_volume(f) else 1 for f in files]
         if max(pages) == 1:
             found.append(
                 replace(sample, stack=_patient(sample.image)) if sample.stack is None else sample

@@ -18,9 +18,7 @@ from prompttune.data.decoding import (
     nodata_of,
     numbers_of,
     opened,
-    orientation_of,
     page_count,
-    upright,
 )
 from prompttune.data.masks import (
     class_map_from_pil as class_map_from_pil,
@@ -34,6 +32,7 @@ from prompttune.data.masks import (
 from prompttune.data.masks import (
     read_mask as read_mask,
 )
+from prompttune.data.orientation import orientation_of, upright
 from prompttune.data.stretch import Stretch, to_bytes
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.kept import Kept

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.annotations.things import Painting
-from prompttune.data.decoding import orientation_in, upright
+from prompttune.data.decoding import orientation_in
 from prompttune.data.mask_forms import AUTO, MaskOptions
+from prompttune.data.orientation import upright
 from prompttune.data.reading import (
     AS_STORED,
     ImageOptions,

@@ -14,6 +14,8 @@ from prompttune.data.reading import ImageOptions, read_numbers
 from prompttune.data.samples import Sample, read_layers
 from prompttune.data.stretch import common_stretch
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.image_files import SUFFIXES, is_hidden
+from prompttune.utils.paths import real
 from prompttune.volumes.opening import volume_of
 
 FULL = 0.9
@@ -254,3 +256,27 @@ def _warnings(
                 f"{100 * whole / pixels:.0f} % of the masks' pixels are 255 and not counted"
             )
     return found
+
+
+def leftovers(folder: Path, used: Iterable[Path]) -> list[str]:
+    """Say in a line for each kind of files what was passed over.
+
+    Args:
+        folder: that was read.
+        used: files that belong to a sample, or annotate one.
+    """
+    if folder.is_file():
+        return []
+    known = {real(path) for path in used}
+    counts: Counter[str] = Counter()
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or real(path) in known:
+            continue
+        inside = path.relative_to(folder)
+        if any(is_hidden(folder / part) for part in (inside, *inside.parents) if part.name):
+            counts["hidden files of the system"] += 1
+        elif path.suffix.lower() not in SUFFIXES:
+            counts[f"*{path.suffix or path.name} (no image)"] += 1
+        else:
+            counts[f"{inside.parent.as_posix()}/ (images without a partner or beside it)"] += 1
+    return [f"{count} x {what}" for what, count in sorted(counts.items())]

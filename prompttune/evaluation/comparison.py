@@ -9,8 +9,8 @@ import math
 import statistics
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -18,16 +18,17 @@ import numpy as np
 import torch
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation.composed import at_threshold, choose_shared_threshold
 from prompttune.evaluation.metrics import (
     UNDEFINED,
     Metrics,
     Reliability,
+    best_threshold,
     choose_threshold,
     counted_pixels,
     mean_metrics,
     measure,
     or_zero,
+    threshold_grid,
 )
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
@@ -338,3 +339,38 @@ def example_map(sample: LoadedSample) -> np.ndarray:
 
 def _counted(sample: LoadedSample) -> np.ndarray:
     return counted_pixels(sample.class_map, sample.field_of_view)
+
+
+def at_threshold(composition: Composition, threshold: float) -> Composition:
+    """Return a composition all of whose prompts have this threshold."""
+    return Composition(replace(part, threshold=threshold) for part in composition.parts)
+
+
+def choose_shared_threshold(
+    composition: Composition, images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> tuple[float, float]:
+    """Return the best threshold of the grid, and its mean Dice, as `choose_threshold` does.
+
+    Args:
+        composition: decides.
+        images: (scores, truth, counted) each, as `dice_curve` takes them.
+    """
+    grid = threshold_grid()
+    deciding = [at_threshold(composition, float(value)) for value in grid]
+    curves = []
+    for scores, truth, counted in images:
+        planes, true = torch.from_numpy(np.ascontiguousarray(scores[:, counted])), truth[counted]
+        curves.append(np.array([_dice(each.decide(planes).numpy(), true) for each in deciding]))
+    return best_threshold(curves, grid)
+
+
+def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean Dice of the classes that the truth shows; both are lists of pixels."""
+    if not len(truth):
+        return math.nan
+    present = [index for index in np.unique(truth) if index]
+    if not present:
+        return float(not predicted.any())
+    hits = np.bincount(truth[predicted == truth], minlength=256)
+    total = np.bincount(predicted, minlength=256) + np.bincount(truth, minlength=256)
+    return float(np.mean(2 * hits[present] / total[present]))

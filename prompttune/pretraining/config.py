@@ -9,7 +9,7 @@ from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimiserConfig
 from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.utils.bounds import BOUNDS, check
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, warn
 from prompttune.utils.recipe_reader import build, read_mapping
 
 
@@ -75,8 +75,18 @@ def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:
     Raises:
         InputError: No such file, or values that make no recipe.
     """
+    path = _as_now(path)
     values = read_mapping(path)
     try:
         return build(PretrainRecipe, {**values, **overrides})
     except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
+
+
+def _as_now(path: Path) -> Path:
+    """Return where a recipe lies that version 0.1 kept as `pretrain-NAME.yaml`; or the path."""
+    now = path.parent / "pretrain" / path.name.removeprefix("pretrain-")
+    if path.is_file() or now.name == path.name or not now.is_file():
+        return path
+    warn(f"{path} is called {now} now; the next version forgets the old name")
+    return now

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from prompttune.pretraining.geometric import SHRINK, Warp
 from prompttune.pretraining.pseudo_labels import watershed
 from prompttune.pretraining.sources.pool import IGNORE, ImageSet, Labelled
+from prompttune.pretraining.transforms import SHRINK, Warp
 from prompttune.synthetic.scenes import Task
 
 View = tuple[np.ndarray, np.ndarray]

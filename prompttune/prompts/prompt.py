@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from prompttune.companion.companion import Companion
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
-from prompttune.prompts.arranging import colored_instances, in_a_grid, renumbered_instances
+from prompttune.prompts import arranging
 from prompttune.prompts.examples import crop_most_foreground, load_examples, load_instances
-from prompttune.prompts.joining import check_joins
 from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration, Zoomed
 from prompttune.reliability.domain import Domain
@@ -68,6 +68,8 @@ class Prompt:
     """Of each later block of a one-way backbone the tokens it may attend to; None: all."""
     domain: Domain | None = None
     """What its training images were like; None where it is not known."""
+    companion: Companion | None = None
+    """A small network that was learned beside it and whose opinion counts as well; None: none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
@@ -147,8 +149,8 @@ class Prompt:
             crops = [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
             images, colours = zip(*crops, strict=True)
             made = replace(made, images=images, colours=colours)
-            made = made if self.instance_of is None else renumbered_instances(made)
-        return in_a_grid(made) if self.grid else made
+            made = made if self.instance_of is None else arranging.renumbered_instances(made)
+        return arranging.in_a_grid(made) if self.grid else made
 
     def resized(self, factor: float) -> "Prompt":
         """Return the same prompt for images at another resolution than it was made for.
@@ -341,7 +343,7 @@ class Prompt:
         """
         known = checked_scale(scale, canvas)
         pairs = load_instances(list(examples))
-        palette, colours = colored_instances([ids.numpy() for _, ids in pairs], name)
+        palette, colours = arranging.colored_instances([ids.numpy() for _, ids in pairs], name)
         whole = cls(
             images=tuple(image for image, _ in pairs),
             colours=colours,
@@ -380,7 +382,7 @@ class Prompt:
             joined = [each.at_scale(scaled.scale, canvas) for each in joined]
         lead = next((each for each in joined if each.fingerprint is not None), joined[0])
         for each in joined:
-            check_joins(each, lead)
+            arranging.check_joins(each, lead)
         return replace(
             lead,
             images=tuple(image for each in joined for image in each.images),

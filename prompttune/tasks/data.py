@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from prompttune.data.chosen_pages import ChosenPages
-from prompttune.data.folders import Finding
+from prompttune.data.folders import Finding, unwrapped
 from prompttune.data.layouts import (
     LoadedSample,
     Sample,
@@ -18,7 +18,6 @@ from prompttune.data.mask_forms import MaskOptions
 from prompttune.data.reading import ImageOptions
 from prompttune.data.samples import hash_data
 from prompttune.data.survey import Survey, survey
-from prompttune.data.unwrapping import unwrapped
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.synthetic.tasks import (
     generate_contours,

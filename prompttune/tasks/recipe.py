@@ -1,4 +1,4 @@
-"""Recipes: one YAML a task in `recipes/`, every value of which a command line can override."""
+"""Recipes: one YAML a task in `recipes/tasks/`; a command line can override every value of it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -86,6 +86,8 @@ class Recipe:
     """Share of the prompt's values that are dropped at every step."""
     max_steps: int = 400
     """Optimiser steps."""
+    companion: float = 0.0
+    """Steps that a small network beside the prompt learns, for each step of tuning; 0: none."""
     batch: int = 8
     """Query crops a step."""
     augment: bool = True
@@ -200,9 +202,7 @@ def current(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def task_names() -> tuple[str, ...]:
     """Return the tasks that have a recipe."""
-    return tuple(
-        sorted(p.stem for p in _folder().glob("*.yaml") if not p.stem.startswith("pretrain"))
-    )
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
 def recipe_values(task: str) -> dict[str, Any]:
@@ -237,4 +237,4 @@ def load_recipe(task: str, overrides: Mapping[str, Any] | None = None) -> Recipe
 
 
 def _folder() -> Path:
-    return shipped_folder("recipes")
+    return shipped_folder("recipes") / "tasks"

@@ -6,18 +6,21 @@ from pathlib import Path
 
 from prompttune.utils.paths import real
 
+TIFF = frozenset({".tif", ".tiff"})
+JPEG = frozenset({".jpe", ".jpeg", ".jpg"})
+DICOM = frozenset({".dcm", ".dicom", ".ima"})
 SLIDES = frozenset({".bif", ".ndpi", ".scn", ".svs"})
 """Of whole-slide images, which are read by windows alone."""
-SUFFIXES = SLIDES | frozenset(
+_OTHERS = frozenset(
     {
-        ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".heic", ".heif", ".hif", ".ima", ".j2k",
-        ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".nii", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
-        ".tif", ".tiff", ".webp",
+        ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".nii", ".pbm",
+        ".pgm", ".png", ".pnm", ".ppm", ".webp",
     }
 )  # fmt: skip
-"""Of image files, in lower case."""
-DICOM = frozenset({".dcm", ".dicom", ".ima"})
+SUFFIXES = TIFF | JPEG | DICOM | SLIDES | _OTHERS
+"""Of image files, in lower case: the one list of them."""
 NIFTI = (".nii", ".nii.gz")
+_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif"}
 LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 """Of files that may list pairs of images and masks."""
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -40,7 +43,12 @@ def is_image(path: Path) -> bool:
 
 def is_tiff_name(path: Path) -> bool:
     """Say by its name whether a file is a TIFF."""
-    return path.suffix.lower() in (".tif", ".tiff")
+    return path.suffix.lower() in TIFF
+
+
+def ending_of(content: bytes) -> str | None:
+    """Return the suffix of an image file by how its bytes begin; None for what is none of ours."""
+    return next((ending for magic, ending in _MAGIC.items() if content.startswith(magic)), None)
 
 
 def is_dicom(path: Path) -> bool:

@@ -1,10 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from prompttune.baselines import unet as unet_module
-from prompttune.baselines.supervised import Budget, predict_tiled, train_rival
+from prompttune.baselines.supervised import Budget, predict_tiled, train_rival, unet
 from prompttune.data.layouts import LoadedSample
 from prompttune.utils.errors import InputError
 
@@ -62,13 +63,25 @@ def test_tiles_of_a_pixelwise_network_are_its_answer_to_the_whole() -> None:
 
 def test_unet_maps_pixels_to_logits() -> None:
     pytest.importorskip("monai")
-    logits = unet_module.unet(2)(torch.randn(1, 3, 32, 32))
+    logits = unet(2)(torch.randn(1, 3, 32, 32))
     assert logits.shape == (1, 3, 32, 32)
 
 
 def test_unet_without_monai_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
     with pytest.raises(InputError, match=r"pip install 'prompttune\[rivals\]'"):
-        unet_module.unet(1)
+        unet(1)
+
+
+def test_it_gives_a_plane_for_each_class_and_the_background() -> None:
+    pytest.importorskip("monai", reason="the extra rivals is not installed")
+    network = unet(2)
+    assert network(torch.rand(1, 3, 32, 48)).shape == (1, 3, 32, 48)
+    parameters = sum(each.numel() for each in network.parameters())
+    assert 1.5e6 < parameters < 1.7e6
+
+
+def test_without_monai_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
+    with pytest.raises(InputError, match=r"pip install 'prompttune\[rivals\]'"):
+        unet(1)

@@ -182,7 +182,7 @@ def test_a_key_of_another_backbone_gives_the_other_rows_their_scale(call, conten
 
 def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, capsys, monkeypatch):
     pytest.importorskip("monai")
-    monkeypatch.setattr("prompttune.baselines.unet.CROP", 32)
+    monkeypatch.setattr("prompttune.baselines.supervised.CROP", 32)
     steps = {"max_steps": 2, "val_every": 2, "val_crops": 2, "batch": 2}
     load_recipe = recipes.load_recipe
     monkeypatch.setattr(
@@ -204,7 +204,7 @@ def test_without_a_key_one_is_tuned_and_rivals_train_as_long(call, content, caps
 
 def test_all_rows_are_those_that_can_be_had(call, content, monkeypatch):
     pytest.importorskip("monai")
-    monkeypatch.setattr("prompttune.baselines.unet.CROP", 32)
+    monkeypatch.setattr("prompttune.baselines.supervised.CROP", 32)
     steps = {"max_steps": 1, "val_every": 1, "val_crops": 1, "batch": 1}
     load_recipe = recipes.load_recipe
     monkeypatch.setattr(

@@ -1,7 +1,6 @@
 """The predict command, on a small random SegGPT in a file."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from predicting import arguments, fails
+from predicting import arguments, line_of, shown, written
 from predicting import backbone as backbone
 from predicting import folder as folder
+from predicting import keys as keys
+from predicting import pool as pool
+from predicting import spied as spied
 
 from prompttune.cli import predict
 from prompttune.inference.segmenter import Segmenter
@@ -20,10 +22,6 @@ from prompttune.outputs.instances import coco_results, find_instances
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-
-
-def written(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "out").iterdir())
 
 
 def test_a_folder_is_segmented(
@@ -86,50 +84,6 @@ def test_a_chosen_scale_is_said(
         assert said.startswith("images whole" if kept is None else f"scale {kept:g} ")
     else:
         assert spied[0].scale == scale
-
-
-@pytest.fixture
-def spied(monkeypatch: pytest.MonkeyPatch) -> list:
-    """Return the prompts that reach `Segmenter.stream`."""
-    seen: list = []
-    stream = Segmenter.stream
-
-    def spy(self: Segmenter, images: object, prompt: object, *more: object, **named: object):
-        seen.append(prompt)
-        return stream(self, images, prompt, *more, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Segmenter, "stream", spy)
-    return seen
-
-
-@pytest.fixture
-def keys(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Prompt]:
-    """Put keys into the place of the zoo."""
-    fingerprint = Segmenter(backbone).network.fingerprint
-
-    def key(name: str, seed: int, *classes: str, **fields: object) -> Prompt:
-        pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed)).unbind()
-        options = {"name": name, "fingerprint": fingerprint, "threshold": 0.2} | fields
-        return Prompt(pixels[:1], pixels[1:], Palette.of(classes), **options)  # type: ignore[arg-type]
-
-    found = {
-        "vein": key("vein", 1, "vein", scale=1.5),
-        "disc": key("disc", 2, "disc", "cup"),
-        "cup": key("cup", 3, "cup"),
-        "foreign": key("foreign", 4, "vein", fingerprint="0" * 64),
-    }
-    monkeypatch.setattr("prompttune.zoo.store.load_prompt", lambda name, _: found[name])
-    return found
-
-
-def line_of(folder: Path, backbone: Path, *more: object) -> list[str]:
-    common = (folder / "images", "--output", folder / "out", "--backbone", backbone)
-    return [str(each) for each in (*common, *more)]
-
-
-def shown(folder: Path, stem: str) -> np.ndarray:
-    with Image.open(folder / "out" / f"{stem}.png") as mask:
-        return np.asarray(mask)
 
 
 def test_several_examples_make_an_ensemble(folder: Path, backbone: Path, spied: list) -> None:
@@ -228,20 +182,6 @@ def test_coloured_instances_are_objects_of_one_class(
     assert content == coco_results(find_instances(result, 1, one_class=True), "a")
 
 
-@pytest.fixture
-def pool(folder: Path) -> Path:
-    """Return a pool of four: copies of the images, one of which shows nothing."""
-    for part in ("images", "masks"):
-        (folder / "pool" / part).mkdir(parents=True)
-    for number, name in enumerate(("a.png", "b.jpg", "c.tif", "c.tif")):
-        image = Image.open(folder / "images" / name)
-        image.save(folder / "pool" / "images" / f"{number}.png")
-        mask = np.zeros(image.size[::-1], np.uint8)
-        mask[: 5 * (number < 3)] = 255
-        Image.fromarray(mask).save(folder / "pool" / "masks" / f"{number}.png")
-    return folder / "pool"
-
-
 def test_the_nearest_examples_of_a_pool_are_chosen(
     folder: Path, backbone: Path, pool: Path
 ) -> None:
@@ -293,68 +233,6 @@ def test_a_video_goes_to_its_own_module(
     assert len(kept) == 2  # the example, which no result may replace
 
 
-@pytest.mark.parametrize(
-    ("more", "line"),
-    [
-        (("--prompt", "disc", "--prompt", "cup"), "disc and cup both have a class 'cup'"),
-        (("--prompt", "foreign"), "prompt foreign: learned on the backbone"),
-        (("--prompt", "vein", "--prompt", "foreign"), "prompt foreign: learned on the backbone"),
-        (("--prompt", "vein", "--example", "eye.png", "mask.png"), "mask holds values 0, 1, 2"),
-        (("--prompt", "vein", "--prompt", "cup", "--example", "eye.png", "mask.png"),
-         "give one --prompt beside them"),
-        (("--prompt", "vein", "--ensemble", "spatial"), "goes with --example"),
-        (("--pool", "pool", "--shots", "4"), "pool has 3 images that show a class"),
-        (("--pool", "pool", "--shots", "0"), "--shots 0"),
-        (("--pool", "gone"), "gone: no such folder"),
-        (("--pool", "pool", "--example", "eye.png", "mask.png"), "exclude each other"),
-        (("--example", "eye.png", "gone.png"), "gone.png: no such file"),
-        (("--example", "eye.png", "mask.png", "--instance_masks"), "and --instances"),
-        (("--prompt", "vein", "--video", "a.mp4"), "give IMAGES or --video FILE"),
-        (("--prompt", "vein", "--min_area", "0"), "--min_area 0: must be"),
-    ],
-)  # fmt: skip
-def test_prompts_that_do_not_fit_end_in_one_line(
-    folder: Path,
-    backbone: Path,
-    pool: Path,
-    keys: dict[str, Prompt],
-    more: tuple[str, ...],
-    line: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(folder)
-    said = fails(line_of(folder, backbone, *more), capsys)
-    assert line in said
-    assert said.count("\n") == 1
-    assert not (folder / "out").exists()
-
-
-def test_a_large_scale_is_refused_by_what_it_asks_of_an_image(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Image.new("L", (1500, 1500)).save(folder / "images" / "d.png")
-    said = fails(arguments(folder, backbone, "--scale", "64", images="images/d.png"), capsys)
-    assert "at its scale the image has 9216000000 pixels, and 134217728 are allowed" in said
-
-
-def test_links_to_themselves_end_in_one_line(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    loop = folder / "loop.png"
-    loop.symlink_to(loop)
-    assert "is a link that leads to no file" in fails(
-        arguments(folder, backbone, images="loop.png"), capsys
-    )
-    line = arguments(folder, backbone)
-    for at in (2, 3):  # the example's image, and its mask
-        broken = [str(loop) if place == at else word for place, word in enumerate(line)]
-        assert "loop.png: is a link that leads to no file" in fails(broken, capsys)
-    (folder / "out").rmdir() if (folder / "out").exists() else None
-    (folder / "out").symlink_to(folder / "out")
-    assert "out: is a link that leads to nothing" in fails(line, capsys)
-
-
 def test_a_key_is_loaded_from_the_zoo(
     folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,70 +246,6 @@ def test_a_key_is_loaded_from_the_zoo(
     assert predict.main(line) == 0
     assert asked == [("retina", Path("zoo"))]
     assert len(written(folder)) == 6
-
-
-def test_bad_files_among_good_ones_are_named_and_the_others_done(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    images = folder / "images"
-    (images / "a.png").write_bytes(b"")
-    (images / "b.jpg").write_bytes((images / "b.jpg").read_bytes()[:60])
-    said = fails(arguments(folder, backbone, images / "gone.png"), capsys, code=1)
-    for name, line in zip(("a.png", "b.jpg", "gone.png"), said.splitlines(), strict=True):
-        assert str(images / name) in line
-    assert written(folder) == ["c.png", "c_overlay.png"]
-
-
-def test_nothing_but_bad_files_is_an_error(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = arguments(folder, backbone, images="gone.png")
-    said = fails(line, capsys, code=2)
-    assert said.count("\n") == 1
-    assert "gone.png: no such file" in said
-
-
-def test_two_images_of_one_stem_are_refused_before_anything_is_written(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "other").mkdir()
-    Image.new("RGB", (16, 16)).save(folder / "other" / "a.bmp")
-    said = fails(arguments(folder, backbone, folder / "other"), capsys)
-    assert "a.png and" in said
-    assert "a.bmp would both be written" in said
-    assert not (folder / "out").exists()
-
-
-def test_an_example_of_two_sizes_names_both_files(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Image.new("L", (9, 9), 1).save(folder / "mask.png")
-    said = fails(arguments(folder, backbone), capsys)
-    assert "eye.png is 20 x 20" in said
-    assert "mask.png is 9 x 9" in said
-
-
-def test_an_output_that_cannot_be_a_folder_ends_in_one_line(
-    folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "out").write_text("a file")
-    said = fails(arguments(folder, backbone), capsys)
-    assert "out: is a file; --output names a folder" in said
-    assert (folder / "out").read_text() == "a file"
-
-
-def test_a_full_disk_leaves_no_half_written_file(
-    folder: Path,
-    backbone: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    assert "No space left on device" in fails(arguments(folder, backbone), capsys)
-    assert written(folder) == []
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -9,7 +9,7 @@ import pytest
 from exports import CORNERS, HEIGHT, INSIDE, WIDTH, image, maps
 from PIL import Image
 
-from prompttune.data.folders import annotated_names
+from prompttune.data.folders import annotated_names, unwrapped
 from prompttune.data.layouts import find_split
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe
@@ -198,3 +198,17 @@ def test_cvat_masks_with_a_legend(tmp_path: Path) -> None:
     (tmp_path / "labelmap.txt").write_text("crack 250 50 83")
     with pytest.raises(InputError, match=r"labelmap\.txt: no legend"):
         task_data(Recipe("custom"), tmp_path)
+
+
+def test_data_alone_in_other_folders_is_found(tmp_path: Path) -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[4:12, 4:12] = 255
+    for number in range(3):
+        for name, picture in (("images", Image.new("RGB", (30, 20))), ("masks", mask)):
+            path = tmp_path / "zip" / "set" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (Image.fromarray(picture) if name == "masks" else picture).save(path)
+    assert unwrapped(tmp_path) == tmp_path / "zip" / "set"
+    assert task_data(Recipe("custom", classes=("a",)), tmp_path).name == tmp_path.name
+    Image.new("RGB", (30, 20)).save(tmp_path / "zip" / "other.png")  # then it is not alone
+    assert unwrapped(tmp_path) == tmp_path

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from prompttune.data.class_names import class_names
-from prompttune.data.survey import Survey
+from prompttune.data.survey import Survey, leftovers
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
@@ -89,3 +89,14 @@ def test_what_was_found_is_kept_with_the_recipe(tmp_path: Path) -> None:
     assert kept["image_size"] == [30, 20]
     assert not {"stretch", "bands", "colors", "category_ids", "mask_kind"} & kept.keys()
     assert Recipe(**kept) == recipe
+
+
+def test_files_are_counted_by_why_they_were_passed_over(tmp_path: Path) -> None:
+    for name in ("images/a.png", "images/b.png", "notes.txt", "more.txt", ".DS_Store", "x/._a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert set(leftovers(tmp_path, [tmp_path / "images" / "a.png"])) == {
+        "1 x images/ (images without a partner or beside it)",
+        "2 x *.txt (no image)",
+        "2 x hidden files of the system",
+    }

@@ -1,14 +1,26 @@
 """"""
 
+import math
 import statistics
 
 import numpy as np
 import pytest
+import torch
 from benches import PIXELS, dice_of, make_bench, missed, scored
 
-from prompttune.evaluation.comparison import count_predictions
+from prompttune.evaluation.comparison import (
+    Bench,
+    at_threshold,
+    choose_shared_threshold,
+    compare,
+    count_predictions,
+)
+from prompttune.evaluation.metrics import choose_threshold, measure, threshold_grid
 from prompttune.evaluation.rows import ROWS
 from prompttune.inference.quality import BEST
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 
 
@@ -143,3 +155,71 @@ def test_class_maps_are_kept_as_decided(fakes):
     expected = bench.test[1].class_map.copy()
     expected.ravel()[np.flatnonzero(expected)[:2]] = 0
     assert (trial.class_map(1, expected.shape) == expected).all()
+
+
+def prompt_of(*classes: str) -> Prompt:
+    pixels = (torch.zeros(3, 4, 4),)
+    return Prompt(pixels, pixels, Palette.of(classes), scale=1.0, name="key")
+
+
+def image(seed: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes + 1, (12, 12)).astype(np.uint8)
+    scores = rng.random((classes, 12, 12), np.float32) * 0.2
+    scores += 0.3 * (truth == np.arange(1, classes + 1)[:, None, None])
+    return scores.astype(np.float32), truth, rng.random((12, 12)) > 0.2
+
+
+def test_one_prompt_has_the_threshold_that_it_has_alone() -> None:
+    images = [image(seed, 2) for seed in range(2)]
+    ours = choose_shared_threshold(Composition([prompt_of("a", "b")]), images)
+    assert ours == pytest.approx(choose_threshold(images))
+
+
+def test_the_shared_threshold_is_the_best_of_the_grid() -> None:
+    both = Composition([prompt_of("a", "b"), prompt_of("c")])
+    images = [image(seed, 3) for seed in range(2)]
+    threshold, dice = choose_shared_threshold(both, images)
+
+    def mean_dice(value: float) -> float:
+        deciding = at_threshold(both, value)
+        decided = [deciding.decide(torch.from_numpy(scores)).numpy() for scores, _, _ in images]
+        pairs = zip(images, decided, strict=True)
+        return float(np.mean([measure(s, own, t, c).dice for (s, t, c), own in pairs]))
+
+    assert dice == pytest.approx(mean_dice(threshold))
+    assert dice == pytest.approx(max(mean_dice(float(value)) for value in threshold_grid()[10:24]))
+
+
+def test_images_without_classes_or_pixels() -> None:
+    both = Composition([prompt_of("a"), prompt_of("b")])
+    scores, truth, counted = image(0, 2)
+    assert choose_shared_threshold(both, [(scores, 0 * truth, counted)])[1] == 1
+    threshold, dice = choose_shared_threshold(both, [(scores, truth, counted & False)])
+    assert (threshold, math.isnan(dice)) == (0.5, True)
+
+
+def test_a_composition_is_compared_as_a_prompt_is(fakes) -> None:
+    """Its first class is the fake segmenter's, with equal scores for the second."""
+    key = Composition([prompt_of("vessel"), prompt_of("other")])
+    samples = [[fakes.make_sample(part, n) for n in range(2)] for part in (50, 51, 52)]
+    segmenter = fakes.FakeSegmenter(lambda *_: 0)
+    segmenter_predict = segmenter.predict
+
+    def predict(images, prompt, overlap, flips=False, zooms=(1.0,)):
+        result = segmenter_predict(images, prompt if isinstance(prompt, Prompt) else key_alike)
+        result.scores[1:] = 0.2  # below the first class where that is found
+        return result
+
+    key_alike = Prompt(key.parts[0].images, key.parts[0].colours, key.palette, name="key")
+    segmenter.predict = predict
+    bench = Bench(segmenter, key, fakes.CANVAS, *samples, examples=1)
+    assert bench.scale == 1.0
+    one_shot, tuned = compare(bench, {row: ROWS[row] for row in ("one-shot", "tuned")})
+    assert tuned.prompts == 2
+    (trial,) = tuned.trials
+    decided = at_threshold(key, trial.validated.threshold)
+    scores = predict(samples[2][0].image, key, 0.25).scores
+    expected = decided.decide(torch.from_numpy(scores)).numpy()
+    assert np.array_equal(trial.class_map(0, expected.shape), expected)
+    assert tuned.mean.dice == one_shot.mean.dice == 1

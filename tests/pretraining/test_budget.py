@@ -52,7 +52,7 @@ def test_operations_are_those_of_the_formulas() -> None:
 @pytest.mark.parametrize("name", SIZES)
 def test_the_recipes_are_of_their_sizes(name: str) -> None:
     recipe, (dim, depth, millions) = (
-        read_recipe(ROOT / f"recipes/pretrain-vit-{name}.yaml"),
+        read_recipe(ROOT / f"recipes/pretrain/vit-{name}.yaml"),
         SIZES[name],
     )
     assert (recipe.backbone.dim, recipe.backbone.depth) == (dim, depth)
@@ -66,6 +66,6 @@ def test_real_steps_are_taken_and_told(tmp_path: Path, capsys) -> None:
     seconds, most = measure(PretrainRecipe(SMALL))
     assert seconds > 0
     assert most > 2**26
-    recipe = ROOT / "recipes" / "pretrain-cpu.yaml"
+    recipe = ROOT / "recipes" / "pretrain" / "cpu.yaml"
     assert pretraining.main(["budget", "--recipe", str(recipe)]) == 0
-    assert "pretrain-cpu | " in capsys.readouterr().out
+    assert "cpu | " in capsys.readouterr().out

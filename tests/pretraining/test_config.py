@@ -7,7 +7,7 @@ import pytest
 from pretrain_recipes import ONE_WAY
 
 from prompttune.pretraining.config import read_recipe
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, forget_warnings
 
 
 def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
@@ -23,9 +23,23 @@ def test_the_numbers_of_prompts_must_leave_a_query(tmp_path: Path) -> None:
     assert recipe.sets[0].weight is None
 
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("pretrain-*.yaml"))
+RECIPES = sorted((Path(__file__).parents[2] / "recipes" / "pretrain").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_of_the_backbones_are_read(path: Path) -> None:
     assert read_recipe(path).sets
+
+
+def test_the_path_of_the_first_version_is_taken_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    forget_warnings()
+    now = RECIPES[0]
+    old = now.parents[1] / f"pretrain-{now.name}"
+    assert read_recipe(old) == read_recipe(now)
+    assert [record.message for record in caplog.records] == [
+        f"{old} is called {now} now; the next version forgets the old name"
+    ]
+    with pytest.raises(InputError, match=r"pretrain-gone\.yaml: no such recipe"):
+        read_recipe(old.with_name("pretrain-gone.yaml"))

@@ -2,13 +2,24 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from prompttune.pretraining import state as module
-from prompttune.pretraining.state import read_state, read_values, remove_state, write_state
+from prompttune.pretraining.config import PretrainRecipe
+from prompttune.pretraining.sources.pool import SetConfig
+from prompttune.pretraining.state import (
+    FREE,
+    describe_run,
+    read_state,
+    read_values,
+    remove_state,
+    resumed_step,
+    write_state,
+)
 from prompttune.utils.errors import InputError
 
 
@@ -137,3 +148,33 @@ def test_damage_is_one_clear_error(tmp_path: Path) -> None:
 def test_what_json_cannot_keep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="loops/when: a PosixPath"):
         write_state({"global_step": 1, "loops": {"when": tmp_path}}, tmp_path / "state.json")
+
+
+RECIPE = PretrainRecipe(sets=[SetConfig("set")])
+
+
+def test_what_changes_no_result_is_left_out(tmp_path: Path) -> None:
+    faster = replace(RECIPE, workers=9, save_every=7, memory="saving", accumulate=2)
+    assert describe_run(faster, None) == describe_run(RECIPE, None)
+    assert not set(FREE) & describe_run(RECIPE, None).keys()
+    assert describe_run(replace(RECIPE, seed=1), None) != describe_run(RECIPE, None)
+
+
+def test_the_files_of_a_pool_count(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    seen = []
+    for name, content in (("a.png", b"1"), ("a.png", b"22"), ("b.png", b"1"), ("b.png", b"2")):
+        (tmp_path / "set" / name).write_bytes(content)
+        seen.append(describe_run(RECIPE, tmp_path)["data"])
+    assert len(set(seen[:3])) == 3
+    assert seen[2] == seen[3], "names and sizes alone"
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    run = describe_run(RECIPE, None)
+    state = tmp_path / "state" / "state.json"
+    write_state({"global_step": 5, "run": run, "x": torch.ones(1)}, state)
+    assert resumed_step(state, run) == 5
+    other = describe_run(replace(RECIPE, max_steps=3, ema=0.5), None)
+    with pytest.raises(InputError, match=r"begun with other ema, max_steps \(which also shapes"):
+        resumed_step(state, other)

@@ -8,8 +8,8 @@ from pathlib import Path
 import miniatures
 import numpy as np
 import pytest
-from conftest import ONE_WAY, random_network
 from PIL import Image
+from protocol_networks import ONE_WAY, random_network
 
 from prompttune.backbone.weights import save_weights
 from prompttune.cli import benchmark

@@ -1,9 +1,11 @@
 """Scenes say what they show."""
 
+import cv2
 import numpy as np
+import pytest
 
-from prompttune.synthetic.scenes import Task
-from prompttune.synthetic.shapes import MOST
+from prompttune.synthetic.scenes import FAMILIES, Task, part_of
+from prompttune.synthetic.shapes import MOST, TRAITS
 
 
 def test_scenes_of_a_task_share_its_classes() -> None:
@@ -21,3 +23,33 @@ def test_scenes_of_a_task_share_its_classes() -> None:
         assert scene.things.max() <= MOST
         with_parts += len(parts) > 0
     assert with_parts > 3
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_a_part_lies_inside_its_thing(kind: int) -> None:
+    things = np.zeros((64, 64), np.uint8)
+    cv2.circle(things, (20, 20), 12, 1, -1)
+    cv2.rectangle(things, (36, 30), (60, 55), 2, -1)
+    rng = np.random.default_rng(0)
+    part = part_of(rng, things, np.array([(kind + 0.5) / 4, 0.4, 0, 0, 0, 0]))
+    assert not part[things == 0].any()
+    for number in (1, 2):
+        assert 0.05 < part[things == number].mean() < 0.95
+
+
+@pytest.mark.parametrize("family", set(FAMILIES), ids=lambda family: family.__name__)
+@pytest.mark.parametrize("size", [24, 48])
+def test_shapes_are_numbered_and_differ_from_draw_to_draw(family, size: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [family(rng, size, rng.random(TRAITS)) for _ in range(12)]
+    assert all(one.shape == (size, size) and one.dtype == np.uint8 for one in drawn)
+    assert max(one.max() for one in drawn) <= MOST
+    assert any((one != drawn[0]).any() for one in drawn[1:])
+    assert any(one.any() and not one.all() for one in drawn)
+
+
+@pytest.mark.parametrize("family", set(FAMILIES), ids=lambda family: family.__name__)
+@pytest.mark.parametrize("traits", [0.0, 0.5, 0.999])
+def test_shapes_bear_extreme_traits(family, traits: float) -> None:
+    drawn = family(np.random.default_rng(1), 32, np.full(TRAITS, traits))
+    assert drawn.dtype == np.uint8

@@ -33,7 +33,8 @@ def test_unknown_task_suggests_the_nearest() -> None:
 def test_a_broken_recipe_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
 ) -> None:
-    (tmp_path / "odd.yaml").write_text(text)
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "odd.yaml").write_text(text)
     monkeypatch.setattr(recipes, "shipped_folder", lambda _: tmp_path)
     with pytest.raises(InputError, match=rf"odd\.yaml: {complaint}"):
         load_recipe("odd")

@@ -1,6 +1,8 @@
-"""labelme's files: one an image, with shapes."""
+"""labelme's files: one an image, with shapes; they may hold the image itself (`imageData`)."""
 
 import base64
+import binascii
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -10,11 +12,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prompttune.data.annotations.embedded import unpacked
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import ending_of
+from prompttune.utils.io import whole_file
 from prompttune.utils.malformed import MALFORMED
+from prompttune.utils.user_cache import user_cache
+
+_FOLDER = "embedded"
 
 CORNERS = 128
 """Of the polygon that stands for a circle: its border is off by 0.03 % of the radius at most."""
@@ -83,3 +89,27 @@ def _outline(shape: dict[str, Any]) -> Outline:
     if pixels.ndim != 2:
         raise ValueError("has a mask in colour")
     return Bitmap(pixels, int(y), int(x))
+
+
+def unpacked(data: object) -> Path:
+    """Write an embedded image into the user's cache, once, and return its path.
+
+    Args:
+        data: the bytes of an image file in base 64.
+
+    Raises:
+        ValueError: no base 64, or no image.
+    """
+    try:
+        content = base64.b64decode(str(data), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"the one in it is damaged ({error})") from None
+    ending = ending_of(content)
+    if ending is None:
+        raise ValueError("the one in it is neither PNG, JPEG nor TIFF")
+    path = user_cache(_FOLDER) / f"{hashlib.sha256(content).hexdigest()[:32]}{ending}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as out:
+            out.write(content)
+    return path

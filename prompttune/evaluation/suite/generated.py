@@ -7,9 +7,8 @@ from numpy.random import Generator
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.suite.problems import Problem
-from prompttune.synthetic.families import FAMILIES
 from prompttune.synthetic.fundus import generate_fundus
-from prompttune.synthetic.scenes import Task
+from prompttune.synthetic.scenes import FAMILIES, Task
 from prompttune.synthetic.shapes import Shape
 from prompttune.tasks.recipe import load_recipe
 

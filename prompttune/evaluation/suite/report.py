@@ -1,19 +1,25 @@
 """What a run of the suite leaves behind: its trials as they come, and their summary."""
 
+import csv
 import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 from prompttune.evaluation.metrics import defined_mean
+from prompttune.evaluation.plot import draw_lines
 from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
 from prompttune.utils.pages import table
 from prompttune.utils.resuming import refuse_begun
+
+CSV, PNG = "curve.csv", "curve.png"
+ROW = "one-shot"
 
 TRIALS, JSON, TEXT = "trials.jsonl", "scores.json", "scores.md"
 BASELINES = ("all-foreground", "nearest-color")
@@ -197,3 +203,26 @@ def write_scores(folder: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / JSON, text + "\n")
     write_whole(folder / TEXT, render_text(content))
+
+
+def write_curve(folder: Path, content: dict[str, Any]) -> None:
+    """Write `curve.csv`, one line a backbone, set and row, and `curve.png`, one-shot scores.
+
+    Args:
+        folder: of the run.
+        content: of `scores.json`, with `samples` in each backbone.
+    """
+    text = StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("samples", "backbone", "set", "row", "mean", "sd"))
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for one in sorted(content["backbones"], key=lambda one: one["samples"]):
+        for name, scored in one["sets"].items():
+            for row, value in scored["rows"].items():
+                table.writerow((one["samples"], one["name"], name, row, value["mean"], value["sd"]))
+                if row == ROW and value["mean"] is not None:
+                    lines.setdefault(name, []).append((one["samples"], value["mean"]))
+    write_whole(folder / CSV, text.getvalue())
+    buffer = BytesIO()
+    draw_lines(lines, f"samples seen ({ROW})").save(buffer, format="PNG")
+    write_whole(folder / PNG, buffer.getvalue())

@@ -1,11 +1,7 @@
-"""Training samples made in batches where the network runs.
+"""Training samples made in batches where the network runs, so that a GPU does not wait for them.
 
-This is a second generator beside `prompttune.synthetic`, and both are needed. That one draws single
-scenes on a CPU by OpenCV, with things that are numbered one by one: the images of the suite, the
-generated starts of tuning, and the samples of the recipe for a CPU. This one draws whole batches by
-tensor operations, so that a GPU does not wait for its samples; the recipe of the shipped backbone
-uses it. What both draw is alike in kind, not in pixels: to give up either would change the backbone
-that is trained, or the scores that are compared.
+Their scenes are those of `prompttune.synthetic.batched`; `prompttune.synthetic` says why there is
+another way to draw scenes.
 """
 
 from prompttune.pretraining.on_device.contexts import ContextTasks

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prompttune.pretraining.coloring import fixed_colours
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.on_device.counter_random import Draws
+from prompttune.synthetic.batched.counter_random import Draws
 
 CLASSES = 9
 """Most labels of a sample: its kinds of things, or its instances."""

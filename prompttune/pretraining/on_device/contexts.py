@@ -13,10 +13,10 @@ from torch import Tensor
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import unlabelled
 from prompttune.pretraining.on_device.colouring import CLASSES, palettes, recolour
-from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.pool import IGNORE, DevicePool
 from prompttune.pretraining.on_device.scenes import SceneBank
 from prompttune.pretraining.sources.pool import ImageSet
+from prompttune.synthetic.batched.counter_random import Draws
 
 VALUES = 256
 LEAST_SHARE = 1 / 400

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.sources.pool import IGNORE, ImageSet
+from prompttune.synthetic.batched.counter_random import Draws
 
 CLOSEST, WIDEST = 0.35, 1.0
 """Sides of the views, in short sides of their images."""

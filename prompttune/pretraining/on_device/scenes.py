@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.on_device.counter_random import Draws
-from prompttune.pretraining.on_device.layering import Plan, draw_layers
-from prompttune.pretraining.on_device.painting import paint
+from prompttune.synthetic.batched.counter_random import Draws
+from prompttune.synthetic.batched.layering import Plan, draw_layers
+from prompttune.synthetic.batched.painting import paint
 
 _TASKS = {"cpu": 16, "other": 512}
 """Made at a time."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import colouring
-from prompttune.pretraining.on_device.counter_random import Draws
-from prompttune.pretraining.on_device.layering import Plan, draw_layers
-from prompttune.pretraining.on_device.painting import paint
+from prompttune.synthetic.batched.counter_random import Draws
+from prompttune.synthetic.batched.layering import Plan, draw_layers
+from prompttune.synthetic.batched.painting import paint
 
 # Pixels under way: on a CPU what its caches hold, elsewhere what keeps a batch below some GB.
 _BATCH_PIXELS = {"cpu": 1 << 21, "other": 1 << 24}

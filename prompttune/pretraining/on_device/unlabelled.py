@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.pretraining.on_device.counter_random import Draws
+from prompttune.synthetic.batched.counter_random import Draws
 
 CLUSTERS = 6
 _SAMPLE = 4

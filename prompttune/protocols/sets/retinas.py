@@ -22,6 +22,7 @@ from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.semantic import Semantic, SemanticSet
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import JPEG
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def find_hrf(root: Path) -> Parts:
     require(root, HRF, ["images", "manual1", "mask"])
     eyes = {}
     for path in sorted((root / "images").iterdir()):
-        if path.suffix.lower() in (".jpg", ".jpeg"):
+        if path.suffix.lower() in JPEG:
             name = path.stem
             field = root / "mask" / f"{name}_mask.tif"
             eyes[name] = Eye(path, root / "manual1" / f"{name}.tif", field)

@@ -7,6 +7,8 @@ from suite_scores import content as content
 from suite_scores import rows
 
 from prompttune.evaluation.suite.report import (
+    CSV,
+    PNG,
     TRIALS,
     Record,
     format_value,
@@ -14,6 +16,7 @@ from prompttune.evaluation.suite.report import (
     set_table,
     summarise,
     verdicts,
+    write_curve,
     write_scores,
 )
 from prompttune.utils.errors import InputError
@@ -103,3 +106,11 @@ def test_what_is_written_can_be_read(content, tmp_path):
     assert "| cracks | 0.5 | .500 ± .010 | .750 ± .010 |" in text
     assert "```sh\npython -m prompttune.evaluate\n```" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.json", "scores.md"]
+
+
+def test_a_curve_is_ordered_by_samples(content, tmp_path):
+    write_curve(tmp_path, content)
+    lines = (tmp_path / CSV).read_text().splitlines()
+    assert lines[1] == "1000,early,cracks,one-shot,0.1,0.01"
+    assert lines[3] == "100000,late,cracks,one-shot,0.5,0.01"
+    assert (tmp_path / PNG).read_bytes().startswith(b"\x89PNG")

@@ -6,8 +6,8 @@ import torch
 from scene_items import layered as layered
 
 from prompttune.pretraining.on_device.colouring import _blur, random_colours
-from prompttune.pretraining.on_device.counter_random import Draws
-from prompttune.pretraining.on_device.painting import first_apart
+from prompttune.synthetic.batched.counter_random import Draws
+from prompttune.synthetic.batched.painting import first_apart
 
 
 def test_blur_is_that_of_opencv():

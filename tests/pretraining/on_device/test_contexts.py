@@ -13,8 +13,8 @@ from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import ContextTasks, contexts
 from prompttune.pretraining.on_device.colouring import CLASSES
 from prompttune.pretraining.on_device.contexts import LEAST_SHARE
-from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.sources.pool import IGNORE
+from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, COUNT = 32, 4, 60
 SETS = telling_set(10, 8), telling_set(40, 5, values=(30, 60, 90, 120, 200), ignored=True)

@@ -8,8 +8,8 @@ from telling_sets import telling_set
 from torch import Tensor
 
 from prompttune.pretraining.on_device import pool as on_device
-from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.pool import CLOSEST, DevicePool, Places
+from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, TASKS = 32, 4, 300
 SETS = (

@@ -8,8 +8,8 @@ import torch
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import scenes
 from prompttune.pretraining.on_device.colouring import CLASSES
-from prompttune.pretraining.on_device.counter_random import Draws
 from prompttune.pretraining.on_device.scenes import SceneBank
+from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, COUNT, SEED = 32, 3, 24, 5
 CPU = torch.device("cpu")

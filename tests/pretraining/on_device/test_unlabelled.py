@@ -5,7 +5,7 @@ import torch
 from scipy import ndimage
 
 from prompttune.pretraining.on_device import unlabelled
-from prompttune.pretraining.on_device.counter_random import Draws
+from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, TASKS = 32, 3, 20
 DRAWS = Draws.of(3, torch.arange(TASKS))
