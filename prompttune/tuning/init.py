@@ -182,7 +182,8 @@ def draw_covering(recipe: Recipe, train: Sequence[LoadedSample], count: int) -> 
             pixels[index] = shown
     if not pixels:
         raise InputError(f"init '{recipe.init}': no training image shows a class")
-    times, chosen = np.zeros(most - 1, int), []
+    times = np.zeros(most - 1, int)
+    chosen: list[int] = []
     while len(chosen) < count:
         left = [index for index in pixels if index not in chosen] or list(pixels)
         known = np.flatnonzero(np.any([pixels[index] > 0 for index in left], 0))
