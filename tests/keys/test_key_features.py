@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from key_fixtures import SCORES, Make, refused
+from key_fixtures import SCORES, Make, accompanied, refused
 from safetensors import safe_open
 
-from prompttune.companion.companion import Companion
-from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, read_json, write_json
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key, write_card
@@ -224,17 +222,6 @@ def test_a_calibration_that_is_none(make: Make, field: str, value: list, match: 
     raw["calibration"][field] = value
     with pytest.raises(InputError, match=match):
         read_json(json.dumps(raw), Path("key"))
-
-
-def accompanied(make: Make) -> tuple[Prompt, Card]:
-    """A key with a small network beside its prompt."""
-    prompt, card = make()
-    count = weight_count((4, 8), len(prompt.palette.classes))
-    weights = torch.linspace(-1, 1, count).half().float()
-    companion = Companion(weights, (4, 8), len(prompt.palette.classes), 0.65)
-    prompt = replace(prompt, companion=companion)
-    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
 
 
 def test_a_companion_comes_back(make: Make, tmp_path: Path) -> None:
