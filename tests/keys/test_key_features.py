@@ -251,6 +251,7 @@ def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Pa
         (lambda f: f.header.pop("companion"), "'companion' is missing"),
         (lambda f: f.header["companion"].update(shape=[7]), "'companion' is F16 of 7; the card"),
         (lambda f: f.header["companion"].update(dtype="F32"), "'companion' is F32 of"),
+        (lambda f: f.header["companion"].pop("shape"), "'companion' is F16 of None; the card"),
         (lambda f: f.card.update(required_features=[]), "goes together with the required"),
         (lambda f: f.card.update(companion=None), "goes together with the required"),
         (lambda f: f.card["companion"].update(share=0), "companion.share"),
