@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     add("--episodes", type=int, default=48)
     add("--images", type=int, default=16, help="of the class (default: 16)")
     add("--shots", type=int, default=1)
-    add("--batch", type=int, default=8)
+    add("--batch", type=int, default=1, help="(default: 1, as on a CPU)")
     add("--rounds", type=int, default=3)
     add("--precision", choices=("fp32", "bf16"), default="fp32", help="of prompttune's answers")
     return parser.parse_args()

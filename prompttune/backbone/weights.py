@@ -6,6 +6,7 @@ are read, see `prompttune.backbone.checkpoints`.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,6 +88,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such backbone file")
+    if not os.access(path, os.R_OK):  # safetensors would say that it is not there
+        raise InputError(f"{path}: cannot be opened (permission denied)")
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
@@ -135,9 +138,12 @@ def write_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Pat
     metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_path(path) as temporary:
+        temporary.touch()
+        usual = temporary.stat().st_mode
         save_file(
             {name: value.contiguous() for name, value in tensors.items()}, temporary, metadata
         )
+        temporary.chmod(usual)  # safetensors makes files that nobody else may read
 
 
 def resize_weights(tensors: Mapping[str, Tensor], config: SegGPTConfig) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from prompttune.data.reading import read_mask
 from prompttune.evaluation.comparison import Bench, Candidate, Row
 from prompttune.evaluation.matching import feature_matching
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import SampleFolder, TaskData
 from prompttune.tasks.recipe import Recipe
@@ -130,7 +130,7 @@ class Rivals:
         Not a key: it says what freezing the network costs.
         """
         tuned, network = tune_with_decoder(
-            bench.key, self.recipe, self.segmenter.network, self.data,
+            changed(bench.key, companion=None), self.recipe, self.segmenter.network, self.data,
             self.folder / "tuned-decoder", self.machine,
         )  # fmt: skip
         self.histories["tuned-decoder"] = tuned.history
@@ -191,7 +191,7 @@ class Rivals:
     def _budget(self, seconds: float, crop: int) -> Budget:
         return Budget(
             seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch,
-            val_crops=self.recipe.val_crops,
+            val_crops=self.recipe.val_crops, bf16=self.machine.bf16,
         )  # fmt: skip
 
     def _trained(self, name: str, network: nn.Module, bench: Bench, budget: Budget) -> Candidate:

@@ -12,7 +12,6 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -21,7 +20,7 @@ from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.data.crops import CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
-from prompttune.tuning.loss import dice_loss
+from prompttune.tuning.loss import supervised_loss
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
@@ -56,12 +55,14 @@ class Budget:
     """Validations without a better Dice after which it ends; None: only the time ends it."""
     seed: int = 0
     """Of weights and crops."""
+    bf16: bool = False
+    """Compute in bf16 where that is safe (autocast), as the prompt is tuned."""
 
 
 class Supervised(pl.LightningModule):
     """Trains `network` (normalized `B x 3 x S x S` to logits `B x (C + 1) x S x S`).
 
-    The loss is cross-entropy plus Dice, as nnU-Net and MONAI's tutorials have it.
+    The loss is cross-entropy plus Dice (`supervised_loss`).
     """
 
     def __init__(self, network: nn.Module, classes: int, budget: Budget) -> None:
@@ -78,9 +79,7 @@ class Supervised(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch of crops."""
-        logits = self.network(normalise(batch["image"])).float()
-        loss = F.cross_entropy(logits, batch["class_map"], ignore_index=IGNORE)
-        return loss.nan_to_num() + dice_loss(logits.softmax(1)[:, 1:], batch["class_map"])
+        return supervised_loss(self.network(normalise(batch["image"])), batch["class_map"])
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Lower the rate as the time goes by."""
@@ -157,6 +156,7 @@ def _trainer(budget: Budget, device: torch.device, best: ModelCheckpoint, title:
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
+        precision="bf16-mixed" if budget.bf16 else "32-true",
         max_steps=-1,
         max_time=timedelta(seconds=budget.seconds),
         val_check_interval=budget.val_every,
@@ -184,7 +184,9 @@ def predict_tiled(
     for first in range(0, len(places), budget.batch):
         chunk = places[first : first + budget.batch]
         queries = torch.stack([_window(pixels, place, budget.crop) for place in chunk])
-        scores = network(normalise(queries.to(device))).float().softmax(1)[:, 1:].cpu()
+        with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16):
+            logits = network(normalise(queries.to(device))).float()
+        scores = logits.softmax(1)[:, 1:].cpu()
         for place, each in zip(chunk, scores, strict=True):
             blend.add(place, each)
     scores = blend.result()[:, top : top + size[0], left : left + size[1]]

@@ -5,15 +5,18 @@ the run is of; and `part-NNNNNN.parquet` for each part that is done. A part appe
 rename, so whatever is killed at whatever moment, going on does the missing parts and no others.
 """
 
+import io
 import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
+from prompttune.utils.io import write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +38,11 @@ class Job:
     def fs(self) -> "AbstractFileSystem":
         """The file system of the folder."""
         return _file_system(self.folder)[0]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or mounted there."""
+        return bool(getattr(self.fs, "local_file", False))
 
     def at(self, name: str) -> str:
         """Return the path of a file of the run."""
@@ -66,20 +74,28 @@ class Job:
         if fs.exists(self.at(RUN)):
             self._check_same(given, known)
         else:
-            with fs.open(self.at(INPUTS), "wb") as file:
-                pq.write_table(given, file, row_group_size=size)
+            listed = io.BytesIO()
+            pq.write_table(given, listed, row_group_size=size)
+            self.write_file(INPUTS, listed.getvalue())
             # Last, so that a run without it has not begun.
-            fs.pipe_file(self.at(RUN), json.dumps(known, indent=1, sort_keys=True).encode())
+            self.write_file(RUN, json.dumps(known, indent=1, sort_keys=True).encode())
         return -(-given.num_rows // size)
 
     def _check_same(self, given: "pa.Table", settings: dict[str, Any]) -> None:
         import pyarrow.parquet as pq
 
-        kept = json.loads(self.fs.cat_file(self.at(RUN)))
+        try:
+            kept = dict(json.loads(self.fs.cat_file(self.at(RUN))))
+            with self.fs.open(self.at(INPUTS), "rb") as file:
+                listed = pq.read_table(file)
+        except (OSError, ValueError, TypeError):  # pyarrow's errors are of these
+            raise InputError(
+                f"{self.folder}: {RUN} or {INPUTS} is damaged or gone, so the run cannot go on; "
+                "choose another --output"
+            ) from None
         differing = sorted(name for name in kept | settings if kept.get(name) != settings.get(name))
-        with self.fs.open(self.at(INPUTS), "rb") as file:
-            if not pq.read_table(file).equals(given):
-                differing.append("images")
+        if not listed.equals(given):
+            differing.append("images")
         if differing:
             raise InputError(
                 f"{self.folder} holds a run with other {', '.join(differing)}; choose another "
@@ -109,10 +125,13 @@ class Job:
         self.fs.mv(temporary, self.part_file(part))
 
     def write_file(self, name: str, content: bytes) -> None:
-        """Write another file of the run; its folder is made."""
-        path = self.at(name)
-        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self.fs.pipe_file(path, content)
+        """Write another file of the run, which appears whole; its folder is made."""
+        fs, path = self.fs, self.at(name)
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if self.is_local:
+            write_whole(Path(path), content)
+        else:  # on object stores a file appears whole in any case
+            fs.pipe_file(path, content)
 
 
 class PartList:

@@ -8,7 +8,9 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -20,6 +22,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import options_of, recipes_of
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.progress import Progress
 
@@ -94,7 +97,7 @@ def ray_predict(
 
     Raises:
         InputError: no cluster there, a prompt of another backbone, no images, or a folder that
-            holds another run.
+            holds another run, or in which another is at work, or damaged results.
     """
     if not 1 <= workers[0] <= workers[1]:
         raise InputError(f"workers {workers}: give the fewest and the most, at least 1")
@@ -107,12 +110,13 @@ def ray_predict(
     known = options or options_of(recipes_of(prompt))
     quality = Quality(overlap, flips, tuple(zooms))
     work = Work(job, prompt, backbone, device, precision, quality, files, known)
-    parts = job.begin(images, _settings(work, checked), part_size)
-    missing = job.missing(parts)
-    if missing:
-        with _Cluster(address):
-            _run(work, missing, workers, part_size)
-    return _finish(job, parts, parts - len(missing), part_size)
+    with alone_in(Path(job.at("")), clean=False) if job.is_local else nullcontext():
+        parts = job.begin(images, _settings(work, checked), part_size)
+        missing = job.missing(parts)
+        if missing:
+            with _Cluster(address):
+                _run(work, missing, workers, part_size)
+        return _finish(job, parts, parts - len(missing), part_size)
 
 
 def _run(work: Work, missing: list[int], workers: tuple[int, int], part_size: int) -> None:
@@ -170,8 +174,13 @@ def _finish(job: Job, parts: int, before: int, part_size: int) -> Done:
     import pyarrow.parquet as pq
 
     def read(part: int) -> tuple[int, list[dict[str, str]]]:
-        with job.fs.open(job.part_file(part), "rb") as file:
-            table = pq.read_table(file, columns=["path", "error"])
+        try:
+            with job.fs.open(job.part_file(part), "rb") as file:
+                table = pq.read_table(file, columns=["path", "error"])
+        except (OSError, ValueError):  # pyarrow's errors are of these
+            raise InputError(
+                f"{job.part_file(part)}: is damaged; delete it, and the same command makes it anew"
+            ) from None
         return table.num_rows, table.filter(table["error"].is_valid()).to_pylist()
 
     images, bad = 0, []

@@ -35,9 +35,14 @@ MINUTES = 2.0
 PLAIN_ROWS = (
     "one-shot", "one-shot-best", "feature", "spatial", "tuned", "all-foreground", "nearest-color",
 )  # fmt: skip
-KEY_ROWS = {"tuned", "tuned-flips", "tuned-best", "tuned-all-tokens", "tuned-decoder"}
+KEY_ROWS = {
+    "tuned", "tuned-prompt", "companion", "tuned-flips", "tuned-best", "tuned-all-tokens",
+    "tuned-decoder",
+}  # fmt: skip
 """These need a key; the others no more than its scale."""
 OTHER_ROWS = (
+    "tuned-prompt",
+    "companion",
     "tuned-flips",
     "tuned-best",
     "tuned-all-tokens",

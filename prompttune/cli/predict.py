@@ -51,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (options.skip_done and is_done(mask, options.instances, options.format))
     }
     if masks and not todo:
+        from prompttune.outputs.unfinished import finish_tables
+
+        finish_tables(options.output)
         print(f"all {len(masks)} images are done already in {options.output}")
         return 0
 
@@ -91,9 +94,11 @@ def _named(options: argparse.Namespace) -> dict[Path, Path]:
 
 
 def _is_raster(image: Path) -> bool:
-    """Say whether a TIFF is read by windows, or has a place on the map."""
+    """Say whether an image is read by windows, or has a place on the map."""
     if not is_tiff_name(image):
-        return False
+        from prompttune.data.huge_images import is_huge
+
+        return is_huge(image)
     from prompttune.geo.georeference import read_georeference
     from prompttune.inference.rasters import is_large
 
@@ -165,7 +170,9 @@ def _large(
     options: argparse.Namespace,
 ) -> dict[Path, Path]:
     """Return the rasters that are segmented by windows, or say what they do not go with."""
-    if not any(map(is_tiff_name, masks)):
+    from prompttune.data.huge_images import is_huge
+
+    if not any(is_tiff_name(image) or is_huge(image) for image in masks):
         return {}
     from prompttune.inference.rasters import is_large
     from prompttune.inference.selection import NearestExamples

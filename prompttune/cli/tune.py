@@ -22,6 +22,7 @@ from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.tasks.data import TaskData
+    from prompttune.workflows.companion import accompanied
     from prompttune.workflows.finish import Finished
 
 PROG = "prompttune.fit"
@@ -178,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
     if global_rank(args.devices) > 0:
         return 0  # the first process has the same prompt, and goes on alone
+    tuned = accompanied(tuned, recipe, segmenter, data, machine)
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
         overwrite, args.score_images, args.tokens, args.notes,

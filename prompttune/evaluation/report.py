@@ -15,6 +15,7 @@ from prompttune.evaluation.metrics import Metrics, or_zero
 from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer, save_picture
 from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
+from prompttune.keys.card_fields import LONGEST_LINE
 from prompttune.prompts.palette import Palette
 from prompttune.utils import staging
 from prompttune.utils.constants import IGNORE
@@ -105,9 +106,15 @@ def as_scores(comparison: Comparison) -> Scores:
     return Scores(
         data=comparison.data,
         split=scored,
-        command=str(comparison.details["command"]),
+        command=_as_line(str(comparison.details["command"])),
         rows=tuple(ScoreRow(**row) for row in rows),
     )
+
+
+def _as_line(text: str) -> str:
+    """Return text as a card takes it: a line that is not too long, such as with 150 classes."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 4]} ..."
 
 
 def headline(rows: Sequence[RowScores]) -> str:

@@ -4,6 +4,7 @@ A new row is a function from a `Bench` to candidates, in its own file, and one l
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,6 +66,21 @@ def tuned_best(bench: Bench) -> list[Candidate]:
     return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap, BEST.zooms)]
 
 
+def tuned_prompt(bench: Bench) -> list[Candidate]:
+    """The key without its companion: the frozen network and the learned prompt alone."""
+    alone = changed(bench.key, companion=None)
+    return [bench.prompted(f"tuned, prompt alone: {bench.key.name}", alone)]
+
+
+def companion(bench: Bench) -> list[Candidate]:
+    """The key's companion alone, a small U-Net; where there is none, the key."""
+    (part, *others) = bench.key.parts
+    if part.companion is None or others:
+        return tuned(bench)
+    alone = replace(part, companion=replace(part.companion, share=1.0))
+    return [bench.prompted(f"companion alone: {bench.key.name}", alone)]
+
+
 def all_tokens(bench: Bench) -> list[Candidate]:
     """A compact key with all its tokens."""
     whole = changed(bench.key, kept_tokens=None)
@@ -100,6 +116,8 @@ ROWS: dict[str, Row] = {
     "tuned": Row(tuned),
     "tuned-flips": Row(tuned_flips),
     "tuned-best": Row(tuned_best),
+    "tuned-prompt": Row(tuned_prompt),
+    "companion": Row(companion),
     "tuned-all-tokens": Row(all_tokens),
     "all-foreground": Row(all_foreground),
     "nearest-color": Row(nearest_color),

@@ -87,8 +87,12 @@ def key_inputs(prompt: Prompt, segmenter: Segmenter) -> dict[str, Any]:
     """Return what a file with a key as input takes beside the image.
 
     Raises:
-        InputError: a compact key, whose answers such a file cannot give.
+        InputError: a compact key, or one with a companion, whose answers such a file cannot give.
     """
+    if prompt.companion is not None:
+        raise InputError(
+            f"{prompt.name}: has a companion; only a file that embeds it answers as it does"
+        )
     if prompt.kept_tokens is not None:
         raise InputError(
             f"{prompt.name}: is compact; only a file that embeds it answers as it does"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from prompttune.backbone.network import EncodedPrompt, SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.one_way_blocks import CachedPrompt
+from prompttune.companion.companion import Companion
 from prompttune.prompts.palette import Palette
 from prompttune.utils.normalize import denormalise, normalise
 
@@ -27,6 +28,7 @@ class EmbeddedKey(nn.Module):
         network: at the key's canvas.
         prompts: what the network made of the key, one for each group of classes.
         palettes: of the groups.
+        companions: of the groups; None where one has none.
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class EmbeddedKey(nn.Module):
         network: SegGPT,
         prompts: Sequence[CachedPrompt | EncodedPrompt],
         palettes: Sequence[Palette],
+        companions: Sequence[Companion | None],
     ) -> None:
         super().__init__()
         self.network = network
         self._prompts, self._palettes = list(prompts), list(palettes)
+        self._companions = list(companions)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map windows, `B x S x S x 3 uint8`, to scores, `B x C x S x S float32` in [0, 1]."""
@@ -46,9 +50,11 @@ class EmbeddedKey(nn.Module):
         shared = {}
         if isinstance(self.network, OneWaySegGPT):  # of all groups
             shared["features"] = self.network.encode_images(queries)
-        for prompt, palette in zip(self._prompts, self._palettes, strict=True):
+        groups = zip(self._prompts, self._palettes, self._companions, strict=True)
+        for prompt, palette, companion in groups:
             colors = self.network.ensemble(queries, prompt, **shared)  # type: ignore[arg-type]
-            scores.append(palette.scores(denormalise(colors)))
+            own = palette.scores(denormalise(colors))
+            scores.append(own if companion is None else companion.weigh(queries, own))
         return scores[0] if len(scores) == 1 else torch.cat(scores, 1)
 
 

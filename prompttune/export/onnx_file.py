@@ -132,7 +132,8 @@ def _model(
     if not options.key_input:
         palettes = [part.palette for part in prompt.parts]
         encoded = [_encoded(network, part) for part in prompt.parts]
-        return EmbeddedKey(network, encoded, palettes).eval(), example, shapes
+        companions = [part.companion for part in prompt.parts]
+        return EmbeddedKey(network, encoded, palettes, companions).eval(), example, shapes
     if not isinstance(network, OneWaySegGPT):
         raise InputError(
             f"--key-input: {network.name} is not of the one-way layout; use --embed-key"
@@ -140,6 +141,10 @@ def _model(
     if any(part.kept_tokens is not None for part in prompt.parts):
         raise InputError(
             f"--key-input: {prompt.name} is compact, which no input can say; use --embed-key"
+        )
+    if any(part.companion is not None for part in prompt.parts):
+        raise InputError(
+            f"--key-input: {prompt.name} has a companion, which no input can say; use --embed-key"
         )
     images, classes = torch.export.Dim("images"), torch.export.Dim("classes")
     example |= {

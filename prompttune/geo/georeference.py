@@ -1,6 +1,5 @@
 """Where a picture lies on the earth: read from GeoTIFF tags or a world file, passed on as it is."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import tifffile
 
 from prompttune.utils.image_files import is_tiff_name
+from prompttune.utils.io import write_whole
 
 _SCALE, _TIE, _TRANSFORM, _DIRECTORY = 33550, 33922, 34264, 34735
 _GEO_TAGS = (_SCALE, _TIE, _TRANSFORM, _DIRECTORY, 34736, 34737)
@@ -128,8 +128,8 @@ def copy_world_file(image: Path, mask: Path) -> None:
     for each in endings:
         for own in (image.with_suffix(each), image.with_suffix(each.upper())):
             if own.is_file():
-                shutil.copyfile(own, mask.with_suffix(".pgw"))
+                write_whole(mask.with_suffix(".pgw"), own.read_bytes())
                 projection = image.with_suffix(".prj")
                 if projection.is_file():
-                    shutil.copyfile(projection, mask.with_suffix(".prj"))
+                    write_whole(mask.with_suffix(".prj"), projection.read_bytes())
                 return

@@ -27,5 +27,5 @@ def keep_key(data: bytes, zoo: Path, name: str | None = None, overwrite: bool = 
         check_name(name)
         check_savable(name, zoo, overwrite)
         write_previews(staged, tensors["images"], tensors["colours"], card)
-        publish(staged, zoo / name)
+        publish(staged, zoo / name, overwrite)
     return zoo / name

@@ -19,6 +19,7 @@ from prompttune.inference.writing import Asked, ResultWriter, Slice
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.progress import Progress
 from prompttune.volumes.opening import is_volume
 
@@ -49,14 +50,15 @@ def segment_files(
         output: folder of what belongs to all of them.
 
     Raises:
-        InputError: a prompt of another backbone.
+        InputError: a prompt of another backbone, or another run is at work in `output`.
         OSError: a result cannot be written.
     """
     bad: dict[Path, str] = {}
     opened: deque[tuple[Slice, Picture]] = deque()
     with (
+        alone_in(output),
         Progress("Segmenting", len(masks), "images", shown=len(masks) > 1) as progress,
-        ResultWriter(prompt, asked) as writer,
+        ResultWriter(prompt, asked, output) as writer,
         Behind() as behind,
         closing(
             read_ahead(_slices(masks, asked.pages), read=lambda each: _read(each, asked.images))
@@ -78,7 +80,8 @@ def segment_files(
             each, picture = opened.popleft()
             behind.do(writer.write, each, masks[each.path], picture, result)
             progress.advance(1 / each.wanted)
-    writer.write_tables(output)
+        behind.finish()
+        writer.write_tables()
     return list(bad.values())
 
 
@@ -161,9 +164,14 @@ class Behind:
         while len(self._pending) > self._behind:
             self._pending.popleft().result()
 
+    def finish(self) -> None:
+        """Wait for all that is pending."""
+        while self._pending:
+            self._pending.popleft().result()
+
     def __exit__(self, kind: object, *_: object) -> None:
         try:
-            while kind is None and self._pending:
-                self._pending.popleft().result()
+            if kind is None:
+                self.finish()
         finally:
             self._thread.shutdown(cancel_futures=True)

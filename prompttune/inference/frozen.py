@@ -228,8 +228,12 @@ class FrozenBackbone:
                 group = list(same)
                 answers = colored[start : start + len(group)]
                 start += len(group)
-                for window, scores in zip(group, prompt.palette.scores(answers).cpu(), strict=True):
-                    window.add(scores)
+                scores = prompt.palette.scores(answers)
+                if prompt.companion is not None:
+                    asked = normalised[start - len(group) : start]
+                    scores = prompt.companion.weigh(asked, scores)
+                for window, each in zip(group, scores.cpu(), strict=True):
+                    window.add(each)
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from prompttune.data.huge_images import is_huge
 from prompttune.data.reading import ImageOptions, picture_of
 from prompttune.data.stretch import common_stretch, is_narrow
 from prompttune.inference.segmenter import Segmenter
@@ -20,10 +21,13 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.image_files import is_tiff_name
+from prompttune.utils.locking import alone_in
 
 LARGE = 64_000_000
 """A TIFF of more pixels is segmented by windows."""
 STEP = 256
+CACHE = 2**28
+"""Bytes of tiles that GDAL keeps; left to itself it takes a twentieth of the machine's memory."""
 _LOOKED = 1024
 """Side of the small view of a deep raster that chooses its stretch."""
 
@@ -34,8 +38,8 @@ def url_of(path: Path) -> str:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a file is segmented by windows: a URL, a slide, a TIFF that fills much memory."""
-    if is_slide(path):
+    """Say whether a file is segmented by windows: a URL, a slide, what would fill much memory."""
+    if is_slide(path) or is_huge(path):
         return True
     if not is_tiff_name(path):
         return False
@@ -204,9 +208,15 @@ def segment_raster(
     prompt = segmenter.scaled(prompt)
     segmenter.check(prompt)
     rows = SlideRows(path, options) if is_slide(path) else RasterRows(path, options)
+    import rasterio
+
     counts = dict.fromkeys(prompt.palette.classes, 0)
     try:
-        with RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer:
+        with (
+            alone_in(mask.parent),
+            rasterio.Env(GDAL_CACHEMAX=CACHE),
+            RasterWriter(mask, rows.profile(), prompt.palette, rows.nodata) as writer,
+        ):
             for top, scores in score_strips(segmenter, prompt, rows, overlap, flips):
                 class_map = prompt.decide(scores).numpy()
                 pixels, empty = rows.read(top, top + len(class_map))

@@ -21,7 +21,7 @@ from prompttune.utils.resampling import resize_columns, resize_rows, rows_needed
 from prompttune.utils.tiling import Place, scaled_size, window_weights, windows
 
 BLOCK = 256
-"""Rows that are read and resized at once."""
+"""Rows of the picture that are read and resized at once, and a few more around them."""
 
 
 class Rows(Protocol):
@@ -141,8 +141,10 @@ class StripPart:
     def _scaled(self, top: int, bottom: int) -> tuple[Tensor, np.ndarray]:
         """Read rows and bring them to the prompt's scale."""
         pixels, empty = [], []
-        for start in range(top, bottom, BLOCK):
-            rows = start, min(start + BLOCK, bottom)
+        # At a small scale a row stands for many: memory goes by what is read.
+        step = max(1, min(BLOCK, BLOCK * self.height // self._rows.height))
+        for start in range(top, bottom, step):
+            rows = start, min(start + step, bottom)
             needed = rows_needed(rows, self._rows.height, self.height, "bicubic")
             read, missing = self._rows.read(*needed)
             narrow = resize_columns(to_tensor(read), self.width, "bicubic")

@@ -78,10 +78,13 @@ class ResultWriter:
     Args:
         prompt: that answered.
         asked: what is wanted.
+        folder: of the tables.
     """
 
-    def __init__(self, prompt: Prompt | Composition | NearestExamples, asked: Asked) -> None:
-        self._prompt, self._asked = prompt, asked
+    def __init__(
+        self, prompt: Prompt | Composition | NearestExamples, asked: Asked, folder: Path
+    ) -> None:
+        self._prompt, self._asked, self._folder = prompt, asked, folder
         self._areas = AreaTable()
         self._open: dict[Path, _Open] = {}
         self._segs: dict[Path, SegWriter] = {}
@@ -102,14 +105,16 @@ class ResultWriter:
         self._note_trust(each, result)
         if self._asked.formats:
             self._write_formats(each, mask, result)
+        for table in (self._areas, self._asked.trust):
+            table.keep(self._folder)
         drawn = overlay(picture.pixels, result.classes, self._prompt.palette)
         self._add_seg(each, mask, result.classes)
         if mask.suffix == ".png":
             objects = self._objects(each, result)
             self._write_objects(mask, objects)
             write_png(overlay_path(mask), drawn)
-            write_png(mask, index_image(result.classes, self._prompt.palette))
             copy_world_file(each.path, mask)
+            write_png(mask, index_image(result.classes, self._prompt.palette))  # last: it is done
             return
         place = read_georeference(each.path) or Georeference(())
         tags, nodata = place.for_classes(len(self._prompt.palette.classes))
@@ -161,10 +166,10 @@ class ResultWriter:
         if "csv" in self._asked.formats:
             self._areas.add(answer)
 
-    def write_tables(self, folder: Path) -> None:
+    def write_tables(self) -> None:
         """Write the table of areas, where it was asked for, and that of what is known of trust."""
-        self._areas.write(folder)
-        self._asked.trust.write(folder)
+        self._areas.write(self._folder)
+        self._asked.trust.write(self._folder)
 
     def _note_trust(self, each: Slice, result: Result) -> None:
         confidence = result.confidence

@@ -14,6 +14,7 @@ from prompttune.keys.card_fields import Backbone as Backbone
 from prompttune.keys.card_fields import Bounded, KeptTokens, Line, Name, Part, Share, Utc
 from prompttune.keys.card_fields import CalibrationFields as CalibrationFields
 from prompttune.keys.card_fields import CardClass as CardClass
+from prompttune.keys.card_fields import CompanionFields as CompanionFields
 from prompttune.keys.card_fields import Data as Data
 from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
@@ -28,8 +29,9 @@ from prompttune.utils.bounds import PROMPT_PIXELS
 from prompttune.utils.errors import InputError
 
 FORMAT_VERSION = 1
-GROUPS, TYPE_SHIFTS = "groups", "type_shifts"
-FEATURES = frozenset({GROUPS, TYPE_SHIFTS})  # names that may stand in `required_features`
+GROUPS, TYPE_SHIFTS, COMPANION = "groups", "type_shifts", "companion"
+FEATURES = frozenset({GROUPS, TYPE_SHIFTS, COMPANION})
+"""Names that may stand in `required_features`."""
 NEAREST_TO_BLACK = 32
 """No palette colour lies nearer to the background's black than this (Euclidean, of 255)."""
 
@@ -63,6 +65,7 @@ class Card(Part):
     calibration: CalibrationFields | None = None
     zoomed: ZoomedFields | None = None
     domain: DomainFields | None = None
+    companion: CompanionFields | None = None
     notes: str | None = None
 
     def grouped(self) -> list[tuple[tuple[CardClass, ...], int]]:
@@ -89,6 +92,16 @@ class Card(Part):
             raise ValueError("groups: their classes must be all of the key's")
         if sum(group.prompts for group in self.groups) != self.prompts:
             raise ValueError("groups: their prompts must be all of the key's")
+        return self
+
+    @model_validator(mode="after")
+    def _consistent_companion(self) -> Self:
+        if (self.companion is not None) != (COMPANION in self.required_features):
+            raise ValueError("companion: goes together with the required feature 'companion'")
+        if self.companion is not None and self.groups is not None:
+            raise ValueError("companion: a key of groups has none")
+        if self.companion is not None and self.canvas < 2 ** (len(self.companion.widths) - 1):
+            raise ValueError("companion: has more levels than the canvas can be halved")
         return self
 
     @model_validator(mode="after")
@@ -189,7 +202,11 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
 
     parts, first = prompt.parts, prompt.parts[0]
     groups = [{"classes": len(p.palette.classes), "prompts": len(p.images)} for p in parts]
-    features = {GROUPS: len(parts) > 1, TYPE_SHIFTS: first.type_shift is not None}
+    features = {
+        GROUPS: len(parts) > 1,
+        TYPE_SHIFTS: first.type_shift is not None,
+        COMPANION: first.companion is not None,
+    }
     return {
         "name": first.name,
         "classes": [
@@ -213,6 +230,8 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
             "calibration": _calibration(first.zoomed.calibration),
         },
         "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
+        "companion": first.companion
+        and {"widths": first.companion.widths, "share": first.companion.share},
     }
 
 

@@ -32,7 +32,8 @@ def Bounded(name: str) -> AfterValidator:
     return AfterValidator(within)
 
 
-Line = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+LONGEST_LINE = 1000
+Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE), AfterValidator(_printable)]
 Name = Annotated[str, Field(pattern=f"^{NAME}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -146,6 +147,15 @@ class DomainFields(Part):
 
     width: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class CompanionFields(Part):
+    """What the tensor `companion` needs to be a network, and what its opinion counts."""
+
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=128)], ...], Field(min_length=1, max_length=6)
+    ]
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class ScoreRow(Part):

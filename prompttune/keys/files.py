@@ -4,15 +4,21 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import user_folder
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 KEY_FILE = "prompt.safetensors"
+_TURN = 60.0
+"""Seconds to wait while another publishes, which takes milliseconds."""
+_FORGOTTEN = 3600.0
+"""Seconds after which a hidden folder is what a killed process left."""
 DERIVED = ("README.md", "preview.png", "images.png", "colours.png")
 
 
@@ -59,6 +65,7 @@ def staging(zoo: Path, name: str) -> Iterator[Path]:
     folder = zoo / f".{name}.{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True)
+        _sweep(zoo)
         yield folder
     except OSError as error:
         raise InputError(
@@ -69,16 +76,65 @@ def staging(zoo: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(staged: Path, folder: Path) -> None:
-    """Move what was staged to its place: a new folder at once, else file by file, the key first."""
-    if folder.exists():
-        for file in sorted(staged.iterdir(), key=lambda file: file.name != KEY_FILE):
-            os.replace(file, folder / file.name)
-        _sync_folder(folder)
-    else:
-        _sync_folder(staged)
-        os.replace(staged, folder)
-    _sync_folder(folder.parent)
+def publish(staged: Path, folder: Path, overwrite: bool = True) -> None:
+    """Move what was staged to its place: a new folder at once, else file by file.
+
+    Those who publish into a zoo do so one after the other. Of a key that is replaced the pictures
+    and the page go first, so that a kill in between leaves a key without them, not with another's.
+
+    Args:
+        staged: folder of the files, in the same zoo.
+        folder: of the key.
+        overwrite: replace a key that is there.
+
+    Raises:
+        InputError: a key is there by now, and `overwrite` is false.
+    """
+    with alone_in(folder.parent, _TURN, clean=False):
+        if (folder / KEY_FILE).exists() and not overwrite:
+            raise taken(folder)
+        if folder.exists():
+            _replace(staged, folder)
+            _sync_folder(folder)
+        else:
+            _sync_folder(staged)
+            os.replace(staged, folder)
+        _sync_folder(folder.parent)
+
+
+def _replace(staged: Path, folder: Path) -> None:
+    """Move files over those of a key, or leave all as it was."""
+    files = sorted(staged.iterdir(), key=lambda file: file.name != KEY_FILE)
+    aside = staged / ".before"
+    aside.mkdir()
+    try:
+        for file in files[1:]:
+            if (folder / file.name).exists():
+                os.replace(folder / file.name, aside / file.name)
+        os.replace(files[0], folder / files[0].name)
+    except OSError:
+        for old in aside.iterdir():
+            os.replace(old, folder / old.name)
+        raise
+    for file in files[1:]:
+        os.replace(file, folder / file.name)
+
+
+def taken(folder: Path) -> InputError:
+    """Return the error of a name that another key has."""
+    return InputError(
+        f"{folder}: a key of this name is there already: "
+        "choose another name, or say that it may be overwritten."
+    )
+
+
+def _sweep(zoo: Path) -> None:
+    """Remove what killed processes staged in a zoo."""
+    for folder in zoo.glob(".*.????????"):
+        if re.fullmatch(rf"\.{NAME}\.[0-9a-f]{{8}}", folder.name) and folder.is_dir():
+            with suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_mtime > _FORGOTTEN:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -5,12 +5,15 @@ Reading a card needs no torch, so that listing a zoo is quick.
 """
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from prompttune.keys.card import TYPE_SHIFTS, Card, read_json
+from prompttune.companion.shapes import weight_count
+from prompttune.keys.card import COMPANION, TYPE_SHIFTS, Card, read_json
 from prompttune.keys.files import key_file
 from prompttune.utils.errors import InputError
 
@@ -42,9 +45,15 @@ def load_card(path: str | Path) -> Card:
     return read_card(key_file(path))[1]
 
 
-def read_card(path: Path) -> tuple[Header, Card]:
-    """Read header and card of a key file; raises like `load_card`."""
-    header = read_header(path)
+def read_card(path: Path, file: BinaryIO | None = None) -> tuple[Header, Card]:
+    """Read header and card of a key file; raises like `load_card`.
+
+    Args:
+        path: of the file.
+        file: that is open already, at its start. Who reads on from it has the tensors of this card,
+            even if the key is replaced in the meantime.
+    """
+    header = read_header(path, file)
     if header.metadata.get("format") != FORMAT or "card" not in header.metadata:
         raise InputError(
             f"{path}: a safetensors file, but not a key: "
@@ -55,17 +64,21 @@ def read_card(path: Path) -> tuple[Header, Card]:
     return header, card
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, file: BinaryIO | None = None) -> Header:
     """Read the header of a safetensors file, never more than `MAX_HEADER` bytes of it.
+
+    Args:
+        path: of the file.
+        file: as in `read_card`.
 
     Raises:
         InputError: not a safetensors file, truncated, too large, or not readable.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            text = file.read(length) if length <= MAX_HEADER else b""
+        with nullcontext(file) if file else path.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            length = int.from_bytes(opened.read(8), "little")
+            text = opened.read(length) if length <= MAX_HEADER else b""
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     if size < 10:
@@ -144,6 +157,7 @@ def _check_tensors(header: Header, card: Card, path: Path) -> None:
                 f"with D in 1..{MAX_DIM}."
             )
     _check_centers(header, card, path)
+    _check_companion(header, card, path)
     types = [header.tensors[name].get("dtype") for name in names]
     if types not in [[dtype] * len(names) for dtype in DTYPES]:
         raise InputError(
@@ -160,6 +174,19 @@ def _check_centers(header: Header, card: Card, path: Path) -> None:
         raise InputError(
             f"{path}: tensor '{CENTERS}' is {found}; a card with 'domain' needs it as F16 of "
             f"K x D with K in 1..{MAX_CENTERS} and D in 1..{MAX_DIM}. The key must be made anew."
+        )
+
+
+def _check_companion(header: Header, card: Card, path: Path) -> None:
+    if card.companion is None:
+        return
+    entry = header.tensors.get(COMPANION, {})
+    count = weight_count(card.companion.widths, len(card.classes))
+    if entry.get("shape") != [count] or entry.get("dtype") != "F16":
+        found = f"{entry.get('dtype')} of {shape_text(entry['shape'])}" if entry else "missing"
+        raise InputError(
+            f"{path}: tensor '{COMPANION}' is {found}; the card's companion needs it as F16 of "
+            f"{count}. The key must be made anew."
         )
 
 

@@ -1,16 +1,25 @@
 """Write and read the files of keys (docs/key-format.md): atomic, deterministic, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from prompttune.keys.card import TYPE_SHIFTS, Card, write_json
-from prompttune.keys.files import KEY_FILE, check_name, key_file, publish, staging, write_synced
+from prompttune.keys.card import COMPANION, TYPE_SHIFTS, Card, write_json
+from prompttune.keys.files import (
+    KEY_FILE,
+    check_name,
+    key_file,
+    publish,
+    staging,
+    taken,
+    write_synced,
+)
 from prompttune.keys.header import (
     CENTERS,
     FORMAT,
@@ -39,10 +48,7 @@ def check_savable(name: str, zoo: str | Path, overwrite: bool = False) -> None:
     folder = Path(zoo) / name
     if (folder / KEY_FILE).exists():
         if not overwrite:
-            raise InputError(
-                f"{folder}: a key of this name is there already: "
-                "choose another name, or say that it may be overwritten."
-            )
+            raise taken(folder)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already and is not a key: choose another name.")
     with staging(Path(zoo), name):
@@ -62,8 +68,7 @@ def save_key(
     The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
     float16); a composition is several, each for its own group of classes. What is learned of the
     type token is kept beside them. A new key appears whole,
-    by one rename of its folder; where a key is overwritten its file is replaced first, by one
-    rename.
+    by one rename of its folder; where a key is overwritten its file is replaced by one rename.
 
     Raises:
         InputError: a name that is not allowed or taken, a card that does not agree with the prompt,
@@ -81,6 +86,9 @@ def save_key(
     domain = parts[0].domain
     if domain is not None:
         tensors[CENTERS] = torch.from_numpy(domain.centers).half().contiguous()
+    companion = parts[0].companion
+    if companion is not None:
+        tensors[COMPANION] = companion.weights.half().contiguous()
     _check_tensors(tensors, card, name)
     _check_agreement(parts, card)
     folder = Path(zoo) / name
@@ -89,7 +97,7 @@ def save_key(
         # The previews show what a reader gets, and the key has passed a reader's checks.
         kept, card = read_key(staged)
         write_previews(staged, kept["images"], kept["colours"], card)
-        publish(staged, folder)
+        publish(staged, folder, overwrite)
     return folder
 
 
@@ -105,14 +113,21 @@ def read_key(
 
     Returns:
         Its tensors as float32 (`images` and `colours` are `N x 3 x S x S` in pixel space, N those
-        of all groups; `type_shifts` and `domain_centers`, `K x D`, only where the key has them),
+        of all groups; `type_shifts`, `domain_centers`, `K x D`, and `companion`, `P`, only where
+        the key has them),
         and its card.
 
     Raises:
         InputError: any break of the format, or another fingerprint.
     """
     path = key_file(path)
-    _, card = read_card(path)
+    with _opened(path) as file:
+        _, card = read_card(path, file)
+        _check_fit(card, path, fingerprint, backbone)
+        return _read_tensors(path, file, _all_names(card)), card
+
+
+def _check_fit(card: Card, path: Path, fingerprint: str | None, backbone: str) -> None:
     _check_normalisation(card, path)
     if fingerprint is not None and fingerprint != card.backbone.fingerprint:
         raise InputError(
@@ -120,7 +135,17 @@ def read_key(
             f"{card.backbone.fingerprint[:12]}), not on '{backbone}' ({fingerprint[:12]}): "
             f"use '{card.backbone.name}', or tune a key for '{backbone}'."
         )
-    return _read_tensors(path, _all_names(card)), card
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a key's file once: card and tensors come from one file though it be replaced."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    with file:
+        yield file
 
 
 def write_card(path: str | Path, card: Card) -> None:
@@ -135,13 +160,14 @@ def write_card(path: str | Path, card: Card) -> None:
     path = key_file(path)
     if path.name != KEY_FILE:
         raise InputError(f"{path}: only a key in a zoo can be changed, and its file is {KEY_FILE}.")
-    header, old = read_card(path)
+    with _opened(path) as file:
+        header, old = read_card(path, file)
+        body = file.read()
     may_change = {"scores", "notes", "licence", "data", "recipe"}
     for field in Card.model_fields.keys() - may_change:
         if getattr(old, field) != getattr(card, field):
             raise InputError(f"{path}: the new card is of another key: it differs in '{field}'.")
     start = pack_header(header.metadata | {"card": write_json(card)}, header.tensors)
-    body = path.read_bytes()[header.end :]
     with staging(path.parent.parent, card.name) as staged:
         write_synced(staged / KEY_FILE, start + body)
         write_synced(staged / "README.md", readme(card).encode())
@@ -188,12 +214,17 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("calibration", prompt.calibration is not None, card.calibration is not None),
             ("zoomed", prompt.zoomed is not None, card.zoomed is not None),
             ("domain", prompt.domain is not None, card.domain is not None),
+            ("companion", _companion(prompt.companion), _companion(card.companion)),
         ]
     for field, own, said in pairs:
         if own != said:
             raise InputError(
                 f"key '{parts[0].name}': its {field} is {own!r}, but the card says {said!r}."
             )
+
+
+def _companion(known: Any) -> tuple[Any, ...] | None:
+    return None if known is None else (tuple(known.widths), known.share)
 
 
 def _count(kept: Any, depth: int = 0) -> int | None:
@@ -223,14 +254,16 @@ def _pack(tensors: dict[str, Tensor], card: Card) -> bytes:
 
 
 def _all_names(card: Card) -> tuple[str, ...]:
-    return (*tensor_names(card), CENTERS) if card.domain else tensor_names(card)
+    more = {CENTERS: card.domain, COMPANION: card.companion}
+    return (*tensor_names(card), *(name for name, said in more.items() if said))
 
 
-def _read_tensors(path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+def _read_tensors(path: Path, file: BinaryIO, names: tuple[str, ...]) -> dict[str, Tensor]:
     """Read a key's tensors as float32; the header has been checked."""
     try:
+        file.seek(0)
         # From bytes, not mapped: a file that shrinks while it is used must not kill the process.
-        found = safetensors.torch.load(path.read_bytes())
+        found = safetensors.torch.load(file.read())
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(

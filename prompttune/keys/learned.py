@@ -77,6 +77,26 @@ class LearnedPart(Protocol):
     def domain(self) -> "LearnedDomain | None":
         """What the training images were like."""
 
+    @property
+    def companion(self) -> "LearnedCompanion | None":
+        """The small network beside it."""
+
+
+class LearnedCompanion(Protocol):
+    """A small network beside a prompt (`prompttune.companion.companion.Companion`)."""
+
+    @property
+    def weights(self) -> "Tensor":
+        """All numbers, which half precision holds."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each level."""
+
+    @property
+    def share(self) -> float:
+        """What its opinion counts."""
+
 
 class LearnedDomain(Protocol):
     """A summary of training images (`prompttune.reliability.domain.Domain`)."""

@@ -18,7 +18,7 @@ from prompttune.outputs.lengths import center_line_length
 from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
 from prompttune.outputs.score_maps import write_score_npz, write_score_tiff
-from prompttune.outputs.tables import update_table
+from prompttune.outputs.tables import keep_rows, update_table
 from prompttune.prompts.palette import Palette
 from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import whole_file
@@ -182,6 +182,7 @@ class AreaTable:
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
+        self._kept = 0
 
     def add(self, answer: Answer) -> None:
         """Add a line for each class of an answer."""
@@ -205,6 +206,11 @@ class AreaTable:
                     "length_unit": length_unit,
                 }
             )
+
+    def keep(self, folder: Path) -> None:
+        """Keep the lines that are new in the folder, for the case that the run is killed."""
+        new, self._kept = self._rows[self._kept :], len(self._rows)
+        keep_rows(folder / AREAS, _COLUMNS, new)
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""

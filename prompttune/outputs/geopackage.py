@@ -9,7 +9,7 @@ import numpy as np
 from prompttune.geo.georeference import Georeference
 from prompttune.outputs.outlines import Shape
 from prompttune.utils.errors import InputError
-from prompttune.utils.io import publish
+from prompttune.utils.io import publish, temporary_for
 
 
 def write_geopackage(
@@ -43,7 +43,7 @@ def write_geopackage(
     names = np.array([classes[shape.number - 1] for shape in shapes], object)
     crs = None if place is None or place.epsg is None else f"EPSG:{place.epsg}"
     # GDAL wants the ending, so that the name for the time being keeps it.
-    temporary = path.with_name(f".{path.stem}.writing.gpkg")
+    temporary = temporary_for(path, "gpkg")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none

@@ -4,7 +4,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from prompttune.outputs.tables import update_table
+from prompttune.outputs.tables import keep_rows, update_table
 
 TABLE = "reliability.csv"
 _COLUMNS = ("image", "page", "expected_dice", "confidence", "unlikeness", "in_domain")
@@ -15,6 +15,7 @@ class ReliabilityTable:
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
+        self._kept = 0
         self._hopeful = False
 
     def add(
@@ -44,6 +45,11 @@ class ReliabilityTable:
         shown = ("" if value is None else f"{value:.4f}" for value in numbers)
         row = (image.as_posix(), "" if page is None else page, *shown, alike or "")
         self._rows.append(dict(zip(_COLUMNS, row, strict=True)))
+
+    def keep(self, folder: Path) -> None:
+        """Keep the lines that are new in the folder, for the case that the run is killed."""
+        new, self._kept = self._rows[self._kept :], len(self._rows)
+        keep_rows(folder / TABLE, _COLUMNS, new)
 
     def write(self, folder: Path) -> None:
         """Write the table into a folder; lines of other images that it had stay."""

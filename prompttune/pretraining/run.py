@@ -1,6 +1,7 @@
 """One pre-training run: from a recipe to a weights file, resumable at any moment."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,8 +31,10 @@ from prompttune.pretraining.state import (
     remove_state,
     resumed_step,
 )
+from prompttune.utils.devices import global_rank
 from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.locking import alone_in
 from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
@@ -86,9 +89,23 @@ def pretrain(
     the same weights bit for bit, whether one of them was killed and resumed or not.
 
     Raises:
-        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed.
+        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed,
+            or one that is at work there.
     """
     machine = machine or Machine()
+    # One run at a time in a folder; the first process keeps the others out.
+    with alone_in(output) if global_rank(machine.devices) == 0 else nullcontext():
+        return _pretrain(recipe, data, output, machine, resume, overwrite)
+
+
+def _pretrain(
+    recipe: PretrainRecipe,
+    data: Path | None,
+    output: Path,
+    machine: Machine,
+    resume: bool,
+    overwrite: bool,
+) -> Path:
     time_box = TimeBox(machine.minutes)
     state, run = output / STATE, describe_run(recipe, data)
     refuse_begun(output, state.exists(), resume or overwrite)

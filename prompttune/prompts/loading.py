@@ -4,7 +4,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from prompttune.keys.card import TYPE_SHIFTS, CalibrationFields, Card
+from prompttune.companion.companion import Companion
+from prompttune.keys.card import COMPANION, TYPE_SHIFTS, CalibrationFields, Card
 from prompttune.keys.header import CENTERS
 from prompttune.keys.key import read_key
 from prompttune.prompts.composition import Composition
@@ -37,7 +38,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
     shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
     calibration = None if card.calibration is None else _calibration(card.calibration)
-    zoomed, domain = _zoomed(card), _domain(tensors, card)
+    zoomed, domain, companion = _zoomed(card), _domain(tensors, card), _companion(tensors, card)
     return [
         Prompt(
             images=tuple(images),
@@ -58,6 +59,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             calibration=calibration,
             zoomed=zoomed,
             domain=domain,
+            companion=companion,
         )
         for (classes, _), (images, colors), shift, kept in zip(
             card.grouped(), halves, shifts, card.kept_tokens or [None] * len(sizes), strict=True
@@ -79,3 +81,10 @@ def _domain(tensors: dict[str, Tensor], card: Card) -> Domain | None:
     if card.domain is None:
         return None
     return Domain(tensors[CENTERS].numpy(), card.domain.width, card.domain.limit)
+
+
+def _companion(tensors: dict[str, Tensor], card: Card) -> Companion | None:
+    said = card.companion
+    if said is None:
+        return None
+    return Companion(tensors[COMPANION], said.widths, len(card.classes), said.share)

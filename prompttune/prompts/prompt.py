@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from prompttune.companion.companion import Companion
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts import arranging
@@ -67,6 +68,8 @@ class Prompt:
     """Of each later block of a one-way backbone the tokens it may attend to; None: all."""
     domain: Domain | None = None
     """What its training images were like; None where it is not known."""
+    companion: Companion | None = None
+    """A small network that was learned beside it and whose opinion counts as well; None: none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))

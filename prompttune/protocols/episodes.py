@@ -64,11 +64,12 @@ class Episodes(Benchmark):
         options: how several examples join.
     """
 
-    batch = 8
     unit = "episodes"
 
     def __init__(self, segmenter: Segmenter, given: EpisodeSet, options: Options) -> None:
         super().__init__(segmenter)
+        # On a CPU a batch is no faster, and its prompts would be copied side by side.
+        self.batch = 1 if segmenter.device.type == "cpu" else 8
         self.given = given
         self.by_name = {each.name: each for each in given.episodes}
         self.answering = Answering(segmenter, options.ensemble)

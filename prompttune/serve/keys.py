@@ -137,7 +137,7 @@ class Keys:
                         f"A key {card.name!a} is there already; send overwrite=true to replace it.",
                     ) from None
                 write_previews(staged, kept["images"], kept["colours"], card)
-                publish(staged, zoo / card.name)
+                publish(staged, zoo / card.name, overwrite)
         return card
 
 

@@ -86,6 +86,8 @@ class Recipe:
     """Share of the prompt's values that are dropped at every step."""
     max_steps: int = 400
     """Optimizer steps."""
+    companion: float = 0.0
+    """Steps that a small network beside the prompt learns, for each step of tuning; 0: none."""
     batch: int = 8
     """Query crops a step."""
     augment: bool = True

@@ -56,6 +56,18 @@ def tuning_loss(
     return loss
 
 
+def supervised_loss(logits: Tensor, class_map: Tensor) -> Tensor:
+    """Return cross-entropy plus Dice, as nnU-Net and MONAI's tutorials have it.
+
+    Args:
+        logits: B x (C + 1) x S x S, the background first.
+        class_map: B x S x S integers; 255 is left out.
+    """
+    logits = logits.float()
+    loss = F.cross_entropy(logits, class_map, ignore_index=IGNORE)
+    return loss.nan_to_num() + dice_loss(logits.softmax(1)[:, 1:], class_map)
+
+
 def dice_loss(scores: Tensor, class_map: Tensor, pool: Pool = whole) -> Tensor:
     """Return 1 - soft Dice, pooled over the batch, averaged over the classes that it shows.
 

@@ -145,7 +145,9 @@ class PromptTuning(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW, a short warm-up, a cosine to zero."""
         adamw = AdamW(self.parameter_groups(), self.recipe.lr, weight_decay=0.0)
-        rate = LambdaLR(adamw, self._rate)
+        rate = LambdaLR(
+            adamw, lambda step: warm_cosine(step, self.recipe.max_steps, self.recipe.warmup)
+        )
         return {"optimizer": adamw, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -156,13 +158,6 @@ class PromptTuning(pl.LightningModule):
         if prompt.type_shifts is not None:
             groups.append({"params": [prompt.type_shifts], "lr": recipe.type_lr})
         return groups
-
-    def _rate(self, step: int) -> float:
-        warm = max(1, round(self.recipe.max_steps * self.recipe.warmup))
-        if step < warm:
-            return (step + 1) / warm
-        progress = (step - warm) / max(1, self.recipe.max_steps - warm)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was learned, not the network (1.5 GB each time for ViT-L)."""
@@ -175,3 +170,18 @@ class PromptTuning(pl.LightningModule):
         """Go on with the best prompt so far."""
         self.best, self.stale = checkpoint["best"], checkpoint["stale"]
         self._seconds, self.history = checkpoint["seconds"], checkpoint["history"]
+
+
+def warm_cosine(step: int, steps: int, warmup: float) -> float:
+    """Return the share of its peak that a learning rate has: it rises, then falls to zero.
+
+    Args:
+        step: the next one, from 0.
+        steps: of the run.
+        warmup: share of the steps in which it rises, in a line; then it falls along a cosine.
+    """
+    warm = max(1, round(steps * warmup))
+    if step < warm:
+        return (step + 1) / warm
+    progress = (step - warm) / max(1, steps - warm)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.callbacks import ProgressPictures
+from prompttune.tuning.checkpoints import WholeCheckpointIO, read_checkpoint
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
@@ -30,8 +32,9 @@ from prompttune.utils.devices import check_devices, global_rank
 from prompttune.utils.errors import explain_out_of_memory
 from prompttune.utils.io import write_whole
 from prompttune.utils.lightning import StepProgress, quiet
+from prompttune.utils.locking import alone_in
 from prompttune.utils.progress import Progress
-from prompttune.utils.resuming import check_same_run, refuse_begun
+from prompttune.utils.resuming import check_same_run, read_settings, refuse_begun
 
 ANSWERS = 512
 """Of all starts together, that choose the best: of many each answers few validation crops."""
@@ -97,13 +100,30 @@ def tune(
 
     Raises:
         InputError: `output` holds another run, `resume` does not fit it, too many devices, or
-            a step that no memory holds.
+            a step that no memory holds; another run is at work in `output`.
     """
+    with ExitStack() as lock:
+        return _tune(recipe, network, data, output, machine, resume, start, module, lock)
+
+
+def _tune(
+    recipe: Recipe,
+    network: SegGPT,
+    data: TaskData,
+    output: Path,
+    machine: Machine,
+    resume: bool,
+    start: Prompt | Composition | None,
+    module: type[PromptTuning],
+    lock: ExitStack,
+) -> Tuned:
     check_devices(machine.devices, machine.device, recipe.batch, recipe.val_crops, machine.nodes)
     rank = global_rank(machine.devices)
     last = output / CHECKPOINT
+    if rank == 0 and output.is_dir():  # before it is known where to go on from
+        lock.enter_context(alone_in(output))
     resumes = last if resume and last.exists() else None
-    step = torch.load(last, weights_only=True, map_location="cpu")["global_step"] if resumes else 0
+    step = read_checkpoint(last)["global_step"] if resumes else 0
     canvas = max(recipe.min_canvas, network.config.canvas)
     check_step(recipe.batch, recipe.prompts, canvas, network.config.patch)
     network = at_canvas(network, canvas)
@@ -116,6 +136,9 @@ def tune(
     learner = _begun(begin, network, data, val, machine, start, module)
     # Only now: images that cannot be read must not leave a run behind.
     if settings:
+        if not output.is_dir():
+            lock.enter_context(alone_in(output))
+            _check_claim(output, settings, resume)
         _claim(output, settings)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
@@ -233,6 +256,7 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
         devices=machine.devices,
         num_nodes=machine.nodes,
         strategy=DDPStrategy() if machine.devices * machine.nodes > 1 else "auto",
+        plugins=[WholeCheckpointIO()],
         use_distributed_sampler=False,
         precision="bf16-mixed" if machine.bf16 else "32-true",
         max_steps=recipe.max_steps,
@@ -270,7 +294,7 @@ def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
     path = output / SETTINGS
     refuse_begun(output, path.exists(), resume)
     if path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = read_settings(path)
         now = json.loads(json.dumps(settings))
         check_same_run(output, *({**each, **each.pop("recipe")} for each in (earlier, now)))
 

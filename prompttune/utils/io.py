@@ -1,15 +1,62 @@
 """Files that are written whole or not at all."""
 
 import os
+import re
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.[a-z]+")
+_KEPT_OF_NAME = 60
+"""Characters: a long name must not become too long."""
 
-def temporary_for(path: Path) -> Path:
-    """Return the name beside a file under which it is written: hidden, and of this process."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+def temporary_for(path: Path, ending: str = "tmp") -> Path:
+    """Return a new name beside a file under which it is written: hidden, and nobody else's.
+
+    It is drawn anew each time, since two containers may write into one folder with one number of
+    their processes.
+
+    Args:
+        path: of the file.
+        ending: for writers that want one of their own.
+    """
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name[:_KEPT_OF_NAME]}.{mark}.{ending}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that are no more left half-written in a folder and below.
+
+    Args:
+        folder: in which no other run is at work.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            match = _TEMPORARY.fullmatch(name)
+            if not match or _lives(int(match[1])):
+                continue
+            path = Path(place, name)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def publish(temporary: Path, path: Path) -> None:

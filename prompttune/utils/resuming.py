@@ -1,5 +1,6 @@
 """Whether a run may begin in a folder, or go on with what lies there: one rule for all commands."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,24 @@ def check_same_run(output: Path, earlier: Mapping[str, Any], now: Mapping[str, A
             f"{output}: cannot be resumed: it was begun with other {', '.join(differing)}{note}; "
             "give those, another --output, or --overwrite"
         )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read what a run was begun with.
+
+    Args:
+        path: of a JSON file with settings and a `recipe`.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(read, dict) and isinstance(read.get("recipe"), dict):
+            return read
+    except ValueError:
+        pass
+    raise InputError(f"{path}: is damaged, so the run cannot go on; start it anew with --overwrite")
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[str]:

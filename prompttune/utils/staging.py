@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import check_folder
 
 PAGE, PICTURES, STAGE = "index.html", "pictures", ".unfinished"
@@ -17,7 +18,7 @@ def staged(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -> Itera
     """Give an empty folder inside `output`, and move what was written there to `output` at the end.
 
     Entered before the work, so that an output that cannot be written is known at once. If the work
-    fails, `output` stays as it was.
+    fails, `output` stays as it was. One run at a time works on an `output`.
 
     Args:
         output: a new or empty folder, or an earlier result, which is replaced.
@@ -25,24 +26,26 @@ def staged(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -> Itera
         is_earlier: says whether a folder holds an earlier one.
 
     Raises:
-        InputError: `output` is a file, or a folder with anything but an earlier result in it.
+        InputError: `output` is a file, or a folder with anything but an earlier result in it, or
+            another run is at work there.
     """
-    _check_output(output, kind, is_earlier)
-    stage = output / STAGE
-    shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
-    stage.mkdir(parents=True)
-    try:
-        yield stage
-        _publish(stage, output)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not any(output.iterdir()):
-            output.rmdir()
+    check_folder(output, "--output")
+    with alone_in(output):
+        _check_output(output, kind, is_earlier)
+        stage = output / STAGE
+        shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+        stage.mkdir()
+        try:
+            yield stage
+            _publish(stage, output)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _check_output(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -> None:
-    check_folder(output, "--output")
-    if not output.is_dir() or {path.name for path in output.iterdir()} <= {STAGE}:
+    names = {path.name for path in output.iterdir()}
+    # Where one was staged, a run was killed: perhaps while it moved its files.
+    if not names or STAGE in names:
         return
     if not is_earlier(output):
         raise InputError(
@@ -51,13 +54,20 @@ def _check_output(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -
 
 
 def _publish(stage: Path, output: Path) -> None:
-    """Move every file, pictures first: a page never names one that is not there yet."""
+    """Move every file, pictures first and the page last: a page that is there is whole.
+
+    That of an earlier result goes first, so that a kill in between leaves no page rather than one
+    with other pictures.
+    """
     files = [path for path in stage.rglob("*") if path.is_file()]
     for path in files:
         with path.open("rb+") as file:
             os.fsync(file.fileno())
+    for path in files:
+        if path.parent == stage:
+            (output / path.name).unlink(missing_ok=True)
     (output / PICTURES).mkdir(exist_ok=True)
-    for path in sorted(files, key=lambda path: path.parent == stage):
+    for path in sorted(files, key=lambda path: (path.parent == stage, path.name == PAGE)):
         os.replace(path, output / path.relative_to(stage))
     fresh = {path.name for path in files}
     for path in (output / PICTURES).glob("*.png"):

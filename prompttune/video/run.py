@@ -13,6 +13,7 @@ from prompttune.outputs.paths import name_outputs, overlay_path
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import check_folder, real
 from prompttune.utils.progress import Progress
 from prompttune.video.clips import Clip, open_clip
@@ -50,7 +51,8 @@ def segment_video(
 
     Raises:
         InputError: as `open_clip`, `Clip.frames` and `segment_frames`; results that would be
-            written over an input. Masks of frames before a damaged one stay, a video does not.
+            written over an input; another run is at work in `output`. Masks of frames before a
+            damaged one stay, a video does not.
         OSError: a result cannot be written.
     """
     if not isinstance(prompt, Prompt):
@@ -66,6 +68,7 @@ def segment_video(
 
     class_maps = segment_frames(segmenter, prompt, read(), memory)
     with (
+        alone_in(output),
         results(clip, output, prompt.palette, list(kept)) as write,
         Progress("Segmenting", clip.length, "frames") as progress,
     ):

@@ -18,6 +18,7 @@ from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.run import Machine, Tuned, tune
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError
+from prompttune.workflows.companion import accompanied
 
 FindData = Callable[[Recipe], TaskData]
 """Finds the images of a recipe."""
@@ -94,7 +95,9 @@ def tuned_here(
         canvas = max(recipe.min_canvas, network.config.canvas)
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return Contender(recipe, data, changed(start, name="none"))
-    tuned = tune(recipe, network, data, folder, machine_of(segmenter))
+    machine = machine_of(segmenter)
+    tuned = tune(recipe, network, data, folder, machine)
+    tuned = accompanied(tuned, recipe, segmenter, data, machine)
     return Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
 
 

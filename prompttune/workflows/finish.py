@@ -75,7 +75,12 @@ def finish(
     bench = _bench(prompt, recipe, segmenter, data, images)
     prompt = _trusted(prompt, bench, tuned, recipe, data)
     bench.key = prompt
-    names = ("one-shot", "tuned", *(("tuned-all-tokens",) if tokens is not None else ()))
+    names = [
+        "one-shot",
+        "tuned",
+        *(["tuned-prompt"] if prompt.parts[0].companion is not None else []),
+        *(["tuned-all-tokens"] if tokens is not None else []),
+    ]
     rows = {row: ROWS[row] for row in names}
     with Progress("Scoring", count_predictions(bench, rows), "images") as progress:
         bench.on_image = progress.advance

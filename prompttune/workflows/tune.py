@@ -34,6 +34,7 @@ with warnings.catch_warnings():
     from prompttune.tuning import run
     from prompttune.workflows import finish
     from prompttune.workflows.auto_scale import AUTO, with_auto_scale
+    from prompttune.workflows.companion import accompanied
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
@@ -100,6 +101,7 @@ def tune(
     machine = run.Machine(backbone.device.type, bf16, progress=progress)
     with _run_folder(output) as folder:
         tuned = run.tune(recipe, backbone.network, found, folder, machine, resume)
+    tuned = accompanied(tuned, recipe, backbone, found, machine)
     return finish.ready(
         tuned, recipe, backbone, found, name or task, progress=progress, tokens=tokens
     )

@@ -1,5 +1,6 @@
 """Weights: their fingerprint, their file, and every kind of bad one."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,19 @@ def test_nothing_half_written_is_left(network: SegGPT, tmp_path: Path, monkeypat
         write_ours(network, tmp_path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are Unix's")
+def test_others_may_read_what_was_written(network: SegGPT, tmp_path: Path):
+    """As of any new file; safetensors makes files for the owner alone."""
+    usual = tmp_path / "usual"
+    usual.touch()
+    save_weights(network, tmp_path / "ours.safetensors")
+    assert (tmp_path / "ours.safetensors").stat().st_mode == usual.stat().st_mode
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_one(network: SegGPT, tmp_path, monkeypatch):
+    path = write_ours(network, tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read all
+    with pytest.raises(InputError, match="permission denied"):
+        load(path)

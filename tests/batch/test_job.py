@@ -187,3 +187,26 @@ def test_the_table_says_how_far_to_trust_an_answer(backbone, prompt, tmp_path: P
     assert row["confidence"] == pytest.approx(float(expected.confidence.mean()), abs=1e-6)
     assert row["expected_dice"] == pytest.approx(expected.expected_dice, abs=1e-6)
     assert row["in_domain"] is None  # nothing is known of its training images
+
+
+@pytest.mark.parametrize("name", ["run.json", "inputs.parquet"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_run_whose_files_are_damaged_is_one_line(tmp_path: Path, name: str, share: float) -> None:
+    job = Job(str(tmp_path / "run"))
+    job.begin(["a.png"], {"prompt": "x"}, 4)
+    path = tmp_path / "run" / name
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError, match=r"is damaged or gone.*another --output"):
+        job.begin(["a.png"], {"prompt": "x"}, 4)
+
+
+def test_files_of_a_local_run_appear_by_a_rename(tmp_path: Path) -> None:
+    """Else a kill would leave half a mask under its name, or an empty `run.json`."""
+    job = Job(str(tmp_path / "run"))
+    job.write_file("masks/000000/000.png", b"one")
+    path = tmp_path / "run" / "masks" / "000000" / "000.png"
+    inode = path.stat().st_ino
+    job.write_file("masks/000000/000.png", b"two")
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_ino != inode
+    assert [each.name for each in path.parent.iterdir()] == ["000.png"]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.comparison import Bench, compare
-from prompttune.evaluation.report import Comparison, describe, headline, write_report
+from prompttune.evaluation.report import Comparison, as_scores, describe, headline, write_report
 from prompttune.evaluation.rows import ROWS
 from prompttune.prompts.palette import Palette
 
@@ -161,3 +161,14 @@ def test_images_that_show_nothing_are_told_of() -> None:
     assert "1 of 3 images show no class" in told[0]
     assert "tuned 0.500" in told[0]
     assert not about_empty(Some(samples=[sample(1)] * 3, rows=[row]))  # type: ignore[arg-type]
+
+
+def test_a_card_takes_any_command(comparison):
+    """One that names 150 classes, or odd letters, must not end a tuning that is done."""
+    command = "python -m prompttune.fit --classes " + ",".join(f"class-{n}\n" for n in range(150))
+    scores = as_scores(replace(comparison, details={"command": command}))
+    assert len(scores.command) == 1000
+    assert scores.command.startswith("python -m prompttune.fit --classes class-0?,")
+    assert scores.command.endswith(" ...")
+    plain = as_scores(comparison).command
+    assert plain == comparison.details["command"]

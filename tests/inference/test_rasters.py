@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from predicting import backbone as backbone
 from raster_rows import PIXELS, PLACE, prompt, raster
 from raster_rows import segmenter as segmenter
 
-from prompttune.data.reading import ImageOptions
+from prompttune.data import huge_images
+from prompttune.data.reading import ImageOptions, read_picture
 from prompttune.inference import rasters
 from prompttune.inference.rasters import RasterRows, segment_raster
 from prompttune.inference.segmenter import Segmenter
@@ -111,3 +113,19 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_a_huge_png_or_jpeg_answers_as_if_it_were_decoded_whole(
+    tmp_path: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"a{ending}"
+    Image.fromarray(PIXELS).save(path)
+    read = read_picture(path).pixels
+    whole = segmenter.predict(read, prompt(1.0)).classes
+    monkeypatch.setattr(huge_images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(huge_images, "MIN_BYTES", 10)
+    assert rasters.is_large(path)
+    segment_raster(segmenter, prompt(1.0), path, tmp_path / "m.tif", ImageOptions())
+    with rasterio.open(tmp_path / "m.tif") as file:
+        assert (file.read(1) == whole).mean() > 0.999

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from prompttune.data.reading import Picture
+from prompttune.inference import writing
 from prompttune.inference.result import Result
 from prompttune.inference.writing import Asked, ResultWriter, Slice
 from prompttune.prompts.palette import Palette
@@ -35,7 +36,7 @@ def image(tmp_path: Path) -> Path:
 
 def test_a_page_has_a_mask_an_overlay_and_objects(image: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "7.png"
-    with ResultWriter(PROMPT, Asked(least_area=16)) as writer:
+    with ResultWriter(PROMPT, Asked(least_area=16), tmp_path) as writer:
         writer.write(Slice(image), out, PICTURE, result(2))
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "7.png", "7_instances.json", "7_overlay.png",
@@ -48,10 +49,10 @@ def test_a_page_has_a_mask_an_overlay_and_objects(image: Path, tmp_path: Path) -
 
 def test_pages_of_a_stack_appear_together(image: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "7.tif"
-    with ResultWriter(PROMPT, Asked()) as writer:
-        writer.write(Slice(image, 0, 2), out, PICTURE, result(1))
+    with ResultWriter(PROMPT, Asked(), tmp_path) as writer:
+        writer.write(Slice(image, 0, 2, 2), out, PICTURE, result(1))
         assert not out.exists()
-        writer.write(Slice(image, 1, 2), out, PICTURE, result(2))
+        writer.write(Slice(image, 1, 2, 2), out, PICTURE, result(2))
         assert out.exists()
     assert [page.max() for page in tifffile.imread(out)] == [1, 2]
 
@@ -60,6 +61,34 @@ def test_of_a_stack_with_a_page_that_is_no_good_nothing_is_left(
     image: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out" / "7.tif"
-    with ResultWriter(PROMPT, Asked()) as writer:
-        writer.write(Slice(image, 0, 2), out, PICTURE, result())
+    with ResultWriter(PROMPT, Asked(), tmp_path) as writer:
+        writer.write(Slice(image, 0, 2, 2), out, PICTURE, result())
     assert not list(out.parent.iterdir())
+
+
+def test_a_world_file_is_there_before_the_mask_that_says_that_all_is_done(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that is killed in between and goes on with --skip_done would lose the place."""
+    image.with_suffix(".pgw").write_text("1\n0\n0\n-1\n5\n7\n")
+    out = tmp_path / "out" / "7.png"
+    order = []
+    real = writing.write_png
+
+    def write(path: Path, drawn: Image.Image) -> None:
+        order.append((path.name, out.with_suffix(".pgw").exists()))
+        real(path, drawn)
+
+    monkeypatch.setattr(writing, "write_png", write)
+    with ResultWriter(PROMPT, Asked(), tmp_path) as writer:
+        writer.write(Slice(image), out, PICTURE, result(2))
+    assert order == [("7_overlay.png", False), ("7.png", True)]
+
+
+def test_lines_of_tables_are_kept_page_by_page(image: Path, tmp_path: Path) -> None:
+    with ResultWriter(PROMPT, Asked(formats=("csv",)), tmp_path) as writer:
+        writer.write(Slice(image), tmp_path / "out" / "7.png", PICTURE, result(2))
+        assert (tmp_path / ".areas.csv.part").exists()
+        writer.write_tables()
+    assert (tmp_path / "areas.csv").is_file()
+    assert not (tmp_path / ".areas.csv.part").exists()

@@ -13,6 +13,8 @@ import torch
 from key_fixtures import SCORES, Make, refused
 from safetensors import safe_open
 
+from prompttune.companion.companion import Companion
+from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, read_json, write_json
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key, write_card
@@ -222,3 +224,59 @@ def test_a_calibration_that_is_none(make: Make, field: str, value: list, match: 
     raw["calibration"][field] = value
     with pytest.raises(InputError, match=match):
         read_json(json.dumps(raw), Path("key"))
+
+
+def accompanied(make: Make) -> tuple[Prompt, Card]:
+    """A key with a small network beside its prompt."""
+    prompt, card = make()
+    count = weight_count((4, 8), len(prompt.palette.classes))
+    weights = torch.linspace(-1, 1, count).half().float()
+    companion = Companion(weights, (4, 8), len(prompt.palette.classes), 0.65)
+    prompt = replace(prompt, companion=companion)
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
+
+
+def test_a_companion_comes_back(make: Make, tmp_path: Path) -> None:
+    prompt, card = accompanied(make)
+    folder = save_key(prompt, card, tmp_path)
+    loaded, its_card = load_key(folder)
+    assert its_card == card
+    assert its_card.required_features == ("companion",)
+    assert torch.equal(loaded.companion.weights, prompt.companion.weights)
+    said = loaded.companion.widths, loaded.companion.share, loaded.companion.classes
+    assert said == ((4, 8), 0.65, len(prompt.palette.classes))
+    write_card(folder, load_card(folder).with_scores(SCORES))
+    assert torch.equal(load_key(folder)[0].companion.weights, prompt.companion.weights)
+
+
+def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Path) -> None:
+    prompt, card = accompanied(make)
+    with pytest.raises(InputError, match="companion is None, but the card says"):
+        save_key(replace(prompt, companion=None), card, tmp_path)
+    with pytest.raises(InputError, match="but the card says None"):
+        save_key(prompt, make()[1], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda f: f.header.pop("companion"), "'companion' is missing"),
+        (lambda f: f.header["companion"].update(shape=[7]), "'companion' is F16 of 7; the card"),
+        (lambda f: f.header["companion"].update(dtype="F32"), "'companion' is F32 of"),
+        (lambda f: f.card.update(required_features=[]), "goes together with the required"),
+        (lambda f: f.card.update(companion=None), "goes together with the required"),
+        (lambda f: f.card["companion"].update(share=0), "companion.share"),
+        (lambda f: f.card["companion"].update(share=1.5), "companion.share"),
+        (lambda f: f.card["companion"].update(widths=[4, 4096]), "companion.widths"),
+        (lambda f: f.card["companion"].update(widths=[1] * 9), "companion.widths"),
+    ],
+)
+def test_each_break_of_a_companion(
+    make: Make, forge: Any, change: Callable[[Any], Any], match: str
+) -> None:
+    folder = forge.path.parent
+    forge = type(forge)(save_key(*accompanied(make), folder.parent, overwrite=True))
+    change(forge)
+    forge.write()
+    refused(forge.path.parent, match)

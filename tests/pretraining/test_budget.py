@@ -68,4 +68,4 @@ def test_real_steps_are_taken_and_told(tmp_path: Path, capsys) -> None:
     assert most > 2**26
     recipe = ROOT / "recipes" / "pretrain" / "cpu.yaml"
     assert pretraining.main(["budget", "--recipe", str(recipe)]) == 0
-    assert "pretrain-cpu | " in capsys.readouterr().out
+    assert "cpu | " in capsys.readouterr().out

@@ -1,10 +1,13 @@
 """Files appear whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from prompttune.utils.io import temporary_for, whole_file, whole_path, write_whole
+from prompttune.utils.io import sweep, temporary_for, whole_file, whole_path, write_whole
 
 
 def test_text_and_bytes_are_written(tmp_path: Path) -> None:
@@ -29,8 +32,37 @@ def test_what_breaks_off_leaves_what_was_there(tmp_path: Path, there: bool) -> N
 def test_nothing_has_the_name_before_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with whole_path(path) as temporary:
-        assert temporary == temporary_for(path)
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".a.txt.")
         temporary.write_text("all")
         assert not path.exists()
     assert path.read_text() == "all"
     assert not temporary.exists()
+
+
+def test_writers_of_one_file_never_share_a_name(tmp_path: Path) -> None:
+    """Of two containers both may be process 1."""
+    path = tmp_path / "a.txt"
+    with whole_path(path) as one, whole_path(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"
+
+
+def test_a_name_as_long_as_can_be_is_written(tmp_path: Path) -> None:
+    write_whole(tmp_path / ("a" * 251 + ".txt"), "all")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_the_dead_left_is_swept_and_what_lives_is_not(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    mine = temporary_for(below / "a.png")
+    dead = mine.with_name(mine.name.replace(str(os.getpid()), str(child.pid)))
+    others = [below / ".a.tmp", below / "a.png", below / ".note.1-2.tmp"]
+    for path in (mine, dead, *others):
+        path.write_text("x")
+    sweep(tmp_path)
+    assert sorted(below.iterdir()) == sorted([mine, *others])

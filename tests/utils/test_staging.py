@@ -1,11 +1,13 @@
 """A page and its pictures appear whole, or not at all."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from prompttune.evaluation.report import staged
+from prompttune.utils import locking
 from prompttune.utils.errors import InputError
 
 
@@ -75,3 +77,38 @@ def test_a_folder_with_something_else_is_refused(tmp_path, content):
     with pytest.raises(InputError, match="is a file"), staged(tmp_path / "thesis.tex"):
         pass
     assert names(tmp_path) == before
+
+
+def test_a_run_that_was_killed_while_it_moved_its_files_is_replaced(tmp_path):
+    """Pictures are there, the numbers by which an earlier result is known are not yet."""
+    for name in ("pictures", ".unfinished"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pictures" / "half.png").write_text("moved already")
+    (tmp_path / ".unfinished" / "comparison.json").write_text('{"rows": []}')
+    with staged(tmp_path) as stage:
+        write_new(stage)
+    assert names(tmp_path) == {"pictures", "pictures/new.png", "comparison.json"}
+
+
+def test_no_page_is_there_while_pictures_are_exchanged(tmp_path, monkeypatch):
+    write_earlier(tmp_path)
+    seen = []
+    real = os.replace
+
+    def replace(old, new):
+        seen.append((Path(new).name, (tmp_path / "comparison.json").exists()))
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with staged(tmp_path) as stage:
+        write_new(stage)
+    assert seen == [("new.png", False), ("comparison.json", False)]
+
+
+def test_two_at_once_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(locking, "PATIENCE", 0)
+    with staged(tmp_path / "out") as stage:
+        with pytest.raises(InputError, match="another run"), staged(tmp_path / "out"):
+            pass
+        write_new(stage)
+    assert names(tmp_path / "out") == {"pictures", "pictures/new.png", "comparison.json"}

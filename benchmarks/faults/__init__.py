@@ -1,0 +1,1 @@
+"""Kills, full disks, lost permissions, damaged files: what is left after them."""

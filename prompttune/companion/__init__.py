@@ -1,0 +1,1 @@
+"""The small convolutional network that a key may carry beside its prompt."""

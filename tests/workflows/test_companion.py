@@ -1,0 +1,125 @@
+"""How much a companion counts is chosen by images that neither it nor the prompt has learned."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from squares import data  # noqa: F401
+
+from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.companion.network import CompanionNetwork
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.run import Machine, Tuned
+from prompttune.workflows import companion as workflow
+from prompttune.workflows.companion import SHARES, UNKNOWN, accompanied, with_companion
+
+CONFIG = SegGPTConfig(
+    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+    decoder_dim=4, pretrain_canvas=16,
+)  # fmt: skip
+RECIPE = Recipe(task="squares", classes=("square",), max_steps=20, companion=3.0, batch=4)
+MACHINE = Machine(progress=False)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    torch.manual_seed(0)
+    return Segmenter(SegGPT(CONFIG))
+
+
+@pytest.fixture
+def prompt() -> Prompt:
+    image = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return Prompt((image,), (image,), Palette.of(["square"]), scale=1.0, canvas=16)
+
+
+def test_what_the_prompt_cannot_do_the_companion_does(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+) -> None:
+    tuned = Tuned(prompt, 0.1, 20, 5.0, [], "fp32")
+    found = accompanied(tuned, RECIPE, segmenter, data, MACHINE)
+    assert found.seconds > 5.0
+    assert isinstance(found.prompt, Prompt)
+    assert found.prompt.companion is not None
+    assert found.prompt.companion.share in SHARES
+    sample = data.test[0]
+
+    def dice(asked: Prompt) -> float:
+        scores = segmenter.predict(sample.image, asked).scores[0]
+        decided, truth = scores > 0.5, sample.class_map == 1
+        return 2 * (decided & truth).sum() / max(1, decided.sum() + truth.sum())
+
+    assert dice(found.prompt) > dice(prompt) + 0.3
+
+
+def test_a_companion_that_helps_nothing_is_left_out(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Wrong(CompanionNetwork):
+        """Calls all background, whatever it sees."""
+
+        def __init__(self) -> None:
+            super().__init__(1)
+            torch.nn.init.zeros_(self.out.weight)
+            self.out.bias.data = torch.tensor([9.0, -9.0])
+
+    monkeypatch.setattr(workflow, "train_companion", lambda *_: Wrong().eval())
+    monkeypatch.setattr(workflow, "SHARES", (1.0,))
+    assert with_companion(prompt, RECIPE, segmenter, data, MACHINE) is prompt
+
+
+def test_where_no_image_is_held_out_both_count_alike(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+) -> None:
+    same = replace(data, val=data.train)
+    found = with_companion(prompt, replace(RECIPE, companion=0.1), segmenter, same, MACHINE)
+    assert isinstance(found, Prompt)
+    assert found.companion is not None
+    assert found.companion.share == UNKNOWN
+
+
+def test_who_has_none(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is learned")
+
+    monkeypatch.setattr(workflow, "train_companion", never)
+    without = replace(RECIPE, companion=0.0)
+    assert with_companion(prompt, without, segmenter, data, MACHINE) is prompt
+    others = replace(prompt, palette=Palette.of(["other"]))
+    for each in (
+        Composition([prompt, others]),
+        replace(prompt, seg_type=1),
+        replace(prompt, scale=None),
+    ):
+        assert with_companion(each, RECIPE, segmenter, data, MACHINE) is each
+
+
+def test_the_segmenter_weighs_window_by_window(segmenter: Segmenter, prompt: Prompt) -> None:
+    torch.manual_seed(3)
+    companion = CompanionNetwork(1, (4, 8)).eval().folded(0.4)
+    window = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    alone = segmenter.predict(window, prompt).scores
+    found = segmenter.predict(window, replace(prompt, companion=companion)).scores
+    from prompttune.utils.normalize import normalise, to_tensor
+
+    queries = normalise(to_tensor(window))[None]
+    expected = companion.weigh(queries, torch.from_numpy(alone)[None])[0].numpy()
+    assert np.allclose(found, expected, atol=1e-5)
