@@ -22,7 +22,6 @@ from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
     from prompttune.tasks.data import TaskData
-    from prompttune.workflows.companion import accompanied
     from prompttune.workflows.finish import Finished
 
 PROG = "prompttune.fit"
@@ -150,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.tasks.data import task_data
     from prompttune.tuning.run import Machine, discard, tune
     from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
+    from prompttune.workflows.companion import accompanied
     from prompttune.workflows.finish import check_tokens, finish
 
     zoo = save_folder(args.prompts_zoo)
