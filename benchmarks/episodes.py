@@ -101,7 +101,9 @@ def draw_episodes(images: int, count: int, shots: int) -> list[Episode]:
 
 def _question(episode: Episode) -> Question:
     query, examples = episode
-    return Question(query.key, query.image, tuple(x.key for x in examples), lambda: examples)
+    by_key = {each.key: each for each in examples}
+    keys = tuple(each.key for each in examples)  # one may be drawn twice
+    return Question(query.key, query.image, "circle", keys, by_key.__getitem__)
 
 
 def _plain(config: str | None, precision: str) -> tuple[Segmenter, Answer]:

@@ -4,7 +4,8 @@
 
 Asks each key for the image in `tests/answers` in processes that may not use newer instructions
 (PyTorch's `ATEN_CPU_CAPABILITY`, oneDNN's `ONEDNN_MAX_CPU_ISA`, MKL's `MKL_ENABLE_INSTRUCTIONS`),
-and compares with all that this processor has, in fp32. Where there is CUDA, it is asked as well.
+and compares with all that this processor has, in fp32. In bf16 processors with AMX use it: what
+they answer is compared with fp32, and with bf16 without AMX. Where there is CUDA, it is asked too.
 """
 
 import argparse
@@ -27,9 +28,13 @@ LEVELS = {
     "sse": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41",
             "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
     "all, bf16": {},
+    "avx512, bf16": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"},
     "cuda": {},
 }  # fmt: skip
 """What each level sets."""
+BESIDE = {"avx512, bf16": "all, bf16"}
+"""The level that one is compared with, where it is another than `all`."""
+HEADS = ["instructions", "beside", "scores differ by", "least Dice", "pixels that differ"]
 ASK = """
 import logging
 import sys
@@ -65,6 +70,17 @@ def dice(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(2 * same / max(1, (ours > 0).sum() + (theirs > 0).sum()))
 
 
+def compared(
+    other: dict[str, np.ndarray], usual: dict[str, np.ndarray], names: list[str]
+) -> list[str]:
+    """Return the largest difference of a score, the least Dice, and the pixels that differ."""
+    most = max(float(np.abs(other[name] - usual[name]).max()) for name in names)
+    maps = [(other[f"mask {name}"], usual[f"mask {name}"]) for name in names]
+    least = min(dice(*pair) for pair in maps)
+    differing = sum(int((ours != theirs).sum()) for ours, theirs in maps)
+    return [f"{most:.1e}", f"{least:.5f}", f"{differing} of {sum(ours.size for ours, _ in maps)}"]
+
+
 def main() -> None:
     """Print a table, a row a level."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -81,16 +97,18 @@ def main() -> None:
         levels.append("cuda")
     rows = []
     with TemporaryDirectory() as folder:
-        usual = ask("all", names, Path(folder) / "all.npz")
+        usual: dict[str, dict[str, np.ndarray]] = {}
         for level in levels:
+            beside = BESIDE.get(level, "all")
+            if beside not in usual:
+                usual[beside] = ask(beside, names, Path(folder) / "usual.npz")
             other = ask(level, names, Path(folder) / "other.npz")
-            most = max(float(np.abs(other[name] - usual[name]).max()) for name in names)
-            maps = [(other[f"mask {name}"], usual[f"mask {name}"]) for name in names]
-            least = min(dice(*pair) for pair in maps)
-            differing = sum(int((ours != theirs).sum()) for ours, theirs in maps)
-            pixels = sum(ours.size for ours, _ in maps)
-            rows.append([level, f"{most:.1e}", f"{least:.5f}", f"{differing} of {pixels}"])
-    print(table(["instructions", "scores differ by", "least Dice", "pixels that differ"], rows))
+            rows.append([level, beside, *compared(other, usual[beside], names)])
+    print(
+        table(
+            ["instructions", "beside", "scores differ by", "least Dice", "pixels that differ"], rows
+        )
+    )
 
 
 if __name__ == "__main__":

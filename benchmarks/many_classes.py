@@ -1,13 +1,16 @@
 """A generated set of very many classes: one example of each, and a tuned key in groups of classes.
 
-    python -m benchmarks.many_classes --group 15 --steps 120
+    python -m benchmarks.many_classes
 
 Each image is parted into regions, and each class has a look of its own: two colors and a pattern.
+The key begins with the examples themselves: each group of classes has a prompt of several images
+that together show its classes, colored far apart. A few groups learn at a step, in turn.
 Both ways answer as `prompttune benchmark ade20k` does, and mIoU is counted as there.
 """
 
 import argparse
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,18 +38,21 @@ def main() -> None:
     """Score both ways, and print the table (Markdown)."""
     given = _arguments()
     torch.set_num_threads(given.threads)
-    segmenter = Segmenter(given.backbone)
+    segmenter = Segmenter(given.backbone, precision=given.precision)
     classes = tuple(f"class {number}" for number in range(1, given.classes + 1))
     train = [draw_image(number, given.classes) for number in range(given.train)]
     test = [draw_image(10_000 + number, given.classes) for number in range(given.test)]
     data = _set(classes, train, test)
     one, one_seconds = _score(segmenter, data, Options())
+    _say(given, "one example a class", one, one_seconds)
     begun, _ = _score(segmenter, data, Options(prompts=(_start(given, classes, train, segmenter),)))
+    _say(given, "the key before tuning", begun)
     started = time.process_time()
     # Images are seen whole: the scale makes one window of each.
     key = prompttune.tune(
         train, classes=classes, backbone=segmenter, precision=given.precision, progress=False,
         group=given.group, max_steps=given.steps, batch=given.batch, init=given.init, augment=False,
+        prompts=given.prompts, groups_a_step=given.groups_a_step,
         scale=segmenter.network.config.canvas / SIDE, val_every=given.steps, val_crops=8,
         val_fraction=0.05, lr=given.lr,
     )  # fmt: skip
@@ -66,15 +72,23 @@ def main() -> None:
           f"included), {memory:.2f} GiB at most.", flush=True)  # fmt: skip
 
 
+def _say(given: argparse.Namespace, what: str, value: float, seconds: float = 0.0) -> None:
+    """Tell on stderr what is known already: the whole takes long."""
+    each = f", {seconds / given.test:.1f} s an image" if seconds else ""
+    print(f"{what}: {value:.3f}{each}", file=sys.stderr, flush=True)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.many_classes", description=__doc__)
     add = parser.add_argument
     add("--classes", type=int, default=150)
-    add("--group", type=int, default=15, help="classes of a prompt")
+    add("--group", type=int, default=5, help="classes of a prompt")
+    add("--prompts", type=int, default=5, help="images of a prompt")
+    add("--groups_a_step", type=int, default=3)
     add("--steps", type=int, default=60)
     add("--batch", type=int, default=4)
     add("--lr", type=float, default=0.02)
-    add("--init", choices=("example", "mosaic"), default="mosaic")
+    add("--init", choices=("example", "mosaic"), default="example")
     add("--train", type=int, default=120)
     add("--test", type=int, default=20)
     add("--threads", type=int, default=1)
@@ -87,7 +101,10 @@ def _start(
     given: argparse.Namespace, classes: tuple[str, ...], train: Sequence[Pair], segmenter: Segmenter
 ) -> Composition:
     canvas = segmenter.network.config.canvas
-    recipe = Recipe("many", classes, group=given.group, init=given.init, scale=canvas / SIDE)
+    recipe = Recipe(
+        "many", classes, group=given.group, init=given.init, scale=canvas / SIDE,
+        prompts=given.prompts,
+    )  # fmt: skip
     samples = [LoadedSample(str(number), *pair) for number, pair in enumerate(train)]
     start = starting_prompt(recipe, canvas, samples)
     return start if isinstance(start, Composition) else Composition([start])

@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from PIL import Image
 
 from prompttune.evaluation.plot import draw_lines
 
-ROWS = (
-    "one-shot", "one-shot-best", "feature", "spatial", "matching", "tuned", "tuned-best",
-    "tuned-decoder", "community", "linear-probe", "unet", "unet-best",
-)  # fmt: skip
-FEW_ROWS = ("one-shot", "tuned", "unet", "unet-best")
+ROWS = ("one-shot", "feature", "tuned", "tuned-prompt", "companion", "unet", "unet-best")
+FEW_ROWS = ("one-shot", "tuned", "tuned-prompt", "companion", "unet", "unet-best")
 """With a few images; their curves."""
+LIMIT_ROWS = (
+    "one-shot-best", "spatial", "matching", "tuned-prompt", "tuned-best", "tuned-decoder",
+    "community", "linear-probe",
+)  # fmt: skip
+"""What else there is, and what limits a prompt."""
 SETS = {
     "retina": "retina-drive",
     "aerial": "aerial-roads",
@@ -33,6 +36,8 @@ SETS = {
     "car-parts": "car-parts",
 }
 """From a task to its folder in --data."""
+SHIPPED = ("retina", "aerial", "membranes", "cracks")
+"""The zoo has keys of these, tuned on all training images (`make zoo`)."""
 FEW = dict.fromkeys(SETS, (1, 5, 20)) | {"retina": (1, 5)}
 """Of these sets also with so few images; all of the retinas are 20."""
 FEW_IMAGES = 12
@@ -47,19 +52,23 @@ class Run:
     task: str
     images: int | None = None
     """To learn from; None: all."""
+    limits: bool = False
+    """Whether it compares `LIMIT_ROWS`."""
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"{self.task}-{self.images or 'all'}"
+        return f"{self.task}-{'limits' if self.limits else self.images or 'all'}"
 
     @property
     def rows(self) -> tuple[str, ...]:
         """What it compares."""
+        if self.limits:
+            return LIMIT_ROWS
         if self.images is not None:
             return FEW_ROWS
-        if self.task == "car-parts":  # 18 classes: the others would take hours
-            return ("one-shot", "feature", "tuned", "linear-probe", "unet", "unet-best")
+        if self.task == "car-parts":  # of 18 classes in groups: no companion
+            return ("one-shot", "feature", "tuned", "unet", "unet-best")
         return (*ROWS, "observer") if self.task == "retina" else ROWS
 
     def words(self, args: argparse.Namespace) -> list[str]:
@@ -72,6 +81,8 @@ class Run:
             f"{args.data}/{SETS[self.task]}",
         ]
         words += ["--images", str(self.images)] if self.images else []
+        if self.images is None and self.task in SHIPPED:
+            words += ["--prompt", self.task]
         words += [
             "--rows",
             *self.rows,
@@ -104,9 +115,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def all_runs() -> list[Run]:
     """Return the runs in their order."""
-    return [Run(task) for task in SETS] + [
-        Run(task, few) for task, counts in FEW.items() for few in counts
-    ]
+    few = [Run(task, few) for task, counts in FEW.items() for few in counts]
+    limits = [Run(task, limits=True) for task in SETS if task != "car-parts"]
+    return [*(Run(task) for task in SETS), *few, *limits]
 
 
 def main(argv: list[str]) -> None:
@@ -132,18 +143,16 @@ def _result(args: argparse.Namespace, run: Run) -> dict[str, Any] | None:
 
 def page(args: argparse.Namespace, found: dict[Run, dict[str, Any]]) -> str:
     """Return the page: a table of Dice over sets, one a set with all measures, one a curve."""
-    whole = {run.task: result for run, result in found.items() if run.images is None}
-    tables = {task: _by_row(result) for task, result in whole.items()}
     lines = ["# The proof", "", INTRODUCTION.format(longest=f"{args.max_minutes:g}"), ""]
-    lines += ["## All training images: Dice", "", *_table(["", *tables], [
-        [row, *(_cell(table.get(row), "dice") for table in tables.values())]
-        for row in (*ROWS, "observer")
-    ])]  # fmt: skip
+    lines += ["## All training images: Dice", "", *_over_sets(found, (*ROWS, "observer"), False)]
+    if any(run.limits for run in found):
+        lines += ["", "## What else there is, and what limits a prompt: Dice", ""]
+        lines += _over_sets(found, LIMIT_ROWS, True)
     for task in FEW:
         if not any(run.task == task and run.images for run in found):
             continue
         few = {_learned_from(run, result): _by_row(result) for run, result in found.items()
-               if run.task == task}  # fmt: skip
+               if run.task == task and not run.limits}  # fmt: skip
         lines += ["", f"## {task}: Dice by the number of images", ""]
         lines += [f"![Dice by the number of images](proof-{task}-images.png)", ""]
         lines += _table(["images", *map(str, sorted(few))], [
@@ -155,18 +164,33 @@ def page(args: argparse.Namespace, found: dict[Run, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _over_sets(found: dict[Run, dict[str, Any]], rows: Sequence[str], limits: bool) -> list[str]:
+    """Return a table of Dice: rows over sets, all images learned from."""
+    tables = {
+        run.task: _by_row(result)
+        for run, result in found.items()
+        if run.images is None and run.limits is limits
+    }
+    return _table(["", *tables], [
+        [row, *(_cell(table.get(row), "dice") for table in tables.values())] for row in rows
+    ])  # fmt: skip
+
+
 INTRODUCTION = (
     "`python -m benchmarks.proof` makes this page. Test images of the given splits, each row at "
     "the threshold that is best on validation images, `seggpt-small` in bf16 on one thread of a "
-    "CPU. Each run tunes a key of its own, so scores differ a little from those of the shipped "
-    "keys.\n\n"
-    "- `matching` is one example by image features alone.\n"
+    "CPU. With all images the key is the shipped one (`make zoo`), else one is tuned here.\n\n"
+    "- `tuned` is the key as a user has it: the prompt and its companion, a small U-Net in the "
+    "key, learned on the same images.\n"
+    "- `tuned-prompt` is the same key without its companion, `companion` that network alone.\n"
     "- `tuned-best` is the key asked as `predict --quality best` asks it.\n"
-    "- `tuned-decoder` is the key learned on beside the decoder's last two convolutions. It is no "
-    "key: it says what freezing costs.\n"
-    "- `community` follows the public recipe, with as many crops as the key.\n"
-    "- `linear-probe` and `unet` were trained for the seconds that tuning took; `unet-best` until "
-    "20 validations brought nothing, but {longest} minutes at most.\n\n"
+    "- `tuned-decoder` is the prompt learned on beside the decoder's last two convolutions. It is "
+    "no key: it says what freezing costs.\n"
+    "- `matching` is one example by image features alone, `community` the public recipe, with as "
+    "many crops as the key.\n"
+    "- `unet` (MONAI's residual U-Net, 1.6 M weights) and `linear-probe` were trained for the "
+    "seconds that tuning took, companion included; `unet-best` until 20 validations brought "
+    "nothing, but {longest} minutes at most. All compute in bf16 as the key does.\n\n"
     "Curves over time are of validation crops: of 128 pixels for U-Nets, of the key's canvas for "
     "the others. Of several classes all values are means over classes."
 )
@@ -176,11 +200,11 @@ def _section(args: argparse.Namespace, run: Run, result: dict[str, Any]) -> list
     count = _learned_from(run, result)
     scored = len(next(iter(result["rows"]))["trials"][0]["images"])
     head = [
-        f"## {run.task}, {count} images", "",
+        f"## {run.task}, {count} images{', what limits' if run.limits else ''}", "",
         f"{result['train_images']} tuned and {result['validation_images']} chose; {scored} test "
         f"images; tuning took {result['tuning_seconds']:.0f} s.", "",
     ]  # fmt: skip
-    if run.images is None:
+    if run.images is None and not run.limits:
         head += [f"![Dice on validation crops over seconds](proof-{run.name}-time.png)", ""]
     rows = [
         [row["mode"], *(_cell(row, name) for name in MEASURES), f"{row['seconds_per_image']:.2f}"]
@@ -220,7 +244,9 @@ def pictures(found: dict[Run, dict[str, Any]]) -> dict[str, Image.Image]:
             continue
         lines: dict[str, list[tuple[float, float]]] = {row: [] for row in FEW_ROWS}
         few = {
-            _learned_from(run, result): result for run, result in found.items() if run.task == task
+            _learned_from(run, result): result
+            for run, result in found.items()
+            if run.task == task and not run.limits
         }
         for count, result in sorted(few.items()):
             for name, row in _by_row(result).items():
@@ -228,7 +254,7 @@ def pictures(found: dict[Run, dict[str, Any]]) -> dict[str, Image.Image]:
                     lines[name].append((count, row["dice"]))
         drawn[f"proof-{task}-images.png"] = draw_lines(lines, "labelled images")
     for run, result in found.items():
-        if run.images is None:
+        if run.images is None and not run.limits:
             lines = {name: [tuple(at) for at in line] for name, line in result["learning"].items()}
             drawn[f"proof-{run.name}-time.png"] = draw_lines(lines, "seconds of training")
     return drawn

@@ -1,5 +1,6 @@
 """Full disks, folders that may not be written, and checkpoints that are cut: one line, then all."""
 
+import codecs
 import os
 import resource
 import shutil
@@ -123,6 +124,7 @@ def _allow(folder: Path, write: bool) -> None:
 
 
 def _become_nobody() -> None:
+    codecs.lookup("unicode-escape")  # of pages; an interpreter below /root cannot load it later
     if os.getuid() == 0:  # root may do all
         os.setgroups([])
         os.setgid(NOBODY)

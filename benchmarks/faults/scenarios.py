@@ -1,5 +1,6 @@
 """What is killed: commands, how they go on, and what of their results must be as if nothing was."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from benchmarks.faults.processes import command
 from benchmarks.faults.whole import digests, final
 from benchmarks.faults.world import World, make_key
+from prompttune.utils.errors import InputError
 
 Work = Callable[[Path], Callable[[], None]]
 """From the folder of a run to what a child does there."""
@@ -90,8 +92,12 @@ def _saving(world: World) -> Scenario:
 
     def save(folder: Path) -> Callable[[], None]:
         def work() -> None:
-            for looks in (*keys, *keys, *keys, "mine"):
-                keys[looks].save(folder / "zoo" / "mine", overwrite=True)
+            try:
+                for looks in (*keys, *keys, *keys, "mine"):
+                    keys[looks].save(folder / "zoo" / "mine", overwrite=True)
+            except InputError as error:  # as commands end
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(2)
 
         return work
 

@@ -179,6 +179,18 @@ class CachedPrompt:
         alike = zip(*(prompt.tensors for prompt in prompts), strict=True)
         return cls(tuple(torch.cat(each) for each in alike), counts.pop())
 
+    @classmethod
+    def joined(cls, prompts: Sequence["CachedPrompt"]) -> "CachedPrompt":
+        """Put prompts together to one that has the images of all, each encoded for itself.
+
+        Args:
+            prompts: of one task each (B is 1), with equal type tokens.
+        """
+        types, *_ = (prompt.tensors[0] for prompt in prompts)
+        alike = zip(*(prompt.tensors[1:] for prompt in prompts), strict=True)
+        tensors = (torch.cat(each, -2) for each in alike)  # all have their tokens there
+        return cls((types, *tensors), sum(prompt.prompts for prompt in prompts))
+
     def repeated(self, count: int) -> "CachedPrompt":
         """Repeat every prompt for `count` queries in a row; of one prompt these are views."""
         if len(self.tensors[0]) == 1:

@@ -26,6 +26,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog="The same command goes on with a run that was stopped. Of a set that is not there, "
         "the command says where it is to be had.",
     )
+    parser.renamed = {"--memory": "--memory_frames"}
     add = parser.add_argument
     add("name", metavar="NAME", help="a benchmark; list names all")
     add("--data", type=Path, metavar="DIR", help="the set as its owners distribute it")

@@ -82,7 +82,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--minutes",
         type=float,
         metavar="M",
-        help="of the rows that are trained (default: what tuning took; 2 with --prompt)",
+        help="of the rows that are trained (default: what tuning took; 2 where no key tells)",
     )
     add(
         "--max_minutes",
@@ -202,9 +202,8 @@ def _rivals(
     from prompttune.baselines.rows import Rivals
     from prompttune.workflows.contender import machine_of
 
-    minutes = args.minutes or MINUTES
-    tuned = contender.tuned
-    seconds = 60 * minutes if tuned is None or args.minutes else tuned.seconds
+    tuned, known = contender.tuned, None if args.minutes else contender.seconds
+    seconds = known or 60 * (args.minutes or MINUTES)
     rivals = Rivals(
         segmenter, contender.recipe, contender.data, machine_of(segmenter),
         seconds, 60 * args.max_minutes, scratch,
@@ -274,7 +273,7 @@ def _details(
 
     return {
         "prompt": bench.key.name,
-        "tuning_seconds": contender.tuned.seconds if contender.tuned else None,
+        "tuning_seconds": contender.seconds,
         "train_images": len(contender.data.train),
         "validation_images": len(contender.data.val),
         "command": quote_command(PROG, words),

@@ -6,6 +6,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from prompttune.data.opencv import decode_image
 from prompttune.data.orientation import ORIENTATION as ORIENTATION
 from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
@@ -134,7 +136,7 @@ def _only_tifffile(path: Path) -> bool:
     if not is_tiff(path):
         return False
     try:
-        with tifffile.TiffFile(path) as file:
+        with tiff_file(path) as file:
             page = file.pages.first
             several = page.samplesperpixel > 1 and page.planarconfig == 2
             wide = page.samplesperpixel > 4 or (page.samplesperpixel > 3 and page.photometric < 2)
@@ -162,7 +164,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
             bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
             return facts.size, bits, facts.dtype != np.uint8
         if image is None:
-            with _tiff_file(path) as file:
+            with tiff_file(path) as file:
                 page = file.pages.first
                 bands = max(page.samplesperpixel, _channels(file.series[0]))
                 size, dtype = (page.imagewidth, page.imagelength), np.dtype(page.dtype)
@@ -190,27 +192,36 @@ def bits_in_words(dtype: np.dtype, bands: int) -> str:
 
 
 @contextmanager
-def _tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
+def tiff_file(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF whose pages follow each other; in a circle tifffile would go round for ever.
 
     Raises:
         InputError: a page that leads back to an earlier one.
     """
+    status = path.stat()
+    if _lead_in_circle(path, status.st_mtime_ns, status.st_size):
+        raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+    with tifffile.TiffFile(path) as file:
+        yield file
+
+
+@lru_cache(maxsize=64)  # a stack is opened for each page
+def _lead_in_circle(path: Path, changed: int, size: int) -> bool:
+    """Say whether a page of a TIFF, which was changed at a time, leads back to an earlier one."""
     with tifffile.TiffFile(path) as file:
         kind, stream = file.tiff, file.filehandle
-        size = stream.size
         stream.seek(4 if kind.offsetsize == 4 else 8)
         seen: set[int] = set()
         while offset := _number(stream, kind.offsetformat, kind.offsetsize):
             if offset in seen:
-                raise InputError(f"{path}: its pages lead in a circle; copy or export it again")
+                return True
             seen.add(offset)
             if offset + kind.tagnosize > size:
                 break  # tifffile says what is missing
             stream.seek(offset)
             tags = _number(stream, kind.tagnoformat, kind.tagnosize)
             stream.seek(offset + kind.tagnosize + tags * kind.tagsize)
-        yield file
+    return False
 
 
 def _number(stream: tifffile.FileHandle, form: str, size: int) -> int:
@@ -225,7 +236,7 @@ def page_count(path: Path) -> int:
         if volume := volume_of(path):
             return volume.facts.pages
         if is_tiff(path):
-            with _tiff_file(path) as file:
+            with tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
         if path.suffix.lower() not in (".gif", ".png", ".apng", ".webp", ".avif"):
             return 1
@@ -266,7 +277,7 @@ def decode_tiff(path: Path, page: int = 0) -> np.ndarray:
     """
     if volume := volume_of(path):
         return volume.numbers(page)
-    with _tiff_file(path) as file:
+    with tiff_file(path) as file:
         first, series = file.pages.first, file.series[0]
         if first.axes not in ("YX", "YXS", "SYX"):
             raise InputError(f"{path}: is a stack with axes {first.axes}; save one picture a file")
@@ -355,7 +366,7 @@ def _pages(series: "tifffile.TiffPageSeries", number: int) -> list[Any]:
 def decode_opencv(path: Path, image: Image.Image) -> np.ndarray:
     """Decode a PNG of 16 bits or a PPM as `H x W` or `H x W x C` numbers, RGB order."""
     image.load()  # raises on a truncated file, of which OpenCV returns a half
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels = decode_image(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ValueError("no decoder takes it")
     return _from_opencv(pixels)

@@ -27,8 +27,9 @@ from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
-MAX_IMAGES = 64
-"""Of all prompts that are kept; an image takes some 10 MB with ViT-L."""
+MAX_IMAGES = 192
+"""Of all prompts that are kept: enough for an example of each of 150 classes. An image takes some
+10 MB with ViT-L."""
 
 
 class EncodedPrompts:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, Scores
 from prompttune.keys.files import write_synced
 from prompttune.utils.contact_sheet import grid
@@ -57,6 +58,7 @@ def readme(card: Card) -> str:
         f"chosen on {card.data.val} others",
         **_tuning(card),
         **_tokens(card),
+        **_companion(card),
         "licence": card.licence,
         "made": f"{card.date:%Y-%m-%d}, prompttune {card.library_version}",
     }
@@ -87,6 +89,14 @@ def _tokens(card: Card) -> dict[str, str]:
     if card.kept_tokens is None:
         return {}
     return {"compact": f"later blocks see {len(card.kept_tokens[0][0])} of its tokens"}
+
+
+def _companion(card: Card) -> dict[str, str]:
+    if card.companion is None:
+        return {}
+    weights = weight_count(card.companion.widths, len(card.classes))
+    share = f"{100 * card.companion.share:.0f} %"
+    return {"companion": f"a U-Net of {weights:,} weights beside the prompt; it counts {share}"}
 
 
 def _tuning(card: Card) -> dict[str, str]:

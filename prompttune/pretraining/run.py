@@ -28,6 +28,7 @@ from prompttune.pretraining.state import (
     StateIO,
     describe_run,
     read_state,
+    remove_former,
     remove_state,
     resumed_step,
 )
@@ -133,6 +134,7 @@ def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
         for name, value in read_state(state)["state_dict"].items()
     }
     write_weights(averaged, recipe.backbone, path)
+    remove_former(state)
     return path
 
 

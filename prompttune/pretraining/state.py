@@ -133,6 +133,11 @@ def remove_state(manifest: Path) -> None:
     _delete_parts(manifest, but=())
 
 
+def remove_former(manifest: Path) -> None:
+    """Delete parts of an earlier state, which a kill right after the last one was written left."""
+    _delete_parts(manifest, but=_read_manifest(manifest)["files"])
+
+
 def _delete_parts(manifest: Path, but: Any) -> None:
     for path in manifest.parent.glob(f"{manifest.stem}-*.safetensors"):
         if path.name not in but:

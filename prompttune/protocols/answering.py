@@ -2,7 +2,8 @@
 
 Episodes of a class draw queries and examples from the same images. A one-way backbone sees an image
 apart from all others first; that part is kept, and an image that was an example costs nothing more
-as a query. Every layout keeps encoded prompts, and answers queries of several prompts in one batch.
+as a query. There each example is encoded for itself, so that those of several shots are shared one
+by one. Every layout keeps encoded prompts, and answers queries of several prompts in one batch.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.backbone.one_way_blocks import ImageFeatures
+from prompttune.backbone.one_way_blocks import CachedPrompt, ImageFeatures
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -46,10 +47,19 @@ class Question:
     key: Hashable
     """Of the image."""
     image: np.ndarray
-    prompt_key: Hashable
-    """Equal for equal examples of one class."""
-    examples: Callable[[], Sequence[Example]]
-    """Reads them, which is done only where their prompt is not known yet."""
+    label: Hashable
+    """Of the class that is asked for."""
+    examples: tuple[Hashable, ...]
+    """The keys of the images that show it."""
+    read: Callable[[Any], Example]
+    """Reads an example by its key, which is done only where it is not known yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    pixels: Tensor
+    """`1 x 3 x S x S`, normalized."""
+    features: ImageFeatures
 
 
 class Answering:
@@ -66,7 +76,7 @@ class Answering:
         self.segmenter = segmenter
         self.ensemble = ensemble
         self._canvas = segmenter.network.config.canvas
-        self._features: Kept[ImageFeatures] = Kept(MAX_FEATURE_BYTES, _bytes_of)
+        self._features: Kept[_Seen] = Kept(MAX_FEATURE_BYTES, _bytes_of)
         self._prompts: Kept[Any] = Kept(MAX_PROMPT_BYTES, _bytes_of_prompt)
 
     def scores(self, questions: Sequence[Question]) -> list[np.ndarray]:
@@ -74,12 +84,14 @@ class Answering:
         network = self.segmenter.network
         with self.segmenter.computing():
             prompts = [self._prompt(each) for each in questions]
-            fitted = {each.key: self._pixels(each.image) for each in _once(questions)}
-            queries = torch.stack([fitted[each.key] for each in questions])
             if isinstance(network, OneWaySegGPT):
-                seen = _joined([self._seen(each.key, each.image) for each in questions])
+                known = [self._seen(each.key, each.image) for each in questions]
+                queries = torch.cat([each.pixels for each in known])
+                seen = _joined([each.features for each in known])
                 colored = network.ensemble(queries, prompts, features=seen)
             else:
+                fitted = {each.key: self._pixels(each.image) for each in _once(questions)}
+                queries = torch.stack([fitted[each.key] for each in questions])
                 colored = network.ensemble(queries, prompts)
             planes = ONE_CLASS.scores(denormalise(colored.float())).cpu()
         return [
@@ -92,7 +104,11 @@ class Answering:
         return [scores > 0.5 for scores in self.scores(questions)]
 
     def _prompt(self, question: Question) -> Any:
-        return self._prompts.get(question.prompt_key, lambda: self._encode(question.examples()))
+        if self.ensemble == "spatial" or not isinstance(self.segmenter.network, OneWaySegGPT):
+            key = question.label, question.examples
+            return self._prompts.get(key, lambda: self._encode(list(map(question.read, key[1]))))
+        each = [self._encoded(question, key) for key in question.examples]
+        return each[0] if len(each) == 1 else CachedPrompt.joined(each)
 
     def _encode(self, examples: Sequence[Example]) -> Any:
         network = self.segmenter.network
@@ -101,16 +117,30 @@ class Answering:
             images, colors = (normalise(x).to(self.segmenter.device) for x in grid)
             return network.encode_prompt(images, colors)
         colors = torch.stack([self._colors(each.mask) for each in examples])
-        if isinstance(network, OneWaySegGPT):
-            seen = _joined([self._seen(each.key, each.image) for each in examples])
-            return network.encode_seen(seen, colors)
         images = torch.stack([self._pixels(each.image) for each in examples])
         return network.encode_prompt(images, colors)
 
-    def _seen(self, key: Hashable, image: np.ndarray) -> ImageFeatures:
+    def _encoded(self, question: Question, key: Hashable) -> CachedPrompt:
+        """Encode one example, whatever stands beside it."""
         network = self.segmenter.network
         assert isinstance(network, OneWaySegGPT)
-        return self._features.get(key, lambda: network.encode_images(self._pixels(image)[None]))
+
+        def encode() -> CachedPrompt:
+            example = question.read(key)
+            seen = self._seen(key, example.image).features
+            return network.encode_seen(seen, self._colors(example.mask)[None])
+
+        return self._prompts.get((question.label, key), encode)
+
+    def _seen(self, key: Hashable, image: np.ndarray) -> "_Seen":
+        network = self.segmenter.network
+        assert isinstance(network, OneWaySegGPT)
+
+        def see() -> _Seen:
+            pixels = self._pixels(image)[None]
+            return _Seen(pixels, network.encode_images(pixels))
+
+        return self._features.get(key, see)
 
     def _pixels(self, image: np.ndarray) -> Tensor:
         fitted = resize(to_tensor(image), (self._canvas, self._canvas))
@@ -154,6 +184,8 @@ def _bytes_of_prompt(encoded: Any) -> int:
     return sum(x.numel() * x.element_size() for x in tensors)
 
 
-def _bytes_of(features: ImageFeatures) -> int:
+def _bytes_of(seen: _Seen) -> int:
+    features = seen.features
     match = () if features.match is None else (features.match,)
-    return sum(x.numel() * x.element_size() for x in (features.last, *match, *features.early))
+    tensors = (seen.pixels, features.last, *match, *features.early)
+    return sum(x.numel() * x.element_size() for x in tensors)

@@ -94,12 +94,11 @@ class Episodes(Benchmark):
             yield {"label": episode.label, "counts": counts, "value": foreground_iou(counts)}
 
     def _question(self, episode: Episode, query: Loaded) -> Question:
-        def examples() -> list[Example]:
-            loaded = [(ref, self.given.load(ref, episode.label)) for ref in episode.examples]
-            return [Example(ref, each.image, each.mask) for ref, each in loaded]
+        def read(ref: Ref) -> Example:
+            loaded = self.given.load(ref, episode.label)
+            return Example(ref, loaded.image, loaded.mask)
 
-        prompt_key = episode.label, episode.examples
-        return Question(episode.query, query.image, prompt_key, examples)
+        return Question(episode.query, query.image, episode.label, episode.examples, read)
 
     def summary(self, outcomes: Outcomes) -> dict[str, float]:
         """Return mIoU and FB-IoU."""

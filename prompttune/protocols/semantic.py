@@ -118,13 +118,11 @@ class Semantic(Benchmark):
         return found
 
     def _question(self, name: str, image: np.ndarray, label: int) -> Question:
-        names = tuple(self.examples[label])
+        def read(each: str) -> Example:
+            shown, truth = self.given.load(each)
+            return Example(each, shown, truth == label)
 
-        def read() -> list[Example]:
-            loaded = [(each, self.given.load(each)) for each in names]
-            return [Example(each, image, truth == label) for each, (image, truth) in loaded]
-
-        return Question(name, image, (label, names), read)
+        return Question(name, image, label, tuple(self.examples[label]), read)
 
     def summary(self, outcomes: Outcomes) -> dict[str, float]:
         """Return mIoU over all classes (with the background, if it is one), Dice, and accuracy."""

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
-from prompttune.data.decoding import header, is_tiff, page_count
+from prompttune.data.decoding import header, is_tiff, page_count, tiff_file
 from prompttune.data.inputs import load_image, read_given
 from prompttune.geo.georeference import Georeference, read_georeference
 from prompttune.prompts.composition import Composition
@@ -67,7 +66,7 @@ def _check(path: Path, called: str, limits: Limits) -> None:
             "scale it down, or cut it into parts.",
         )
     if is_tiff(path):
-        with tifffile.TiffFile(path) as file:
+        with tiff_file(path) as file:
             samples = file.pages.first.samplesperpixel
             total = int(np.prod(file.series[0].shape, dtype=np.int64)) // max(1, width * height)
         if max(samples, total // page_count(path)) > MAX_BANDS:

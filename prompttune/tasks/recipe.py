@@ -72,6 +72,8 @@ class Recipe:
     """Number of learned prompts in the key (a feature ensemble if more than one)."""
     group: int = 6
     """Classes that one prompt carries at most: more are shared by several; 0: no limit."""
+    groups_a_step: int = 0
+    """Groups that learn at a step, in turn, those first that the batch shows; 0: all of them."""
     learn: Literal["both", "image", "colors"] = "both"
     """Which half of the prompt is learned."""
     bounded: bool = True
@@ -148,7 +150,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in (*READING, "score") or value != usual[name]
+            if name not in (*READING, "score", "groups_a_step") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.utils.constants import IGNORE
@@ -32,6 +34,25 @@ def relabelling(classes: Sequence[str], own: Sequence[str]) -> np.ndarray:
     for index, name in enumerate(classes, 1):
         table[index] = own.index(name) + 1 if name in own else 0
     return table
+
+
+def groups_in_turn(shown: Tensor, step: int, count: int) -> list[int]:
+    """Choose the groups that learn at a step: all have their turn, those first that are shown.
+
+    Args:
+        shown: `groups` integers, how many classes of each group the batch shows.
+        step: from 0.
+        count: how many groups learn at a step; 0: all.
+
+    Returns:
+        Indices of groups, ascending.
+    """
+    groups = len(shown)
+    if not 0 < count < groups:
+        return list(range(groups))
+    wait = (torch.arange(groups) - step * count) % groups
+    order = sorted(range(groups), key=lambda group: (not shown[group], int(wait[group])))
+    return sorted(order[:count])
 
 
 class Relabelled(Sequence[LoadedSample]):

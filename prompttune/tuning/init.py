@@ -85,7 +85,8 @@ def _one_prompt(
     if recipe.init == "mosaic":
         return mosaic(recipe, canvas, train)
     if recipe.init == "example":
-        return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
+        draw = draw_covering if min(recipe.prompts, len(recipe.classes)) > 1 else _draw_examples
+        return _from_samples(recipe, canvas, draw(recipe, train, recipe.prompts))
     chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
     examples = [_from_samples(recipe, canvas, [sample]) for sample in chosen]
     if recipe.init == "best-example":
@@ -157,6 +158,39 @@ def _draw_examples(
             f"{len(chosen)} do"
         )
     return chosen
+
+
+def draw_covering(recipe: Recipe, train: Sequence[LoadedSample], count: int) -> list[LoadedSample]:
+    """Draw several training images that together show all classes, as far as so many can.
+
+    The class that the chosen images show least often comes next, by the image that shows most of
+    it. Images are drawn twice only where there are too few.
+
+    Args:
+        recipe: names the classes, and the seed.
+        train: images with class maps.
+        count: images, at least 1.
+
+    Raises:
+        InputError: no training image shows a class.
+    """
+    most = len(recipe.classes) + 1
+    pixels: dict[int, np.ndarray] = {}
+    for index in np.random.default_rng(recipe.seed).permutation(len(train)).tolist():
+        shown = np.bincount(scored_map(train[index]).ravel(), minlength=IGNORE + 1)[1:most]
+        if shown.any():
+            pixels[index] = shown
+    if not pixels:
+        raise InputError(f"init '{recipe.init}': no training image shows a class")
+    times = np.zeros(most - 1, int)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        left = [index for index in pixels if index not in chosen] or list(pixels)
+        known = np.flatnonzero(np.any([pixels[index] > 0 for index in left], 0))
+        label = min(known, key=lambda each: times[each])
+        chosen.append(max(left, key=lambda index: pixels[index][label]))
+        times += pixels[chosen[-1]] > 0
+    return [train[index] for index in chosen]
 
 
 MAX_SHOWN = 3

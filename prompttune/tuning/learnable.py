@@ -1,5 +1,6 @@
 """The learnable prompt: plain torch, no trainer."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,23 +52,33 @@ class LearnablePrompt(nn.Module):
         """The G prompts as they were at the start: palettes, type tokens, numbers of images."""
         return self.start.parts
 
-    def forward(self, network: SegGPT, queries: Tensor) -> Tensor:
+    def forward(
+        self, network: SegGPT, queries: Tensor, groups: Sequence[int] | None = None
+    ) -> Tensor:
         """Colour queries, `B x 3 x S x S` in pixel space, by each prompt.
+
+        Args:
+            network: that answers.
+            queries: B x 3 x S x S, pixel space.
+            groups: indices of the prompts that answer, at least one; None: all.
 
         Returns:
             `G x B x 3 x S x S`, pixel space.
         """
+        groups = range(len(self.parts)) if groups is None else groups
         sizes = [len(part.images) for part in self.parts]
         images, colours = (
             self._disturbed(normalise(x)).split(sizes) for x in (self.images, self.colours)
         )
         shifts = self.type_shifts if self.type_shifts is not None else [None] * len(sizes)
         encoded = [
-            network.encode_prompt(images[index], colours[index], part.seg_type, shifts[index])
-            for index, part in enumerate(self.parts)
+            network.encode_prompt(
+                images[index], colours[index], self.parts[index].seg_type, shifts[index]
+            )
+            for index in groups
         ]
         queries = normalise(queries)
-        if len(set(sizes)) == 1 < len(encoded):
+        if len({sizes[index] for index in groups}) == 1 < len(encoded):
             answers = _by_each(network, queries, encoded)
         else:
             answers = torch.cat([network.ensemble(queries, one) for one in encoded])

@@ -17,9 +17,9 @@ from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.backbone import SegGPT
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.groups import relabelling
+from prompttune.tuning.groups import groups_in_turn, relabelling
 from prompttune.tuning.learnable import LearnablePrompt
-from prompttune.tuning.loss import tuning_loss, whole
+from prompttune.tuning.loss import Pool, tuning_loss, whole
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.devices import sum_of_all
 
@@ -29,7 +29,7 @@ class PromptTuning(pl.LightningModule):
 
     Of several prompts, each answers for its own classes; the others' are background to it. On any
     number of devices a step is the same: the loss is that of the whole batch. After the fit `best`
-    holds what the validation with the best Dice had learned.
+    holds what the validation with the best Dice had learned, or the start where no step was better.
     """
 
     strict_loading = False  # checkpoints leave the network out
@@ -69,20 +69,33 @@ class PromptTuning(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of one batch of query crops: the mean over the prompts."""
-        with self._reproducible():
-            answers = self.prompt(self.network, batch["image"])
         recipe, pool = self.recipe, sum_of_all if self.trainer.world_size > 1 else whole
+        groups = self._groups(batch["class_map"], pool)
+        with self._reproducible():
+            answers = self.prompt(self.network, batch["image"], groups)
         losses = [
             tuning_loss(
-                answer, self._relabelled(batch["class_map"], index), part.palette,
+                answer, self._relabelled(batch["class_map"], index),
+                self.prompt.parts[index].palette,
                 recipe.dice_weight, recipe.color_weight, recipe.beta, recipe.foreground_weight,
                 pool,
             )
-            for index, (part, answer) in enumerate(zip(self.prompt.parts, answers, strict=True))
+            for index, answer in zip(groups, answers, strict=True)
         ]  # fmt: skip
         loss = torch.stack(losses).mean()
         self.log("loss", loss, prog_bar=True, batch_size=answers.shape[1])
         return loss
+
+    def _groups(self, class_map: Tensor, pool: Pool) -> list[int]:
+        """Return the prompts that learn from a batch, the same on all devices."""
+        count = self.recipe.groups_a_step
+        if not count:
+            return list(range(len(self.prompt.parts)))
+        pixels = pool(torch.bincount(class_map.flatten().long(), minlength=IGNORE + 1).float())
+        seen = torch.arange(IGNORE, device=class_map.device)[pixels[:IGNORE] > 0]
+        own = [self._relabelled(seen, index) > 0 for index in range(len(self.prompt.parts))]
+        shown = torch.stack(own).sum(1).cpu()
+        return groups_in_turn(shown, self.global_step, count)
 
     @contextmanager
     def _reproducible(self) -> Iterator[None]:

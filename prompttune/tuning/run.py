@@ -142,7 +142,8 @@ def _tune(
         _claim(output, settings)
     network.memory = machine.memory
     with quiet(), explain_out_of_memory():
-        trainer = _trainer(recipe, output, machine)
+        shows = start is not None or recipe.init not in ("noise", "kaiming")
+        trainer = _trainer(recipe, output, machine, validate_start=shows)
         loaders = _loaders(recipe, train, val, step, machine)
         trainer.fit(learner, *loaders, ckpt_path=resumes, weights_only=True)
     best = learner.best
@@ -240,7 +241,7 @@ def _loaders(
     return loader, DataLoader(share, 2 * recipe.batch)
 
 
-def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
+def _trainer(recipe: Recipe, output: Path, machine: Machine, validate_start: bool) -> pl.Trainer:
     # After each validation: a checkpoint between two of them would lose the choice of the best.
     checkpoint = ModelCheckpoint(
         output,
@@ -262,7 +263,8 @@ def _trainer(recipe: Recipe, output: Path, machine: Machine) -> pl.Trainer:
         max_steps=recipe.max_steps,
         val_check_interval=min(recipe.val_every, recipe.max_steps),
         check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
+        # A whole validation before the first step: a start that no step betters is kept.
+        num_sanity_val_steps=-1 if validate_start else 0,
         logger=_logger(output, machine),
         log_every_n_steps=10,
         callbacks=[checkpoint, *shown],

@@ -71,6 +71,7 @@ BOUNDS = {
     "tokens": Bound(1, 2**24, "see docs/keys.md for what is usual", whole=True),
     # Task recipes, and pretraining recipes where they bear the same names.
     "group": Bound(0, 254, "6 is usual, 0 sets no limit", whole=True),
+    "groups_a_step": Bound(0, 254, "2 to 5 are usual, 0 is all", whole=True),
     "companion": Bound(0, 1000, "2 to 3 are usual, 0 learns none"),
     "lr": Bound(0, 100, _RATE, above=True),
     "type_lr": Bound(0, 100, _RATE),

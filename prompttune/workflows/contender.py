@@ -36,6 +36,13 @@ class Contender:
     card: Card | None = None
     path: Path | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """What tuning took, here or as the key's card says; None where nobody knows."""
+        if self.tuned is not None:
+            return self.tuned.seconds
+        return self.card.tuning.seconds if self.card and self.card.tuning else None
+
 
 def from_key(
     path: Path, task: str, segmenter: Segmenter, find: FindData, answers: bool, scale: float | None

@@ -16,6 +16,7 @@ from prompttune.pretraining.state import (
     describe_run,
     read_state,
     read_values,
+    remove_former,
     remove_state,
     resumed_step,
     write_state,
@@ -109,6 +110,20 @@ def test_a_kill_while_saving_leaves_the_former_state(
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
     remove_state(path)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_kill_right_after_the_manifest_leaves_parts_that_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+    write_state(some_state(3), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_delete_parts", lambda *_, **__: None)
+        write_state(some_state(4), path)
+    assert {each.name.split("-")[1] for each in tmp_path.glob("*.safetensors")} == {"3", "4"}
+    remove_former(path)
+    assert {each.name.split("-")[1] for each in tmp_path.glob("*.safetensors")} == {"4"}
+    assert same(some_state(4), read_state(path))
 
 
 def test_compact_rounds_averages_and_moments_alone(tmp_path: Path) -> None:

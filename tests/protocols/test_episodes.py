@@ -70,9 +70,11 @@ def test_answers_are_those_of_predict(either: Segmenter, shots: int, ensemble: s
     random = np.random.default_rng(0)
     images = [random.integers(0, 255, (20 + n, 24, 3), dtype=np.uint8) for n in range(4)]
     masks = [random.random((20 + n, 24)) < 0.4 for n in range(4)]
-    examples = [Example(n, images[n], masks[n]) for n in range(1, 1 + shots)]
+    keys = (1, 2, 1)[:shots]  # one may be drawn twice
+    every = {n: Example(n, images[n], masks[n]) for n in keys}
+    examples = [every[n] for n in keys]
     answering = Answering(either, ensemble)  # type: ignore[arg-type]
-    questions = [Question(n, images[n], "one", lambda: examples) for n in (0, 3)]
+    questions = [Question(n, images[n], "one", keys, every.__getitem__) for n in (0, 3)]
     for _ in range(2):  # the second time all is known already
         for found, n in zip(answering.scores(questions), (0, 3), strict=True):
             prompt = Prompt(
@@ -94,6 +96,31 @@ def test_what_was_seen_is_not_seen_again(tmp_path: Path, segmenter: Segmenter, m
     outcomes = dict(zip(cases, benchmark.run(cases, tmp_path), strict=True))
     assert len(seen) <= 12, "the set has twelve images"
     assert set(benchmark.summary(outcomes)) == {"mIoU", "FB-IoU"}
+
+
+def test_each_example_of_several_shots_is_read_and_encoded_once(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 255, (20, 24, 3), dtype=np.uint8) for _ in range(5)]
+    encoded, read = [], []
+    encode = segmenter.network.encode_seen
+    monkeypatch.setattr(
+        segmenter.network, "encode_seen", lambda *given: encoded.append(1) or encode(*given)
+    )
+
+    def example(key: int) -> Example:
+        read.append(key)
+        return Example(key, images[key], images[key][..., 0] < 100)
+
+    answering = Answering(segmenter)
+    for query in range(5):
+        others = tuple(key for key in range(5) if key != query)
+        answering.scores([Question(query, images[query], "class", others, example)])
+    assert sorted(read) == list(range(5))
+    assert len(encoded) == 5
+    answering.scores([Question(0, images[0], "another class", (1, 2), example)])
+    assert len(encoded) == 7, "another class has masks of its own"
 
 
 @pytest.mark.parametrize(

@@ -279,5 +279,16 @@ def test_seen_in_training_is_said() -> None:
     assert seen_in_training("davis-2016", network, ["blackswan", SEQUENCES[0]]) == "yes"
 
 
+def test_the_old_name_of_an_option_is_taken_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = ["davis-2017", "--data", "D", "--output", "O"]
+    assert benchmark.parse([*line, "--memory", "3"]).memory_frames == 3
+    assert "--memory is called --memory_frames now" in caplog.text
+    caplog.clear()
+    assert benchmark.parse([*line, "--memory_frames", "3"]).memory_frames == 3
+    assert not caplog.text
+
+
 def test_time_is_told() -> None:
     assert [duration(s) for s in (20, 600, 7200)] == ["20 s", "10 min", "2.0 h"]

@@ -11,6 +11,7 @@ import numpy as np
 from prompttune.data.annotations.coco_file import CocoFile
 from prompttune.data.annotations.outlines import fill_polygon
 from prompttune.data.annotations.run_lengths import decode_runs
+from prompttune.data.opencv import decode_image
 from prompttune.pretraining.sources.packed import Files
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
@@ -90,10 +91,10 @@ class Annotations:
         encoded = files.read(str(path))
         if encoded is None:
             raise InputError(f"{files.place(str(path))}: no such file")
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+        decoded = decode_image(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         if decoded is None or decoded.shape[:2] != maps["classes"].shape:
             raise InputError(f"{files.place(str(path))}: not a PNG of the size of its image")
-        ids = np.asarray(decoded).astype(np.int64) @ np.array((1, 256, 65536))
+        ids = decoded.astype(np.int64) @ np.array((1, 256, 65536))
         for number, one in enumerate(entry["segments_info"], 1):
             self._paint(maps, ids == one["id"], one, number)
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import cv2
 import numpy as np
 
+from prompttune.data.opencv import decode_image
 from prompttune.pretraining.sources.coco import Annotations
 from prompttune.pretraining.sources.packed import FolderFiles, PackedFiles
 from prompttune.utils.constants import IGNORE
@@ -151,11 +152,10 @@ def _mask(path: str, record: Record, files: FolderFiles | PackedFiles) -> np.nda
 
 
 def _decode(encoded: bytes, flags: int, place: str) -> np.ndarray:
-    buffer = np.frombuffer(encoded, np.uint8)
-    decoded = cv2.imdecode(buffer, flags) if len(buffer) else None
+    decoded = decode_image(np.frombuffer(encoded, np.uint8), flags)
     if decoded is None:
         raise InputError(f"{place}: not a readable image")
-    return np.asarray(decoded)
+    return decoded
 
 
 def _class_map(values: np.ndarray, config: SetConfig) -> np.ndarray:
@@ -184,12 +184,8 @@ def decode_indices(encoded: bytes) -> np.ndarray | None:
             encoded = _declared_grey(encoded)
         if kind in (_GREY, _PALETTE) and depth < 8:
             spread = 255 // (2**depth - 1)
-    if not encoded:
-        return None
-    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None:
-        return None
-    return np.asarray(decoded) // decoded.dtype.type(spread)
+    decoded = decode_image(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    return None if decoded is None else decoded // decoded.dtype.type(spread)
 
 
 def _declared_grey(encoded: bytes) -> bytes:
