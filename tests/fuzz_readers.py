@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import current_thread, main_thread
 from traceback import extract_tb
@@ -99,15 +99,17 @@ def images() -> list[bytes]:
 
 @cache
 def keys() -> list[bytes]:
-    """Make a small key."""
-    from key_fixtures import make_key
+    """Make a small key, and one with a companion."""
+    from key_fixtures import accompanied, make_key
 
     from prompttune.keys.key import save_key
 
-    with tempfile.TemporaryDirectory() as folder:
-        return [
-            (save_key(*make_key(prompts=1, size=8), folder) / "prompt.safetensors").read_bytes()
-        ]
+    make = partial(make_key, prompts=1, size=8)
+    found = []
+    for prompt, card in (make(), accompanied(make)):
+        with tempfile.TemporaryDirectory() as folder:
+            found.append((save_key(prompt, card, folder) / "prompt.safetensors").read_bytes())
+    return found
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from prompttune.companion.companion import Companion
+from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, Data, Initialisation, Scores
 from prompttune.keys.key import save_key
 from prompttune.prompts.loading import load_key
@@ -71,6 +74,17 @@ def refused(folder: Path, match: str) -> None:
         load_key(folder)
     assert str(caught.value).isprintable()
     assert str(folder) in str(caught.value)
+
+
+def accompanied(make: Make) -> tuple[Prompt, Card]:
+    """A key with a small network beside its prompt."""
+    prompt, card = make()
+    count = weight_count((4, 8), len(prompt.palette.classes))
+    weights = torch.linspace(-1, 1, count).half().float()
+    companion = Companion(weights, (4, 8), len(prompt.palette.classes), 0.65)
+    prompt = replace(prompt, companion=companion)
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
 
 
 @pytest.fixture

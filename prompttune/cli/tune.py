@@ -222,7 +222,7 @@ def _print_result(finished: "Finished", name: str, data: "TaskData", recipe: Rec
     labels = {
         "one-shot": "one example (mean)",
         "tuned": "tuned key",
-        "tuned-prompt": "without its companion",
+        "tuned-prompt": "its prompt alone",
         "tuned-all-tokens": "all tokens",
     }
     for row in comparison.rows:

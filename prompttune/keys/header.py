@@ -170,7 +170,7 @@ def _check_centers(header: Header, card: Card, path: Path) -> None:
         return
     entry = header.tensors.get(CENTERS, {})
     if not _is_matrix(entry.get("shape"), MAX_CENTERS) or entry.get("dtype") != "F16":
-        found = f"{entry.get('dtype')} of {shape_text(entry['shape'])}" if entry else "missing"
+        found = f"{entry.get('dtype')} of {shape_text(entry.get('shape'))}" if entry else "missing"
         raise InputError(
             f"{path}: tensor '{CENTERS}' is {found}; a card with 'domain' needs it as F16 of "
             f"K x D with K in 1..{MAX_CENTERS} and D in 1..{MAX_DIM}. The key must be made anew."
@@ -183,7 +183,7 @@ def _check_companion(header: Header, card: Card, path: Path) -> None:
     entry = header.tensors.get(COMPANION, {})
     count = weight_count(card.companion.widths, len(card.classes))
     if entry.get("shape") != [count] or entry.get("dtype") != "F16":
-        found = f"{entry.get('dtype')} of {shape_text(entry['shape'])}" if entry else "missing"
+        found = f"{entry.get('dtype')} of {shape_text(entry.get('shape'))}" if entry else "missing"
         raise InputError(
             f"{path}: tensor '{COMPANION}' is {found}; the card's companion needs it as F16 of "
             f"{count}. The key must be made anew."

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from key_fixtures import SCORES, Make, refused
+from key_fixtures import SCORES, Make, accompanied, refused
 from safetensors import safe_open
 
-from prompttune.companion.companion import Companion
-from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, read_json, write_json
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key, write_card
@@ -226,17 +224,6 @@ def test_a_calibration_that_is_none(make: Make, field: str, value: list, match: 
         read_json(json.dumps(raw), Path("key"))
 
 
-def accompanied(make: Make) -> tuple[Prompt, Card]:
-    """A key with a small network beside its prompt."""
-    prompt, card = make()
-    count = weight_count((4, 8), len(prompt.palette.classes))
-    weights = torch.linspace(-1, 1, count).half().float()
-    companion = Companion(weights, (4, 8), len(prompt.palette.classes), 0.65)
-    prompt = replace(prompt, companion=companion)
-    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
-
-
 def test_a_companion_comes_back(make: Make, tmp_path: Path) -> None:
     prompt, card = accompanied(make)
     folder = save_key(prompt, card, tmp_path)
@@ -264,6 +251,7 @@ def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Pa
         (lambda f: f.header.pop("companion"), "'companion' is missing"),
         (lambda f: f.header["companion"].update(shape=[7]), "'companion' is F16 of 7; the card"),
         (lambda f: f.header["companion"].update(dtype="F32"), "'companion' is F32 of"),
+        (lambda f: f.header["companion"].pop("shape"), "'companion' is F16 of None; the card"),
         (lambda f: f.card.update(required_features=[]), "goes together with the required"),
         (lambda f: f.card.update(companion=None), "goes together with the required"),
         (lambda f: f.card["companion"].update(share=0), "companion.share"),
