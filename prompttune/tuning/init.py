@@ -123,7 +123,7 @@ def _best(prompts: Sequence[Prompt], count: int, judge: Judge) -> Prompt:
 
 
 def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:
-    return replace(like[0], images=tuple(images), colours=tuple(colours))
+    return replace(like[0], images=tuple(images), colors=tuple(colours))
 
 
 def scored_map(sample: LoadedSample) -> np.ndarray:
@@ -169,9 +169,9 @@ def _draw_examples(
     return chosen
 
 
-MOST_SHOWN = 3
+MAX_SHOWN = 3
 """Scenes that show more classes are rare: of more, the first ones are shown."""
-LEAST_SHARE, LEAST_BACKGROUND = 0.02, 0.2
+MIN_SHARE, MIN_BACKGROUND = 0.02, 0.2
 """Of the pixels: smaller things, or almost nothing else, make no example."""
 
 
@@ -188,8 +188,8 @@ def generated_examples(
         scene = Task.draw(rng, hard=True).scene(rng, canvas)
         class_map = np.where(scene.classes <= len(classes), scene.classes, 0).astype(np.uint8)
         shares = np.bincount(class_map.ravel(), minlength=len(classes) + 1) / class_map.size
-        shown = shares[1 : 1 + min(len(classes), MOST_SHOWN)]
-        if shown.min() > LEAST_SHARE and shares[0] > LEAST_BACKGROUND:
+        shown = shares[1 : 1 + min(len(classes), MAX_SHOWN)]
+        if shown.min() > MIN_SHARE and shares[0] > MIN_BACKGROUND:
             pair = (np.rint(255 * scene.image).astype(np.uint8), class_map)
             prompt = Prompt.from_examples([pair], classes, scale=1.0, canvas=canvas)
             yield replace(prompt, scale=scale)
