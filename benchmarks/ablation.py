@@ -36,7 +36,7 @@ LARGE: dict[str, Any] = {"min_canvas": 128, "scale": 2.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "learn the image alone": {"learn": "image"},
-    "learn the colours alone": {"learn": "colors"},
+    "learn the colors alone": {"learn": "colors"},
     "free pixels": {"bounded": False},
     "2 prompts": {"prompts": 2},
     "4 prompts": {"prompts": 4},

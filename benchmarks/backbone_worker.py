@@ -65,7 +65,7 @@ def _prepare(
     generator = torch.Generator().manual_seed(0)
     side = (3, config.canvas, config.canvas)
     queries, labels = (torch.randn(batch, *side, generator=generator).to(device) for _ in "ab")
-    images, colours = (
+    images, colors = (
         torch.randn(task.prompts, *side, generator=generator).to(device) for _ in "ab"
     )
     network = random_network(config).to(device)
@@ -75,9 +75,9 @@ def _prepare(
     if implementation == "ours":
         if bf16:
             network = network.bfloat16()
-        run = _ours(network, task, queries, labels, images, colours)
+        run = _ours(network, task, queries, labels, images, colors)
         return run, weights
-    run = _transformers(network, task, queries, labels, images, colours)
+    run = _transformers(network, task, queries, labels, images, colors)
     cast = torch.autocast(device, torch.bfloat16) if bf16 else nullcontext()
 
     def autocast() -> list[Tensor]:
@@ -88,43 +88,43 @@ def _prepare(
 
 
 def _ours(
-    network: SegGPT, task: Task, queries: Tensor, labels: Tensor, images: Tensor, colours: Tensor
+    network: SegGPT, task: Task, queries: Tensor, labels: Tensor, images: Tensor, colors: Tensor
 ) -> Run:
     network.memory = "saving" if task.saving else "fast"
     dtype = next(network.parameters()).dtype
-    queries, images, colours = (x.to(dtype) for x in (queries, images, colours))
+    queries, images, colors = (x.to(dtype) for x in (queries, images, colors))
     if task.step:
 
         def step() -> list[Tensor]:
-            prompt = [x.requires_grad_() for x in (images, colours)]
-            answer = network.ensemble(queries, images, colours)
+            prompt = [x.requires_grad_() for x in (images, colors)]
+            answer = network.ensemble(queries, images, colors)
             F.smooth_l1_loss(answer.float(), labels, beta=0.01).backward()
             return [x.grad for x in prompt if x.grad is not None]
 
         return step
     with torch.inference_mode():
-        encoded = network.encode_prompt(images, colours) if task.cached else None
+        encoded = network.encode_prompt(images, colors) if task.cached else None
 
     @torch.inference_mode()
     def forward() -> list[Tensor]:
         if encoded is not None:
             return [network.ensemble(queries, encoded)]
-        return [network.ensemble(queries, images, colours)]
+        return [network.ensemble(queries, images, colors)]
 
     return forward
 
 
 def _transformers(
-    network: SegGPT, task: Task, queries: Tensor, labels: Tensor, images: Tensor, colours: Tensor
+    network: SegGPT, task: Task, queries: Tensor, labels: Tensor, images: Tensor, colors: Tensor
 ) -> Run:
     model = transformers_model(network)
     canvas = network.config.canvas
 
-    def call(query: Tensor, images: Tensor, colours: Tensor, ensemble: bool) -> Tensor:
+    def call(query: Tensor, images: Tensor, colors: Tensor, ensemble: bool) -> Tensor:
         result = model(
             pixel_values=query,
             prompt_pixel_values=images,
-            prompt_masks=colours,
+            prompt_masks=colors,
             embedding_type="semantic",
             feature_ensemble=ensemble,
         )
@@ -134,17 +134,17 @@ def _transformers(
         return x.expand(len(queries), -1, -1, -1)
 
     def step() -> list[Tensor]:
-        prompt = [x.requires_grad_() for x in (images, colours)]
-        answer = call(queries, every(images), every(colours), ensemble=False)
+        prompt = [x.requires_grad_() for x in (images, colors)]
+        answer = call(queries, every(images), every(colors), ensemble=False)
         F.smooth_l1_loss(answer.float(), labels, beta=0.01).backward()
         return [x.grad for x in prompt if x.grad is not None]
 
     @torch.inference_mode()
     def forward() -> list[Tensor]:
         if task.prompts == 1:
-            return [call(queries, every(images), every(colours), ensemble=False)]
+            return [call(queries, every(images), every(colors), ensemble=False)]
         rows = [query.expand(task.prompts, -1, -1, -1) for query in queries]
-        return [torch.cat([call(row, images, colours, ensemble=True)[:1] for row in rows])]
+        return [torch.cat([call(row, images, colors, ensemble=True)[:1] for row in rows])]
 
     return step if task.step else forward
 

@@ -141,7 +141,7 @@ def _predicted(segmenter: Segmenter, episode: Episode) -> np.ndarray:
     query, examples = episode
     prompt = Prompt(
         images=tuple(to_tensor(each.image) for each in examples),
-        colours=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
+        colors=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
         palette=ONE_CLASS,
     )
     return segmenter.predict(query.image, prompt).scores[0]

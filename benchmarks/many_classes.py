@@ -159,7 +159,7 @@ def _score(segmenter: Segmenter, data: SemanticSet, options: Options) -> tuple[f
 
 def _nearest(classes: Sequence[str]) -> float:
     """Return how far the two nearest colors of a palette are apart, of 255 a channel."""
-    colors = np.array([(0, 0, 0), *Palette.of(classes).colours], float)
+    colors = np.array([(0, 0, 0), *Palette.of(classes).colors], float)
     apart = np.sqrt(((colors[:, None] - colors[None]) ** 2).sum(-1))
     return float(apart[~np.eye(len(colors), dtype=bool)].min())
 

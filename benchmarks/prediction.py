@@ -139,9 +139,9 @@ def _windows(image: np.ndarray, prompt: Prompt, canvas: int) -> list[Tensor]:
 def _forward(segmenter: Segmenter, prompt: Prompt, windows: list[Tensor]) -> list[np.ndarray]:
     """Run the network alone, its prompt encoded once."""
     network = segmenter.network
-    images, colours = (normalise(x) for x in prompt.at(network.config.canvas))
+    images, colors = (normalise(x) for x in prompt.at(network.config.canvas))
     with segmenter.computing():
-        encoded = network.encode_prompt(images, colours)
+        encoded = network.encode_prompt(images, colors)
         size = segmenter.batch_size(len(images))
         for start in range(0, len(windows), size):
             network.ensemble(torch.stack(windows[start : start + size]), encoded)
@@ -162,7 +162,7 @@ def _with_transformers(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) 
     model = transformers_model(segmenter.network)
     canvas, output = segmenter.network.config.canvas, paths[0].parent / "transformers"
     output.mkdir(exist_ok=True)
-    images, colours = (normalise(x) for x in prompt.at(canvas))
+    images, colors = (normalise(x) for x in prompt.at(canvas))
     together = segmenter.batch_size(1) if len(images) == 1 else 1
 
     def answer(queries: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ def _with_transformers(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) 
         result = model(
             pixel_values=queries.expand(rows, -1, -1, -1),
             prompt_pixel_values=images.expand(rows, -1, -1, -1),
-            prompt_masks=colours.expand(rows, -1, -1, -1),
+            prompt_masks=colors.expand(rows, -1, -1, -1),
             embedding_type="semantic",
             feature_ensemble=len(images) > 1,
         )

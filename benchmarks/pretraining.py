@@ -179,9 +179,9 @@ def operations(config: SegGPTConfig, batch: int) -> float:
     blocks = (2 * early + late) * tokens * (linear + attention)
     decode = 2 * tokens * len(config.taps) * dim * config.patch**2 * decoder
     pixels = 2 * config.canvas**2
-    colours = pixels * (18 * decoder**2 + 6 * decoder)
+    colors = pixels * (18 * decoder**2 + 6 * decoder)
     embed = 2 * tokens * 6 * config.patch**2 * dim
-    return batch * (3 * (blocks + decode + colours) + 2 * embed)
+    return batch * (3 * (blocks + decode + colors) + 2 * embed)
 
 
 def _report(recipe: PretrainRecipe, seconds: dict[str, list[float]], rates: list[float]) -> None:

@@ -78,8 +78,8 @@ def main() -> None:
     options = parser.parse_args()
     segmenter = Segmenter(device=options.device)
     canvas = segmenter.canvas(None)
-    image, colours = torch.rand(2, 3, canvas, canvas, generator=torch.Generator().manual_seed(0))
-    prompt = Prompt((image,), (colours,), Palette.of(["a"]), scale=options.scale)
+    image, colors = torch.rand(2, 3, canvas, canvas, generator=torch.Generator().manual_seed(0))
+    prompt = Prompt((image,), (colors,), Palette.of(["a"]), scale=options.scale)
     height = options.height or options.side
     size = scaled_size(height, options.side, options.scale)
     count = len(windows(*size, canvas, 0.25))

@@ -1,4 +1,4 @@
-"""What each part of in-context colouring is worth: short trainings, scored on unseen kinds.
+"""What each part of in-context coloring is worth: short trainings, scored on unseen kinds.
 
 python -m benchmarks.scheme --pool DIR --data DIR --output docs/scheme.md
 
@@ -29,7 +29,7 @@ COMMON: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "the scheme": {},
-    "fixed colours": {"colours": "fixed"},
+    "fixed colors": {"colours": "fixed"},
     "no mix-context": {"mix_context": 0.0},
     "half masks alone": {"half_masked": 1.0},
     "real images alone": {"generated": 0.0},
@@ -113,7 +113,7 @@ def table(args: argparse.Namespace, scores: dict[str, list[dict[str, float]]], l
         rows.append(_row([variant, *map(_cell, [*columns, means])]))
     samples = args.steps * 64
     return (
-        "# What each part of in-context colouring is worth\n\n"
+        "# What each part of in-context coloring is worth\n\n"
         f"One-shot Dice (J for the videos) on at most {args.limit} test images a class of kinds "
         f"that were not trained on, mean of {args.choices} examples; each variant trained from "
         f"nothing on {samples:,} samples at a canvas of 32, seeds: {args.seeds}"

@@ -16,7 +16,7 @@ class Task:
     """One row of the table."""
 
     step: bool = False
-    """Loss and gradients of the prompt's image and colours; else a forward pass."""
+    """Loss and gradients of the prompt's image and colors; else a forward pass."""
     cached: bool = False
     """Ours has encoded the prompt beforehand."""
     saving: bool = False

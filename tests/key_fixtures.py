@@ -43,7 +43,7 @@ def make_key(
     pixels = torch.randn(2, prompts, 3, size, size, generator=random)  # leaves [0, 1]
     prompt = Prompt(
         images=tuple(pixels[0].unbind()),
-        colours=tuple(pixels[1].unbind()),
+        colors=tuple(pixels[1].unbind()),
         palette=Palette(("vessel", "disc"), ((255, 255, 255), (255, 0, 17))),
         scale=scale,
         seg_type=1,

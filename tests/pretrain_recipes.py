@@ -5,7 +5,7 @@ from dataclasses import replace
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.sources.pool import SetConfig
 
 SMALL = SegGPTConfig(
@@ -15,7 +15,7 @@ SMALL = SegGPTConfig(
 
 
 RECIPE = PretrainRecipe(SMALL, max_steps=6, batch=4, save_every=2, workers=0, precision="32-true",
-                        optimiser=OptimiserConfig(lr=1e-2))  # fmt: skip
+                        optimiser=OptimizerConfig(lr=1e-2))  # fmt: skip
 
 
 ONE_WAY = replace(
@@ -24,7 +24,7 @@ ONE_WAY = replace(
         canvas=16, patch=8, dim=16, depth=3, heads=2, taps=(2,), decoder_dim=4, pretrain_canvas=16,
         one_way=True, apart=2, class_token=True, match_taps=(1,), image_taps=(0,), pixel_dim=2,
     ),
-    optimiser=OptimiserConfig(name="adamw", lr=1e-2, layer_decay=0.5),
+    optimiser=OptimizerConfig(name="adamw", lr=1e-2, layer_decay=0.5),
     mix=Mix(generated=0.3, unlabelled=0.2, appearance=0.2, overlaid=0.2, contours=0.2),
     sets=[SetConfig("set")],
 )  # fmt: skip

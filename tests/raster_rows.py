@@ -24,8 +24,8 @@ PLACE = {"crs": "EPSG:32633", "transform": Affine(0.5, 0, 4e5, 0, -0.5, 58e5)}
 
 def prompt(scale: float | None, seed: int = 3, *classes: str) -> Prompt:
     random = torch.Generator().manual_seed(seed)
-    image, colours = torch.rand(2, 3, 16, 16, generator=random)
-    return Prompt((image,), (colours,), Palette.of(classes or ("a", "b")), scale=scale)
+    image, colors = torch.rand(2, 3, 16, 16, generator=random)
+    return Prompt((image,), (colors,), Palette.of(classes or ("a", "b")), scale=scale)
 
 
 def raster(path: Path, pixels: np.ndarray = PIXELS, **more: object) -> Path:

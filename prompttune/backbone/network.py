@@ -1,4 +1,4 @@
-"""SegGPT: a Vision Transformer that colours a query as its prompt is coloured.
+"""SegGPT: a Vision Transformer that colors a query as its prompt is colored.
 
 Re-implemented from the public description and behaviour of baaivision/Painter
 (`SegGPT/SegGPT_inference/models_seggpt.py`; paper arXiv 2304.03284). Parameters bear the official
@@ -197,7 +197,7 @@ class EncodedPrompt:
 
 
 class SegGPT(nn.Module):
-    """The whole network. All images and colours are in ImageNet-normalised space.
+    """The whole network. All images and colors are in ImageNet-normalized space.
 
     `name` and `fingerprint` say which weights it holds (see `prompttune.backbone.weights`).
     `memory` is a switch for gradients: "fast", or "saving", which keeps the input of every block
@@ -241,17 +241,17 @@ class SegGPT(nn.Module):
         seg_type: Tensor,
         query_only: bool = True,
     ) -> Tensor:
-        """Colour the masked part of a canvas.
+        """Color the masked part of a canvas.
 
         Args:
             image: B x 3 x 2S x S, the prompt's image above the query's.
-            target: B x 3 x 2S x S, the prompt's colours above the query's (any value where masked).
+            target: B x 3 x 2S x S, the prompt's colors above the query's (any value where masked).
             masked: B x tokens bool, True where the target is hidden from the network.
             seg_type: B integers, 0 semantic, 1 instance.
             query_only: decode the query half alone (what inference and tuning need).
 
         Returns:
-            Colours, B x 3 x S x S, or B x 3 x 2S x S with `query_only=False`.
+            Colors, B x 3 x S x S, or B x 3 x 2S x S with `query_only=False`.
         """
         types = self._type_token(seg_type)
         position = self._positions()
@@ -260,31 +260,31 @@ class SegGPT(nn.Module):
         targets = torch.where(masked[..., None], self.mask_token[0].to(targets.dtype), targets)
         targets = targets + self.segment_token_y[0] + position + types
         images, targets = self._until_merge(torch.cat((images, targets)), prompts=1).chunk(2)
-        return self._colour((images + targets) * 0.5, prompts=1, query_only=query_only)
+        return self._color((images + targets) * 0.5, prompts=1, query_only=query_only)
 
     def ensemble(
         self,
         queries: Tensor,
         images: Tensor | EncodedPrompt | Sequence[EncodedPrompt],
-        colours: Tensor | None = None,
+        colors: Tensor | None = None,
         seg_type: int = 0,
     ) -> Tensor:
-        """Colour B queries by N prompts at once: the feature ensemble (N = 1: one-shot, or a key).
+        """Color B queries by N prompts at once: the feature ensemble (N = 1: one-shot, or a key).
 
         Args:
             queries: B x 3 x S x S.
             images: N x 3 x S x S, the prompts' images; or what `encode_prompt` made of a prompt,
                 which then is all that is needed; or a list of these, one a query, each of N images.
-            colours: N x 3 x S x S, the prompts' colours.
+            colors: N x 3 x S x S, the prompts' colors.
             seg_type: 0 semantic, 1 instance.
 
         Returns:
-            The queries' colours, B x 3 x S x S. Equals B separate calls.
+            The queries' colors, B x 3 x S x S. Equals B separate calls.
         """
         if isinstance(images, Tensor):
-            if colours is None:
-                raise InputError("ensemble: images of a prompt need their colours")
-            prompt = self.encode_prompt(images, colours, seg_type)
+            if colors is None:
+                raise InputError("ensemble: images of a prompt need their colors")
+            prompt = self.encode_prompt(images, colors, seg_type)
         elif isinstance(images, EncodedPrompt):
             prompt = images
         else:
@@ -294,12 +294,12 @@ class SegGPT(nn.Module):
         count = queries.shape[0]  # `len` would fix the batch of an exported graph
         row = torch.cat((prompt.images.expand(count, -1, -1), query), 1)
         merged = (self._until_merge(row, prompt.prompts) + prompt.target_stream) * 0.5
-        return self._colour(merged, prompt.prompts, query_only=True)
+        return self._color(merged, prompt.prompts, query_only=True)
 
     def encode_prompt(
         self,
         images: Tensor,
-        colours: Tensor,
+        colors: Tensor,
         seg_type: int = 0,
         type_shift: Tensor | None = None,
     ) -> EncodedPrompt:
@@ -308,7 +308,7 @@ class SegGPT(nn.Module):
         Exact: the query's target is hidden until the streams merge. Differentiable.
 
         Args:
-            images: N x 3 x S x S, `colours` likewise.
+            images: N x 3 x S x S, `colors` likewise.
             seg_type: 0 semantic, 1 instance.
             type_shift: `dim` values that are added to the type token; learned, it is a task's own.
         """
@@ -317,7 +317,7 @@ class SegGPT(nn.Module):
             types = types + type_shift.to(types)
         above, below = self._positions().chunk(2, dim=1)
         above_x = self.patch_embed(images) + self.segment_token_x[0] + above + types
-        above_y = self.patch_embed(colours) + self.segment_token_y[0] + above + types
+        above_y = self.patch_embed(colors) + self.segment_token_y[0] + above + types
         below_y = (self.mask_token[0] + self.segment_token_y[0] + below + types).to(above_y.dtype)
         row = torch.cat((above_y.flatten(0, 1)[None], below_y), 1)
         target_stream = self._until_merge(row, len(images))
@@ -329,8 +329,8 @@ class SegGPT(nn.Module):
             tokens = self._run(block, tokens, prompts)
         return tokens
 
-    def _colour(self, tokens: Tensor, prompts: int, query_only: bool) -> Tensor:
-        """Turn the merged streams, `B x (N + 1) T x dim`, into colours.
+    def _color(self, tokens: Tensor, prompts: int, query_only: bool) -> Tensor:
+        """Turn the merged streams, `B x (N + 1) T x dim`, into colors.
 
         The official ensemble decodes the canvas of prompt 1, so its end borders on the query.
         """
@@ -356,7 +356,7 @@ class SegGPT(nn.Module):
         return block(tokens, prompts, tail)
 
     def _decode(self, features: Tensor, query_only: bool) -> Tensor:
-        """Turn features of whole rows of patches, `B x tail x (taps * dim)`, into colours."""
+        """Turn features of whole rows of patches, `B x tail x (taps * dim)`, into colors."""
         patch, columns = self.config.patch, self.config.grid[1]
         pixels = self.decoder_embed(features)
         pixels = pixels.unflatten(-1, (patch, patch, -1)).unflatten(1, (-1, columns))

@@ -93,7 +93,7 @@ class OneWaySegGPT(SegGPT):
         self,
         queries: Tensor,
         images: Tensor | CachedPrompt | Sequence[CachedPrompt],
-        colours: Tensor | None = None,
+        colors: Tensor | None = None,
         seg_type: int = 0,
         features: ImageFeatures | None = None,
     ) -> Tensor:
@@ -103,7 +103,7 @@ class OneWaySegGPT(SegGPT):
             queries: B x 3 x S x S.
             images: N x 3 x S x S, the prompts' images; or what `encode_prompt` made of a prompt;
                 or a list of these, one a query, each of N images.
-            colours: N x 3 x S x S, the prompts' colors.
+            colors: N x 3 x S x S, the prompts' colors.
             seg_type: 0 semantic, 1 instance.
             features: what `encode_images` made of the queries, if that is known already.
 
@@ -112,9 +112,9 @@ class OneWaySegGPT(SegGPT):
         """
         count = queries.shape[0]  # `len` would fix the batch of an exported graph
         if isinstance(images, Tensor):
-            if colours is None:
-                raise InputError("ensemble: images of a prompt need their colours")
-            cached = self.encode_prompt(images, colours, seg_type).repeated(count)
+            if colors is None:
+                raise InputError("ensemble: images of a prompt need their colors")
+            cached = self.encode_prompt(images, colors, seg_type).repeated(count)
         elif isinstance(images, CachedPrompt):
             cached = images.repeated(count) if len(images.tensors[0]) == 1 else images
         else:
@@ -124,21 +124,21 @@ class OneWaySegGPT(SegGPT):
     def encode_prompt(  # type: ignore[override]
         self,
         images: Tensor,
-        colours: Tensor,
+        colors: Tensor,
         seg_type: int = 0,
         type_shift: Tensor | None = None,
     ) -> CachedPrompt:
         """Compute of a prompt all that a query needs, for `ensemble`. Differentiable.
 
         Args:
-            images: N x 3 x S x S, `colours` likewise.
+            images: N x 3 x S x S, `colors` likewise.
             seg_type: 0 semantic, 1 instance.
             type_shift: `dim` values that are added to the type token; learned, it is a task's own.
         """
         types = self._type_token(seg_type)
         if type_shift is not None:
             types = types + type_shift.to(types)
-        return self._encode(self.encode_images(images), colours, types)
+        return self._encode(self.encode_images(images), colors, types)
 
     def encode_seen(self, seen: ImageFeatures, colors: Tensor, seg_type: int = 0) -> CachedPrompt:
         """Compute what `encode_prompt` does from what `encode_images` made of the prompt's images.
@@ -258,7 +258,7 @@ def build(config: SegGPTConfig) -> SegGPT:
 Encoded = EncodedPrompt | CachedPrompt
 
 
-def colour_and_describe(
+def color_and_describe(
     network: SegGPT, queries: Tensor, prompt: Encoded | Sequence[Encoded]
 ) -> tuple[Tensor, Tensor]:
     """Color queries as `ensemble` does, and describe them at next to no cost.
@@ -276,21 +276,21 @@ def colour_and_describe(
     """
     if isinstance(network, OneWaySegGPT):
         seen = network.encode_images(queries)
-        colours = network.ensemble(queries, prompt, features=seen)  # type: ignore[arg-type]
-        return colours, seen.last.float().mean(1)
+        colors = network.ensemble(queries, prompt, features=seen)  # type: ignore[arg-type]
+        return colors, seen.last.float().mean(1)
     found: list[Tensor] = []
     # The norm sees one tap after the other: the last call of a forward pass is the last block's.
     hook = network.norm.register_forward_hook(lambda _, __, tokens: found.append(tokens))
     try:
-        colours = network.ensemble(queries, prompt)  # type: ignore[arg-type]
+        colors = network.ensemble(queries, prompt)  # type: ignore[arg-type]
     finally:
         hook.remove()
     half = network.config.tokens // 2
-    return colours, found[-1].flatten(1, -2)[:, -half:].float().mean(1)
+    return colors, found[-1].flatten(1, -2)[:, -half:].float().mean(1)
 
 
 def describe(network: SegGPT, queries: Tensor, prompt: Encoded | Sequence[Encoded]) -> Tensor:
-    """Return the features of `colour_and_describe` alone, without the answer where that is less."""
+    """Return the features of `color_and_describe` alone, without the answer where that is less."""
     if isinstance(network, OneWaySegGPT):
         return network.encode_images(queries).last.float().mean(1)
-    return colour_and_describe(network, queries, prompt)[1]
+    return color_and_describe(network, queries, prompt)[1]

@@ -27,7 +27,7 @@ class LinearProbe(nn.Module):
         self.head = nn.Linear(features, config.patch**2 * (classes + 1))
 
     def forward(self, queries: Tensor) -> Tensor:
-        """Map `B x 3 x S x S`, normalised, to logits `B x (C + 1) x S x S`."""
+        """Map `B x 3 x S x S`, normalized, to logits `B x (C + 1) x S x S`."""
         logits = self.head(self._features(queries))
         logits = logits.unflatten(1, (-1, self._columns))
         logits = logits.unflatten(-1, (self._patch, self._patch, self._outputs))

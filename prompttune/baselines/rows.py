@@ -97,9 +97,9 @@ class Rivals:
         }
 
     def community(self, bench: Bench) -> list[Candidate]:
-        """Tune as public code does: image and colours from Kaiming noise, AdamW 1e-3, smooth-L1.
+        """Tune as public code does: image and colors from Kaiming noise, AdamW 1e-3, smooth-L1.
 
-        Rate and bounds as in the OEM few-shot challenge's code: 1e-3 in normalised space, batch 4,
+        Rate and bounds as in the OEM few-shot challenge's code: 1e-3 in normalized space, batch 4,
         50 steps of warm-up, nothing clamped; as many crops as the task's own recipe sees.
         """
         steps = -(-self.recipe.max_steps * self.recipe.batch // 4)

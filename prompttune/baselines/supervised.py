@@ -60,7 +60,7 @@ class Budget:
 
 
 class Supervised(pl.LightningModule):
-    """Trains `network` (normalised `B x 3 x S x S` to logits `B x (C + 1) x S x S`).
+    """Trains `network` (normalized `B x 3 x S x S` to logits `B x (C + 1) x S x S`).
 
     The loss is cross-entropy plus Dice (`supervised_loss`).
     """
@@ -199,7 +199,7 @@ def _window(pixels: Tensor, place: tuple[int, int], side: int) -> Tensor:
 
 
 def unet(classes: int) -> nn.Module:
-    """Return MONAI's residual U-Net (1.6 M parameters), normalised pixels to `classes + 1` logits.
+    """Return MONAI's residual U-Net (1.6 M parameters), normalized pixels to `classes + 1` logits.
 
     Channels as in MONAI's own 2D segmentation tutorials, doubled; crops' sides divide by 16.
 

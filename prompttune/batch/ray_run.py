@@ -34,7 +34,7 @@ SECONDS = 5
 """That the head of a cluster has to answer."""
 READERS = 16
 """Threads that look at what was done."""
-MOST_BLOCKS = 20_000
+MAX_BLOCKS = 20_000
 """Pieces in which a run is handed out."""
 
 
@@ -129,7 +129,7 @@ def _run(work: Work, missing: list[int], workers: tuple[int, int], part_size: in
     resources: dict[str, Any] = {"num_gpus": 1} if work.device == "cuda" else {"num_cpus": 1}
     least, most = workers[0], max(workers[0], min(workers[1], len(missing)))
     todo = ray.data.from_items(
-        [{"part": part} for part in missing], override_num_blocks=min(len(missing), MOST_BLOCKS)
+        [{"part": part} for part in missing], override_num_blocks=min(len(missing), MAX_BLOCKS)
     )
     done = todo.map_batches(
         Worker,
@@ -154,7 +154,7 @@ def _settings(work: Work, segmenter: Segmenter) -> dict[str, Any]:
     pixels = [
         float(plane.double().sum())
         for part in work.prompt.parts
-        for plane in (*part.images, *part.colours)
+        for plane in (*part.images, *part.colors)
     ]
     kept = [
         part.kept_tokens and crc32(repr(part.kept_tokens).encode()) for part in work.prompt.parts

@@ -14,7 +14,7 @@ from prompttune.utils.errors import InputError
 if TYPE_CHECKING:
     from prompttune.inference.segmenter import Segmenter
 
-MOST_WORKERS = 1024
+MAX_WORKERS = 1024
 
 
 def predict_on_cluster(
@@ -66,7 +66,7 @@ def _absolute(each: Path | str) -> str:
 
 def _workers(text: str | None) -> tuple[int, int]:
     if text is None:
-        return 1, MOST_WORKERS
+        return 1, MAX_WORKERS
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
     if not match:
         raise InputError(f"--workers {text}: give a number, or the fewest and the most as N-M")

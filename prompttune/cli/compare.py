@@ -113,7 +113,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         help="validation images that choose thresholds, at most (default: 4)",
     )
     add("--scale", type=float, help="of examples, instead of the key's; not with the row tuned")
-    add("--overlap", type=_overlap, help="of neighbouring tiles (default: the recipe's)")
+    add("--overlap", type=_overlap, help="of neighboring tiles (default: the recipe's)")
     add("--seed", type=int, default=0, help="chooses the examples (default: 0)")
 
 

@@ -44,7 +44,7 @@ def add_mask_options(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--mask_values", metavar="JSON", help='class of each value: {"0": 1, ...}')
     group.add_argument(
-        "--colors", metavar="NAME=#RRGGBB,...", help="of coloured masks: which is which class"
+        "--colors", metavar="NAME=#RRGGBB,...", help="of colored masks: which is which class"
     )
     group.add_argument(
         "--resize_masks", action="store_true",
@@ -110,12 +110,12 @@ def read_values(text: str | None) -> dict[int, int] | None:
     """
     if text is None:
         return None
-    import yaml
+    from prompttune.utils.plain_yaml import load_yaml
 
     try:
-        content = yaml.safe_load(text)
+        content = load_yaml(text, "--mask_values")
         return {int(value): int(index) for value, index in content.items()}
-    except (AttributeError, TypeError, ValueError, yaml.YAMLError):
+    except (AttributeError, TypeError, ValueError, InputError):
         raise InputError(
             f"--mask_values '{text}': give the class of each value, such as '{{0: 0, 128: 1}}'"
         ) from None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prompttune.tasks.recipe import Recipe
 
 PROG = "prompttune.inspect"
-MOST_CLASSES = 40
+MAX_CLASSES = 40
 SHOWN = 12
 """Images of a contact sheet, and values of a list."""
 
@@ -156,7 +156,7 @@ def _describe(options: argparse.Namespace, data: "TaskData") -> None:
     print(f"Layout: {data.layout}")
     parts = (("training", data.train), ("validation", data.val), ("test", data.test))
     print("Parts:  " + ", ".join(f"{len(part)} {name}" for name, part in parts))
-    for name, (images, share) in list(survey.classes.items())[:MOST_CLASSES]:
+    for name, (images, share) in list(survey.classes.items())[:MAX_CLASSES]:
         pixels = "" if share is None else f", {100 * share:.3g} % of all pixels"
         print(f"Class:  {name} in {images} images{pixels}")
     if survey.values:

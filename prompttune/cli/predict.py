@@ -1,6 +1,6 @@
 """Segment images with keys, examples or both: `python -m prompttune.predict --help`.
 
-Writes `DIR/<stem>.png`, the class indices with the palette's colours, `DIR/<stem>_overlay.png`, and
+Writes `DIR/<stem>.png`, the class indices with the palette's colors, `DIR/<stem>_overlay.png`, and
 with `--instances` `DIR/<stem>_instances.json`, COCO results. Of GeoTIFF and of stacks the masks are
 TIFF as well, with the same place on earth and as many pages. Folders in a folder are kept.
 """

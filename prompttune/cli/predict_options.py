@@ -85,7 +85,7 @@ def _add_prompt(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add(
         "--instance_masks", action="store_true",
-        help="the examples' masks number instances, which get a colour each (with --instances)",
+        help="the examples' masks number instances, which get a color each (with --instances)",
     )  # fmt: skip
     add("--prompts_zoo", metavar="DIR", type=Path, help="folder of keys")
 
@@ -99,7 +99,7 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     add(
         "--overlap", type=float,
-        help="share of a tile that its neighbour covers too (default: 0.25)",
+        help="share of a tile that its neighbor covers too (default: 0.25)",
     )  # fmt: skip
     add(
         "--threshold", type=float, metavar="T",

@@ -1,4 +1,4 @@
-"""Train a backbone by in-context colouring.
+"""Train a backbone by in-context coloring.
 
 prompttune pretrain --recipe recipes/pretrain/cpu.yaml [--data DIR] --output RUN --resume
 

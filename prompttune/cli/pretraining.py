@@ -27,7 +27,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     packing.set_defaults(do=_pack)
     packing.add_argument("--short_side", type=int, default=224, help="of the images (default: 224)")
     packing.add_argument("--quality", type=int, default=90, help="of the JPEGs (default: 90)")
-    sheet = commands.add_parser("sheet", help="draw samples: prompt, colours, query, colours")
+    sheet = commands.add_parser("sheet", help="draw samples: prompt, colors, query, colors")
     sheet.set_defaults(do=_sheet)
     sheet.add_argument("--count", type=int, default=48, help="samples to draw (default: 48)")
     sheet.add_argument("--generated", type=float, help="their share, instead of the recipe's")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prompttune.utils.bounds import AnyScale
 
 PROG = "prompttune.predict"
-MOST_PAGES = 8
+MAX_PAGES = 8
 """Of a stack that is an example."""
 
 
@@ -83,7 +83,7 @@ def _at_threshold(
 def _with_examples(
     options: argparse.Namespace, segmenter: "Segmenter", keys: list["Prompt"]
 ) -> "Prompt | NearestExamples":
-    from prompttune.inference.scale import MOST_EXAMPLES
+    from prompttune.inference.scale import MAX_EXAMPLES
     from prompttune.inference.selection import NearestExamples, Pool
     from prompttune.prompts.palette import Palette
     from prompttune.prompts.prompt import Prompt
@@ -120,7 +120,7 @@ def _with_examples(
     if options.select == "nearest":
         palette = keys[0].palette if keys else Palette.of(classes)
         if scale == "auto":  # once for all images
-            some = pool.diverse(min(len(examples), MOST_EXAMPLES))
+            some = pool.diverse(min(len(examples), MAX_EXAMPLES))
             scale = at_scale(Prompt.from_examples(some, classes)).scale
         return NearestExamples(pool, options.shots, palette, make)
     if options.select == "diverse":
@@ -177,7 +177,7 @@ def _example_pages(image: Path, mask: Path) -> list[int]:
     if pages[0] == 1:
         return [0]
     telling = [page for page in range(pages[0]) if read_stored(mask, page=page).values.any()]
-    return telling[:: -(-len(telling) // MOST_PAGES)] if telling else [0]
+    return telling[:: -(-len(telling) // MAX_PAGES)] if telling else [0]
 
 
 def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:

@@ -12,7 +12,7 @@ from prompttune.utils.paths import DEFAULT_BACKBONE
 if TYPE_CHECKING:
     from prompttune.serve.work import Service
 
-LEAST_TOKEN = 16
+MIN_TOKEN = 16
 """Characters of a token: shorter ones are guessed."""
 
 
@@ -40,7 +40,7 @@ def add_server_options(parser: argparse.ArgumentParser, port: int = 8000) -> Non
     add("--port", type=int, default=port, help="0: any free one (default: %(default)s)")
     add(
         "--token_file", metavar="FILE", type=Path,
-        help=f"whose first line, {LEAST_TOKEN} characters or more, every request must bear",
+        help=f"whose first line, {MIN_TOKEN} characters or more, every request must bear",
     )  # fmt: skip
     group = parser.add_argument_group("limits")
     add = group.add_argument
@@ -102,9 +102,9 @@ def checked_token(options: argparse.Namespace) -> str | None:
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{options.token_file}: cannot be read as text; name a file") from None
     token = lines[0].strip() if lines else ""
-    if len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable():
+    if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable():
         raise InputError(
-            f"{options.token_file}: its first line must be a token of at least {LEAST_TOKEN} "
+            f"{options.token_file}: its first line must be a token of at least {MIN_TOKEN} "
             "ASCII characters; make one: openssl rand -hex 32"
         )
     return token

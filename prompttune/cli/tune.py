@@ -3,15 +3,17 @@
 prompttune tune --task retina [--data DIR]
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
-from prompttune.cli.commandline import OneLineErrors, as_now, quote_command, say
+from prompttune.cli.commandline import COMPLETING, OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
 from prompttune.tasks.recipe import FOUND, RENAMED, Recipe, recipe_values, task_names
 from prompttune.utils.bounds import check
@@ -54,6 +56,8 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--overwrite", action="store_true", help="start anew where this run or key exists")
     add("--classes", type=str, help="foreground classes, comma-separated, instead of the recipe's")
     parser.add_class_arguments(Recipe, skip={"classes", *FOUND})
+    if COMPLETING in os.environ:
+        _complete_values(parser)
     values = recipe_values(task) if (task := _task_of(argv)) else {}
     classes = values.pop("classes", Recipe.classes)
     parser.set_defaults(values)
@@ -66,6 +70,21 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
             check(name, args[name], f"--{name}")
     given = {one.name: args[one.name] for one in fields(Recipe) if one.name not in FOUND}
     return args, Recipe(**given)
+
+
+def _complete_values(parser: ArgumentParser) -> None:
+    """Let a shell complete tasks, and values that are one of a few; jsonargparse offers none."""
+    kinds = get_type_hints(Recipe)
+    for action in parser._actions:
+        kind = kinds.get(action.dest)
+        words = get_args(kind) if get_origin(kind) is Literal else ()
+        words = task_names() if action.dest == "task" else words
+        if words:
+            action.completer = partial(_words, words)  # type: ignore[attr-defined]
+
+
+def _words(words: Sequence[object], **_: object) -> list[str]:
+    return [str(each) for each in words]
 
 
 def _auto_scale(argv: Sequence[str]) -> tuple[list[str], bool]:
@@ -203,6 +222,7 @@ def _print_result(finished: "Finished", name: str, data: "TaskData", recipe: Rec
     labels = {
         "one-shot": "one example (mean)",
         "tuned": "tuned key",
+        "tuned-prompt": "its prompt alone",
         "tuned-all-tokens": "all tokens",
     }
     for row in comparison.rows:

@@ -26,10 +26,10 @@ _SCALES = (0.9, 1.1)
 
 
 class Augmentation:
-    """Flips, turns, rescales and recolours crops, as the seed of the call alone decides.
+    """Flips, turns, rescales and recolors crops, as the seed of the call alone decides.
 
     Geometry (flips, quarter turns, rotation, scale) moves image and class map alike, the map by
-    nearest neighbour; brightness, contrast, gamma, colour, blur and noise change the image alone.
+    nearest neighbor; brightness, contrast, gamma, color, blur and noise change the image alone.
     Importing albumentations takes most of a second, so only who augments pays for it.
 
     Attributes:
@@ -55,13 +55,13 @@ class Augmentation:
             A.CenterCrop(canvas, canvas),
         ]
         blur = A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.9))
-        colours = [
+        colors = [
             A.RandomBrightnessContrast(0.2, 0.2, p=0.7),
             A.RandomGamma((75, 130), p=0.5),
             A.RGBShift(15, 15, 15, p=0.5),
             A.OneOf([blur, A.GaussNoise(std_range=(0.005, 0.025))], p=0.4),
         ]
-        self._compose = A.Compose(geometry + colours)
+        self._compose = A.Compose(geometry + colors)
 
     def __call__(
         self, image: np.ndarray, class_map: np.ndarray, seed: int

@@ -6,7 +6,7 @@ from prompttune.data.decoding import MAX_PIXELS, ORIENTATION
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _GREY, _RGB = 0, 2
-LEAST_BYTES = MAX_PIXELS // 1100
+MIN_BYTES = MAX_PIXELS // 1100
 """Of a file with so many pixels: PNG packs no more than 1032 times, JPEG less."""
 
 
@@ -17,7 +17,7 @@ def is_huge(path: Path) -> bool:
     """
     ending = path.suffix.lower()
     try:
-        if ending not in (".png", ".jpg", ".jpeg") or path.stat().st_size < LEAST_BYTES:
+        if ending not in (".png", ".jpg", ".jpeg") or path.stat().st_size < MIN_BYTES:
             return False
         return _is_huge_png(path) if ending == ".png" else _is_huge_jpeg(path)
     except Exception:  # reading it will say what is wrong

@@ -220,7 +220,7 @@ def _read_array(array: np.ndarray, called: str, options: "ImageOptions") -> np.n
     channels = array.shape[2] if array.ndim == 3 else 1
     if channels > 4 and options.bands is None:
         shape = " x ".join(map(str, array.shape))
-        raise InputError(f"{called}: array of {shape}; the colours come last, H x W x 3")
+        raise InputError(f"{called}: array of {shape}; the colors come last, H x W x 3")
     if channels in (1, 3):
         options = replace(options, bands=None)
     if np.issubdtype(array.dtype, np.floating) and options.stretch not in (None, "auto", "full"):

@@ -25,7 +25,7 @@ from prompttune.volumes.volume import same_place
 
 TEST_FRACTION = 0.2
 FIRST_SCORED = 3
-MOST_VALUES = 32
+MAX_VALUES = 32
 """A mask of more values holds shades or numbers of things, not classes."""
 
 
@@ -146,7 +146,7 @@ def _together(samples: Sequence[Sample], notes: list[str]) -> Callable[[Sample],
     stacks = {sample.stack or sample.name for sample in samples}
     if len(stacks) < 3 and len(samples) >= 3:
         notes.append(
-            f"{len(stacks)} stack{'s' * (len(stacks) > 1)} alone: neighbouring slices lie in "
+            f"{len(stacks)} stack{'s' * (len(stacks) > 1)} alone: neighboring slices lie in "
             "different parts, so the scores flatter"
         )
         return lambda sample: sample.name
@@ -170,7 +170,7 @@ def _shown_by(masks: MaskOptions, classes: int) -> Callable[[Sample], frozenset[
         if classes > 1 and found <= {*range(1, classes + 1), IGNORE}:
             return found - {IGNORE}
         # Shades or numbers: whether it shows anything is all that matters.
-        return frozenset({1}) if found and (classes == 1 or len(found) > MOST_VALUES) else found
+        return frozenset({1}) if found and (classes == 1 or len(found) > MAX_VALUES) else found
 
     return shown
 

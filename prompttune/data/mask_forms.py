@@ -32,7 +32,7 @@ _PHOTO = 256
 """A picture of more colors beside its alpha is a cut-out photo, not a mask in colors."""
 
 
-Form = Literal["indices", "grey", "alpha", "two-colour palette", "colours"]
+Form = Literal["indices", "grey", "alpha", "two-color palette", "colors"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Stored:
     """What one mask file holds."""
 
     values: np.ndarray
-    """`H x W` integers; of form `colours` 0xRRGGBB."""
+    """`H x W` integers; of form `colors` 0xRRGGBB."""
     form: Form
     doubt: str | None = None
     """Why it may mean something else."""
@@ -179,7 +179,7 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
         indices = np.asarray(image)
         white = _white_of(image) if options.kind == "auto" and options.values is None else None
         if white is not None:
-            return Stored(white[indices], "two-colour palette")
+            return Stored(white[indices], "two-color palette")
         return Stored(indices, "indices", _doubt_of(image, indices))
     if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
         image = image.convert("RGB")
@@ -188,13 +188,13 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
 
 
 def _white_of(image: Image.Image) -> np.ndarray | None:
-    """Return for each index whether its colour is white; None for palettes of other colours."""
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    """Return for each index whether its color is white; None for palettes of other colors."""
+    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     used = np.unique(np.asarray(image))
-    if not 1 <= used.size <= 2 or used[-1] >= len(colours):
+    if not 1 <= used.size <= 2 or used[-1] >= len(colors):
         return None
-    white, black = (colours == 255).all(1), (colours == 0).all(1)
-    # Tools fill palettes up with black, so it is the colours that are used which count.
+    white, black = (colors == 255).all(1), (colors == 0).all(1)
+    # Tools fill palettes up with black, so it is the colors that are used which count.
     if not (white | black).all() or (used.size == 2 and white[used[0]] == white[used[1]]):
         return None
     table = np.zeros(256, np.uint8)
@@ -204,14 +204,14 @@ def _white_of(image: Image.Image) -> np.ndarray | None:
 
 def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
     """Say where a palette has black, which mostly is the background, at another place than 0."""
-    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = [index for index in np.unique(indices).tolist() if index < len(colours)]
-    if len(used) < 2 or used[0] != 0 or not colours[0].any():
+    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = [index for index in np.unique(indices).tolist() if index < len(colors)]
+    if len(used) < 2 or used[0] != 0 or not colors[0].any():
         return None
-    black = next((index for index in used if not colours[index].any()), None)
+    black = next((index for index in used if not colors[index].any()), None)
     if black is None:
         return None
-    first = "".join(f"{value:02x}" for value in colours[0])
+    first = "".join(f"{value:02x}" for value in colors[0])
     return (
         f"in its palette index 0 is #{first} and index {black} is black; if black is the "
         "background, give --mask_kind colors, or --colors with several classes"
@@ -239,22 +239,22 @@ def stored_of_array(
         return Stored(numbers, form)
     if channels > 4:
         raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
-    colours = numbers[:, :, : 3 if channels >= 3 else 1]
+    colors = numbers[:, :, : 3 if channels >= 3 else 1]
     if channels in (2, 4):
         alpha = numbers[:, :, -1]
-        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colours, alpha, name)):
+        if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colors, alpha, name)):
             return Stored(alpha, "alpha")
         hidden = alpha == 0
         if options.kind != "grey" and hidden.any() and not hidden.all():
             # Whatever color lies under it is not seen.
-            colours = np.where(hidden[:, :, None], colours.dtype.type(0), colours)
-    if (colours == colours[:, :, :1]).all() and options.colors is None:
-        return Stored(colours[:, :, 0], form)
-    if colours.dtype != np.uint8:
-        raise InputError(f"{name}: mask is coloured with over 8 bits; save it as an index PNG")
-    red, green, blue = np.moveaxis(np.broadcast_to(colours, (*colours.shape[:2], 3)), 2, 0)
+            colors = np.where(hidden[:, :, None], colors.dtype.type(0), colors)
+    if (colors == colors[:, :, :1]).all() and options.colors is None:
+        return Stored(colors[:, :, 0], form)
+    if colors.dtype != np.uint8:
+        raise InputError(f"{name}: mask is colored with over 8 bits; save it as an index PNG")
+    red, green, blue = np.moveaxis(np.broadcast_to(colors, (*colors.shape[:2], 3)), 2, 0)
     packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
-    return Stored(packed, "colours")
+    return Stored(packed, "colors")
 
 
 def whole_numbers(numbers: np.ndarray) -> np.ndarray:
@@ -276,26 +276,26 @@ def whole_numbers(numbers: np.ndarray) -> np.ndarray:
     return filled.astype(np.int64)
 
 
-def _is_alpha(colours: np.ndarray, alpha: np.ndarray, name: str | Path) -> bool:
-    """Say whether alpha is the mask: colours that are all equal, or a photo that was cut out.
+def _is_alpha(colors: np.ndarray, alpha: np.ndarray, name: str | Path) -> bool:
+    """Say whether alpha is the mask: colors that are all equal, or a photo that was cut out.
 
     Raises:
         InputError: black that is seen on white that is not, which may mean either.
     """
     if (alpha == alpha.flat[0]).all():
         return False
-    if (colours == colours[0, 0]).all():
+    if (colors == colors[0, 0]).all():
         return True
-    seen, hidden = colours[alpha > 0], colours[alpha == 0]
+    seen, hidden = colors[alpha > 0], colors[alpha == 0]
     if len(hidden) and (seen == seen[0]).all() and (hidden == hidden[0]).all():
         if (hidden[0] > seen[0]).all() and not seen[0].any():
             raise InputError(
                 f"{name}: its white cannot be seen, and black can: which is the object? Give "
                 "--mask_kind alpha for what can be seen, --mask_kind grey for the white"
             )
-        return True  # one colour on what cannot be seen
-    grey = (colours == colours[:, :, :1]).all()
-    return not grey and len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0)) > _PHOTO
+        return True  # one color on what cannot be seen
+    grey = (colors == colors[:, :, :1]).all()
+    return not grey and len(np.unique(colors.reshape(-1, colors.shape[2]), axis=0)) > _PHOTO
 
 
 def value_counts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

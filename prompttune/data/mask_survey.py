@@ -62,14 +62,14 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     """Describe what one mask holds."""
     values, counts = value_counts(stored.values)
     found = [int(value) for value in values]
-    numbered = stored.form != "colours" and numbers_things(stored.values, found)
+    numbered = stored.form != "colors" and numbers_things(stored.values, found)
     shades = stored.form in ("grey", "alpha") and len(found) > _GREYS
     shades = shades and not numbered and not lie_on_areas(stored.values)
     greys = [value for value in found[:-1] if value > 0]
     scattered = (
         not numbered
         and not shades
-        and stored.form not in ("colours", "alpha")
+        and stored.form not in ("colors", "alpha")
         and (len(greys) > 1 or (len(greys) == 1 and found[-1] > 2))
         and found[-1] not in (255, 65535)
         and lie_on_areas(stored.values)
@@ -78,7 +78,7 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     if numbered or scattered:
         pieces = int(label(stored.values, background=0, connectivity=2).max())
         one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
-    few = stored.form not in ("colours", "indices") and 0 < len(greys) <= _GREYS and not numbered
+    few = stored.form not in ("colors", "indices") and 0 < len(greys) <= _GREYS and not numbered
     areas = frozenset(grey for grey in greys if covers_areas(stored.values, grey)) if few else ()
     height, width = stored.values.shape
     table = dict(zip(found, counts.tolist(), strict=True))
@@ -125,7 +125,7 @@ def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> Ma
     """
     if options.kind != "auto" or options.values is not None or options.colors is not None:
         return options
-    if any(each.form == "colours" for each in masks):
+    if any(each.form == "colors" for each in masks):
         return options
     shown = sorted({value for each in masks for value in each.shown})
     if not shown or set(shown) <= {1}:
@@ -269,7 +269,7 @@ def guess_classes(
         count = max((index for index in table.values() if index != IGNORE), default=1)
         return ("foreground",) if count <= 1 else _numbers(count), options
     if options.kind in ("grey", "alpha", "instances") or any(
-        each.form == "colours" for each in masks
+        each.form == "colors" for each in masks
     ):
         return ("foreground",), options
     if options.kind == "auto":
@@ -309,7 +309,7 @@ def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: 
     shown = sorted({value for each in masks for value in each.shown})
     if not shown:
         return f"{form}, all background"
-    if form == "two-colour palette":
+    if form == "two-color palette":
         return f"{form}, white = {classes[0]}"
     void = any({1, IGNORE} <= set(each.counts) for each in masks)
     if void and shown == [1, IGNORE] and options.values is None:

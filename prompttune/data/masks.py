@@ -42,7 +42,7 @@ def read_mask(
     """Read a mask file as an `H x W uint8` class map: 0 background, 1..`classes`, 255 ignore.
 
     Modes P and 1 are read as the indices they store, never as the greys of their palette; but a
-    palette of black and white alone means by its colours what a grey mask does. Where the colours
+    palette of black and white alone means by its colors what a grey mask does. Where the colors
     are all equal and alpha is not, alpha is the mask. EXIF orientation is not applied: it belongs
     to photos, and masks are drawn on upright ones. `class_map_from_values` tells what values mean.
 
@@ -54,7 +54,7 @@ def read_mask(
         page: of a stack, from 0.
 
     Raises:
-        InputError: as `read_image`; values that the classes do not name; colours without names.
+        InputError: as `read_image`; values that the classes do not name; colors without names.
     """
     options = options if values is None else replace(options, values=values)
     return class_map_of(read_stored(path, options, page), classes, options, path)
@@ -86,7 +86,7 @@ def class_map_from_values(
 ) -> np.ndarray:
     """Turn stored mask values into an `H x W uint8` class map.
 
-    `pixels` is `H x W`, or `H x W x C` with equal colours. `values` maps each stored value to a
+    `pixels` is `H x W`, or `H x W x C` with equal colors. `values` maps each stored value to a
     class index (0 background, 255 ignore). Without it, with one class,
 
     - {0, 1} is an index map, and in {0, 255} (16 bits: {0, 65535}) 255 is the class;
@@ -112,7 +112,7 @@ def class_map_of(
     stored: Stored, classes: int, options: MaskOptions, name: str | Path
 ) -> np.ndarray:
     """Turn what a mask file holds into an `H x W uint8` class map (`class_map_from_values`)."""
-    if options.colors is not None or stored.form == "colours":
+    if options.colors is not None or stored.form == "colors":
         return _by_colors(stored, classes, options, name)
     values, _ = value_counts(stored.values)
     found = [int(value) for value in values]
@@ -134,10 +134,10 @@ def class_counts(
     """
     found = sorted(counts)
     stored = Stored(np.array([found]), form)
-    if form == "colours" or options.colors is not None:
+    if form == "colors" or options.colors is not None:
         weights = np.array([counts[value] for value in found])
         table = _color_table(
-            np.array(found) * (1 if form == "colours" else 0x010101), weights, classes, options,
+            np.array(found) * (1 if form == "colors" else 0x010101), weights, classes, options,
             name,
         )  # fmt: skip
     else:
@@ -268,7 +268,7 @@ def lie_on_areas(values: np.ndarray) -> bool:
 def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | Path) -> np.ndarray:
     """Give each pixel the class of the nearest named color; black is background if not named."""
     packed = stored.values
-    if stored.form != "colours":  # grey
+    if stored.form != "colors":  # grey
         packed = packed.astype(np.int64).clip(0, 255) * 0x010101
     found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
     table = _color_table(found, counts, classes, options, name)
@@ -318,7 +318,7 @@ def _without_names(name: str | Path, found: np.ndarray, counts: np.ndarray, clas
     listed = ", ".join(f"#{color:06x} ({100 * n / counts.sum():.1f} %)" for color, n in most)
     things = ", --mask_kind instances where each thing has its own color" if classes == 1 else ""
     return (
-        f"{name}: mask is coloured, and colours name no classes ({listed}); say which is which "
+        f"{name}: mask is colored, and colors name no classes ({listed}); say which is which "
         f"with --colors crack=#ff0000,other=#00ff00{things}, or save it as an index PNG"
     )
 

@@ -103,8 +103,8 @@ def survey(
 def _values(facts: Iterable[MaskFacts]) -> tuple[tuple[str, int], ...]:
     total: Counter[str] = Counter()
     for each in facts:
-        colours = each.form == "colours"
-        total.update({f"#{v:06x}" if colours else str(v): n for v, n in each.counts.items()})
+        colors = each.form == "colors"
+        total.update({f"#{v:06x}" if colors else str(v): n for v, n in each.counts.items()})
     return tuple(total.most_common())
 
 

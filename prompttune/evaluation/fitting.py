@@ -17,7 +17,7 @@ Score = Literal["dice", "boundary", "pq"]
 TITLES = {"boundary": "boundary F", "pq": "PQ"}
 TOLERANCE = 2
 """Pixels that a line may be off (BSDS, DAVIS and COCO's boundary scores have such a tolerance)."""
-LEAST_AREA = 16
+MIN_AREA = 16
 """Pixels; what is smaller is no thing."""
 
 
@@ -80,7 +80,7 @@ def match_things(predicted: np.ndarray, truth: np.ndarray) -> Panoptic:
     return Panoptic(overlap, int(matched), int(missed), int(false))
 
 
-def things_of(class_map: np.ndarray, least_area: int = LEAST_AREA) -> np.ndarray:
+def things_of(class_map: np.ndarray, least_area: int = MIN_AREA) -> np.ndarray:
     """Number the things of a map of insides (1) and borders (2): each inside with its border.
 
     Returns:

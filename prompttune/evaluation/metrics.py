@@ -109,7 +109,7 @@ def auc(scores: np.ndarray, truth: np.ndarray) -> float:
 
 
 def cldice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Return the centre-line Dice of two boolean masks (Shit et al., CVPR 2021, arXiv 2003.07311).
+    """Return the center-line Dice of two boolean masks (Shit et al., CVPR 2021, arXiv 2003.07311).
 
     Harmonic mean of the share of the predicted skeleton inside the truth and the share of the true
     skeleton inside the prediction: it asks whether thin structures are connected, not how wide they
@@ -212,7 +212,7 @@ def choose_threshold(
     return best_threshold([dice_curve(*image, grid) for image in images], grid)
 
 
-LEAST_IMAGES = 5
+MIN_IMAGES = 5
 """Of fewer a correlation says nothing."""
 
 
@@ -265,6 +265,6 @@ class Reliability:
     def expected_dice_r(self) -> float:
         """Pearson's correlation of the expected Dice with the true one over the images."""
         pairs = np.array(self._dice)
-        if len(pairs) < LEAST_IMAGES or not pairs.std(0).all():
+        if len(pairs) < MIN_IMAGES or not pairs.std(0).all():
             return math.nan
         return float(np.corrcoef(pairs.T)[0, 1])

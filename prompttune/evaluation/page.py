@@ -38,7 +38,7 @@ def render_page(
         content: what `comparison.json` holds.
         lead: one sentence that says the result.
         notices: plain warnings, e.g. that the images are generated.
-        key: colour of the pictures (CSS) -> its meaning.
+        key: color of the pictures (CSS) -> its meaning.
         pictures: in the order of the page.
         chart: stands below the table.
     """
@@ -84,44 +84,44 @@ def _cells(row: dict, more: Iterable[str]) -> dict[str, Any]:
     }
 
 
-# Okabe and Ito's orange and sky blue: told apart by colour-blind readers, and from white and black.
+# Okabe and Ito's orange and sky blue: told apart by color-blind readers, and from white and black.
 HIT, MISSED, FALSE = (255, 255, 255), (230, 159, 0), (86, 180, 233)
 NOT_COUNTED = (44, 47, 54)
 STRIP, GAP, FONT_SIZE = 34, 6, 17
 NARROWEST, WIDEST = 320, 640
 
 
-def colour_answer(
+def color_answer(
     predicted: np.ndarray, truth: np.ndarray, field_of_view: np.ndarray | None, palette: Palette
 ) -> np.ndarray:
-    """Colour a class map for the reader.
+    """Color a class map for the reader.
 
-    With one class the colours tell hits (white), missed (orange) and false (blue) pixels apart;
+    With one class the colors tell hits (white), missed (orange) and false (blue) pixels apart;
     with several they are the palette's. Pixels that are not counted are dark grey.
 
     Args:
         predicted: `H x W uint8` class map.
         truth: `H x W uint8` class map; given twice, it shows the truth itself.
         field_of_view: `H x W bool` or None.
-        palette: the task's classes and colours.
+        palette: the task's classes and colors.
 
     Returns:
         `H x W x 3 uint8`.
     """
     if len(palette.classes) == 1:
-        colours = np.zeros((2, 2, 3), np.uint8)
-        colours[1, 1], colours[0, 1], colours[1, 0] = HIT, MISSED, FALSE
-        painted = colours[(predicted == 1).astype(int), (truth == 1).astype(int)]
+        colors = np.zeros((2, 2, 3), np.uint8)
+        colors[1, 1], colors[0, 1], colors[1, 0] = HIT, MISSED, FALSE
+        painted = colors[(predicted == 1).astype(int), (truth == 1).astype(int)]
     else:
         table = np.zeros((256, 3), np.uint8)
-        table[1 : len(palette.colours) + 1] = palette.colours
+        table[1 : len(palette.colors) + 1] = palette.colors
         painted = table[predicted]
     painted[~counted_pixels(truth, field_of_view)] = NOT_COUNTED
     return painted
 
 
 def save_picture(path: Path, panels: Sequence[tuple[str, np.ndarray]]) -> None:
-    """Write labelled panels of one size, each `H x W x 3 uint8`, side by side as PNG."""
+    """Write labeled panels of one size, each `H x W x 3 uint8`, side by side as PNG."""
     height, width = panels[0][1].shape[:2]
     factor = min(WIDEST / max(height, width), 1)
     if width * factor < NARROWEST:

@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from prompttune.utils.contact_sheet import INK, PAPER
 
-COLOURS = (
+COLORS = (
     (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
-"""Okabe and Ito's, told apart by colour-blind readers."""
+"""Okabe and Ito's, told apart by color-blind readers."""
 WIDTH, HEIGHT, MARGIN, LEGEND, FONT_SIZE = 760, 420, 48, 150, 14
 Line = Sequence[tuple[float, float]]
 
@@ -45,13 +45,13 @@ def draw_lines(lines: Mapping[str, Line], label: str) -> Image.Image:
         draw.text((place(x, 0)[0], bottom + 8), text, INK, font, anchor=anchor)
     draw.text(((MARGIN + right) / 2, HEIGHT - 4), label, INK, font, anchor="md")
     for number, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         points = [place(x, y) for x, y in line]
-        draw.line(points, fill=colour, width=2)
+        draw.line(points, fill=color, width=2)
         for x, y in points:
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
+            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=color)
         top = MARGIN / 2 + number * (FONT_SIZE + 8)
-        draw.text((right + 14, top), name, colour, font, anchor="lt")
+        draw.text((right + 14, top), name, color, font, anchor="lt")
     return sheet
 
 

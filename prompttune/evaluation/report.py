@@ -12,7 +12,7 @@ from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation import page
 from prompttune.evaluation.comparison import RowScores, Trial
 from prompttune.evaluation.metrics import Metrics, or_zero
-from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, save_picture
+from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer, save_picture
 from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
 from prompttune.keys.card_fields import LONGEST_LINE
@@ -140,11 +140,11 @@ def write_report(folder: Path, comparison: Comparison) -> None:
     pictures = _write_pictures(folder, comparison)
     key: dict[str, str] = {}
     if len(comparison.palette.classes) == 1:
-        colours = {"hit": HIT, "missed": MISSED, "false": FALSE}
-        key = {_css(colour): meaning for meaning, colour in colours.items()}
+        colors = {"hit": HIT, "missed": MISSED, "false": FALSE}
+        key = {_css(color): meaning for meaning, color in colors.items()}
     else:
-        palette = zip(comparison.palette.colours, comparison.palette.classes, strict=True)
-        key = {_css(colour): name for colour, name in palette}
+        palette = zip(comparison.palette.colors, comparison.palette.classes, strict=True)
+        key = {_css(color): name for color, name in palette}
     lead = headline(comparison.rows)
     chart = _write_learning(folder, comparison)
     html = page.render_page(content, lead, content["notices"], key, pictures, chart)
@@ -225,12 +225,12 @@ def _write_pictures(folder: Path, comparison: Comparison) -> list[page.Picture]:
     for index, sample in enumerate(comparison.samples):
         truth, view = sample.class_map, sample.field_of_view
         panels = [(sample.name, sample.image)]
-        panels.append(("truth", colour_answer(truth, truth, view, comparison.palette)))
+        panels.append(("truth", color_answer(truth, truth, view, comparison.palette)))
         caption = [sample.name]
         for label, trial in shown:
             title = f"{label}: Dice {page.format_score(trial.images[index].dice)}"
             answer = trial.class_map(index, truth.shape)
-            panels.append((title, colour_answer(answer, truth, view, comparison.palette)))
+            panels.append((title, color_answer(answer, truth, view, comparison.palette)))
             caption.append(title)
         name = re.sub(r"[^\w.-]+", "_", sample.name)
         path = f"{PICTURES}/{index + 1:03d}_{name}.png"
@@ -246,5 +246,5 @@ def _write_learning(folder: Path, comparison: Comparison) -> page.Picture | None
     return page.Picture(LEARNING, "Dice on the validation crops while the rows were trained")
 
 
-def _css(colour: tuple[int, int, int]) -> str:
-    return "rgb({} {} {})".format(*colour)
+def _css(color: tuple[int, int, int]) -> str:
+    return "rgb({} {} {})".format(*color)

@@ -15,7 +15,7 @@ from prompttune.evaluation.comparison import (
     best_by_validation,
     example_map,
 )
-from prompttune.evaluation.trivial import AllForeground, NearestColour
+from prompttune.evaluation.trivial import AllForeground, NearestColor
 from prompttune.inference.quality import BEST
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
@@ -93,11 +93,11 @@ def all_foreground(bench: Bench) -> list[Candidate]:
     return [_unprompted("all-foreground", 0, baseline.scores)]
 
 
-def nearest_colour(bench: Bench) -> list[Candidate]:
-    """The colours of each one-shot example, the whole of its image."""
+def nearest_color(bench: Bench) -> list[Candidate]:
+    """The colors of each one-shot example, the whole of its image."""
     candidates = []
     for sample in bench.drawn[: bench.examples]:
-        baseline = NearestColour(
+        baseline = NearestColor(
             sample.image, sample.class_map, sample.field_of_view, len(bench.classes)
         )
         candidates.append(_unprompted(f"nearest-color: {sample.name}", 1, baseline.scores))
@@ -120,5 +120,5 @@ ROWS: dict[str, Row] = {
     "companion": Row(companion),
     "tuned-all-tokens": Row(all_tokens),
     "all-foreground": Row(all_foreground),
-    "nearest-color": Row(nearest_colour),
+    "nearest-color": Row(nearest_color),
 }

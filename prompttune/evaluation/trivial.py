@@ -33,12 +33,12 @@ class AllForeground:
         return scores
 
 
-class NearestColour:
-    """Each pixel is classed by its colour alone, as the colours of one example are distributed.
+class NearestColor:
+    """Each pixel is classed by its color alone, as the colors of one example are distributed.
 
     One RGB histogram of 32^3 bins a class; a pixel's score is the posterior of the class given its
     bin. The histograms are blurred, widely at first and then less and less, each answer being the
-    prior (worth one pixel) of the next: near colours speak for each other, and a colour that the
+    prior (worth one pixel) of the next: near colors speak for each other, and a color that the
     example lacks is judged by the nearest that it has.
 
     Args:
@@ -77,7 +77,7 @@ def _bins(image: np.ndarray) -> np.ndarray:
 
 
 def _blur(histograms: np.ndarray, width: float) -> np.ndarray:
-    """Blur along the colour axes by a Gaussian of `width` bins, keeping each bin's pixels."""
+    """Blur along the color axes by a Gaussian of `width` bins, keeping each bin's pixels."""
     places = np.arange(BINS)
     kernel = np.exp(-(((places[:, None] - places) / width) ** 2) / 2)
     kernel /= kernel.sum(axis=0)

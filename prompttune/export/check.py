@@ -102,7 +102,7 @@ def key_inputs(prompt: Prompt, segmenter: Segmenter) -> dict[str, Any]:
     return {
         "key_images": images.float().numpy(),
         "key_colors": colors.float().numpy(),
-        "palette": np.array(prompt.palette.colours, np.float32),
+        "palette": np.array(prompt.palette.colors, np.float32),
         "type_shift": (torch.zeros(segmenter.network.config.dim) if shift is None else shift)
         .float()
         .numpy(),

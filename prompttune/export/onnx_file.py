@@ -190,7 +190,7 @@ def _describe(
             "stretch": read.stretch,
             "name": prompt.name,
             "classes": list(prompt.palette.classes),
-            "colors": [list(color) for color in prompt.palette.colours],
+            "colors": [list(color) for color in prompt.palette.colors],
             "scale": first.known_scale,
             "groups": [
                 {"classes": len(part.palette.classes), "threshold": part.threshold}

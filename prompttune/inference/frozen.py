@@ -15,7 +15,7 @@ from torch import Tensor
 from prompttune.backbone import SegGPT, at_canvas, load
 from prompttune.backbone.compact import choose_tokens, keep_tokens
 from prompttune.backbone.network import EncodedPrompt
-from prompttune.backbone.one_way import colour_and_describe, describe
+from prompttune.backbone.one_way import color_and_describe, describe
 from prompttune.inference.result import Result as Result
 from prompttune.inference.sliding_window import (
     Question,
@@ -27,7 +27,7 @@ from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.normalize import denormalise, normalise
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
-MOST_IMAGES = 192
+MAX_IMAGES = 192
 """Of all prompts that are kept: enough for an example of each of 150 classes. An image takes some
 10 MB with ViT-L."""
 
@@ -59,14 +59,14 @@ class EncodedPrompts:
         self, prompt: Prompt, encode: Callable[[Prompt], EncodedPrompt], made_with: list[Any]
     ) -> EncodedPrompt:
         shift = () if prompt.type_shift is None else (prompt.type_shift,)
-        state = made_with, [_state(each) for each in (*prompt.images, *prompt.colours, *shift)]
+        state = made_with, [_state(each) for each in (*prompt.images, *prompt.colors, *shift)]
         kept = self._kept.pop(prompt, None)
         if kept is None or kept[0] != state:
             kept = state, encode(prompt)
         self._kept[prompt] = kept  # the last used is the last
         images = sum(len(each.images) for each in self._kept)
         for oldest in list(self._kept)[:-1]:
-            if images <= MOST_IMAGES:
+            if images <= MAX_IMAGES:
                 break
             images -= len(oldest.images)
             self._kept.pop(oldest, None)
@@ -191,10 +191,10 @@ class FrozenBackbone:
         """
         self.check_fits(prompt)
         network = self.at(self.canvas(prompt))
-        images, colours = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        images, colors = (normalise(x.float()) for x in prompt.at(network.config.canvas))
         with self.computing():
             encoded = network.encode_prompt(
-                images.to(self.device), colours.to(self.device), prompt.seg_type, prompt.type_shift
+                images.to(self.device), colors.to(self.device), prompt.seg_type, prompt.type_shift
             )
             if prompt.kept_tokens is None:
                 return encoded
@@ -218,16 +218,16 @@ class FrozenBackbone:
             network = self.at(windows[0].part.canvas)
             given = encoded[0] if alike else encoded
             if any(prompt.domain is not None for prompt in prompts):
-                coloured, features = colour_and_describe(network, normalised, given)
+                colored, features = color_and_describe(network, normalised, given)
                 for window, seen in zip(windows, features.cpu(), strict=True):
                     window.describe(seen)
             else:
-                coloured = network.ensemble(normalised, given)
-            coloured = denormalise(coloured.float())
+                colored = network.ensemble(normalised, given)
+            colored = denormalise(colored.float())
             start = 0
             for prompt, same in groupby(windows, lambda window: window.part.prompt):
                 group = list(same)
-                answers = coloured[start : start + len(group)]
+                answers = colored[start : start + len(group)]
                 start += len(group)
                 scores = prompt.palette.scores(answers)
                 if prompt.companion is not None:

@@ -1,7 +1,7 @@
 """The scale of examples that were given none: a few are tried on the examples themselves.
 
 Thin lines want a fine scale and large things a coarse one, but what suits best hangs on the images
-and on the backbone as well. So the size of what is labelled gives a short list of scales, and at
+and on the backbone as well. So the size of what is labeled gives a short list of scales, and at
 each the examples answer each other, or a single one itself. Parts of the answers are compared with
 the labels at the images' own resolution, where scales are comparable.
 
@@ -31,17 +31,17 @@ THINNEST = 1 / 16
 """Of a patch: things that are thinner on the canvas are lost, so coarser scales are not tried."""
 THICKEST = 2.0
 """Patches: no finer scale is tried than the one at which things are that thick on the canvas."""
-MOST_TOKENS = 24576
+MAX_TOKENS = 24576
 """About so many, of the canvases of all windows, are asked for a choice."""
-FEWEST_WINDOWS = 4
+MIN_WINDOWS = 4
 """Are asked at a scale, however many tokens they have."""
-MOST_PIXELS = 2**20
+MAX_PIXELS = 2**20
 """Of an example whose window with most foreground is looked for everywhere."""
 AS_GOOD = 0.02
 """Dice by which whole images may be worse where they show things a patch thick."""
 COPIED = 0.03
 """Dice by which they must be better where they do not: see `_head_start`."""
-MOST_EXAMPLES = 4
+MAX_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
 """A tile is what a window sees but for the part that its neighbors would share."""
@@ -69,7 +69,7 @@ class Answering(Protocol):
 def choose_scale(segmenter: Answering, prompt: Prompt) -> float | None:
     """Choose the scale at which examples answer best.
 
-    Deterministic. The work is bounded by `MOST_TOKENS`, whatever the size of the images.
+    Deterministic. The work is bounded by `MAX_TOKENS`, whatever the size of the images.
 
     Args:
         segmenter: a backbone.
@@ -82,10 +82,10 @@ def choose_scale(segmenter: Answering, prompt: Prompt) -> float | None:
     rounds = _rounds(prompt)
     class_maps = [each.class_map for each in rounds]
     ladder = candidate_scales(class_maps, canvas, patch)
-    windows = MOST_TOKENS // (2 * (canvas // patch) ** 2)
+    windows = MAX_TOKENS // (2 * (canvas // patch) ** 2)
 
     def dice(scale: float | None, share: float) -> float:
-        return _dice(segmenter, rounds, scale, canvas, max(FEWEST_WINDOWS, int(share * windows)))
+        return _dice(segmenter, rounds, scale, canvas, max(MIN_WINDOWS, int(share * windows)))
 
     # A third of the work goes to all scales, the rest to the best and those beside it. Whole images
     # are one window each, so that their Dice is not rough.
@@ -181,24 +181,24 @@ class _Round:
 
 def _rounds(prompt: Prompt) -> list[_Round]:
     """Let each example answer for the one before it; a single one answers for itself, changed."""
-    count = min(len(prompt.images), MOST_EXAMPLES)
+    count = min(len(prompt.images), MAX_EXAMPLES)
     rounds = []
     for place in range(count):
-        image, colors = prompt.images[place - 1], prompt.colours[place - 1]
+        image, colors = prompt.images[place - 1], prompt.colors[place - 1]
         if len(prompt.images) == 1:
             image, colors = in_another_light(image.flip(-1, -2)), colors.flip(-1, -2)
-        shown = (prompt.images[place],), (prompt.colours[place],)
-        own = replace(prompt, images=shown[0], colours=shown[1], grid=False)
+        shown = (prompt.images[place],), (prompt.colors[place],)
+        own = replace(prompt, images=shown[0], colors=shown[1], grid=False)
         rounds.append(_Round(own, image, _class_map(prompt, colors)))
     return rounds
 
 
 def _class_map(prompt: Prompt, colors: Tensor) -> Tensor:
-    """Read labels from colours; colours that tell instances apart are one class."""
+    """Read labels from colors; colors that tell instances apart are one class."""
     if prompt.instance_of is not None:
         return (colors > 0).any(0).byte()
     class_map = torch.zeros(colors.shape[1:], dtype=torch.uint8)
-    for label, color in enumerate(prompt.palette.colours, 1):  # exact, as examples are painted
+    for label, color in enumerate(prompt.palette.colors, 1):  # exact, as examples are painted
         class_map[(colors == torch.tensor(color)[:, None, None] / 255).all(0)] = label
     return class_map
 
@@ -234,15 +234,15 @@ def _dice(
 
 def _cut(prompt: Prompt, side: int) -> Prompt:
     """Cut a large example about where a window of this side shows most, to resize less of it."""
-    image, colors = prompt.images[0], prompt.colours[0]
-    if image[0].numel() <= MOST_PIXELS or 2 * side > min(image.shape[1:]):
+    image, colors = prompt.images[0], prompt.colors[0]
+    if image[0].numel() <= MAX_PIXELS or 2 * side > min(image.shape[1:]):
         return prompt
     step = max(1, side // 2)
     shown = F.avg_pool2d((colors > 0).any(0)[None].float(), side, step)[0]
     starts = (step * place for place in divmod(int(shown.argmax()), shown.shape[1]))
     rows, columns = (slice(max(0, start - step), start + side + step) for start in starts)
     cut = image[:, rows, columns], colors[:, rows, columns]
-    return replace(prompt, images=cut[:1], colours=cut[1:])
+    return replace(prompt, images=cut[:1], colors=cut[1:])
 
 
 def _answers(

@@ -1,4 +1,4 @@
-"""Choose examples for a query out of a pool of labelled images.
+"""Choose examples for a query out of a pool of labeled images.
 
 Which example stands above a query decides much of what an in-context model answers. `nearest`
 takes those most like the query in the backbone's own features (the unsupervised retrieval of "What
@@ -65,7 +65,7 @@ def showing(examples: Iterable[Example], classes: Sequence[str]) -> list[Example
 def image_features(segmenter: Segmenter, images: Iterable[ImageLike]) -> Tensor:
     """Describe images by the frozen backbone: `M x dim float32`.
 
-    Each is fitted whole to the canvas and put below a grey prompt without colours; its tokens after
+    Each is fitted whole to the canvas and put below a grey prompt without colors; its tokens after
     the last block and the final norm are averaged.
     """
     network, canvas = segmenter.network, segmenter.network.config.canvas
@@ -89,7 +89,7 @@ def image_features(segmenter: Segmenter, images: Iterable[ImageLike]) -> Tensor:
 
 
 class Pool:
-    """Labelled images and their features.
+    """Labeled images and their features.
 
     Args:
         segmenter: whose backbone describes them.

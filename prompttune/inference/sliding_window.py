@@ -33,7 +33,7 @@ UNFLIPPED: tuple[Flip, ...] = ((),)
 UNZOOMED: tuple[float, ...] = (1.0,)
 """The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
-MOST_OPEN_PIXELS = 2**27
+MAX_OPEN_PIXELS = 2**27
 """Of images at their scales that wait for their batch: it runs early rather than hold more."""
 
 
@@ -255,7 +255,7 @@ def answered(
             if len(batch) == batch_size(kind[0], kind[1]):
                 run(waiting.pop(kind))
         pixels = sum(each.held_pixels for each in unanswered)
-        if pixels > MOST_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):
+        if pixels > MAX_OPEN_PIXELS or len(unanswered) > 2 * batch_size(1, canvas):
             run_all()
         while unanswered and unanswered[0].is_answered:
             yield unanswered.popleft().result()

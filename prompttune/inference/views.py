@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prompttune.utils.tiling import Place, pad_reflect, resize
 
-MOST_ROWS = 256
+MAX_ROWS = 256
 """Of a tile are compared, and so many columns."""
 
 
@@ -25,7 +25,7 @@ class Tile:
     def points(self) -> tuple[Tensor, Tensor]:
         """Return rows and columns of the image that represent the tile."""
         rows, columns = (
-            torch.arange(start, start + length, -(-length // MOST_ROWS))
+            torch.arange(start, start + length, -(-length // MAX_ROWS))
             for start, length in zip(self.place, self.size, strict=True)
         )
         return rows, columns

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from prompttune.prompts.palette import Colour, Palette
+from prompttune.prompts.palette import Color, Palette
 from prompttune.utils.io import whole_file
 
 OPACITY = 0.45
@@ -14,27 +14,27 @@ WHITE_SHOWN_AS = (0, 229, 255)
 
 
 def index_image(class_map: np.ndarray, palette: Palette) -> Image.Image:
-    """Turn a class map into a PIL image of mode P: its indices, with the palette's colours."""
+    """Turn a class map into a PIL image of mode P: its indices, with the palette's colors."""
     image = Image.fromarray(class_map)
-    image.putpalette([0, 0, 0, *(value for colour in palette.colours for value in colour)])
+    image.putpalette([0, 0, 0, *(value for color in palette.colors for value in color)])
     return image
 
 
-def shown_colours(palette: Palette) -> tuple[Colour, ...]:
-    """Return the classes' colours in overlays."""
-    white_alone = palette.colours == ((255, 255, 255),)
-    return (WHITE_SHOWN_AS,) if white_alone else palette.colours
+def shown_colors(palette: Palette) -> tuple[Color, ...]:
+    """Return the classes' colors in overlays."""
+    white_alone = palette.colors == ((255, 255, 255),)
+    return (WHITE_SHOWN_AS,) if white_alone else palette.colors
 
 
 def overlay(image: np.ndarray, class_map: np.ndarray, palette: Palette) -> Image.Image:
-    """Lay the classes' colours over an image: half transparent, full along thin outlines."""
-    table = np.array([(0, 0, 0), *shown_colours(palette)], np.float32)
+    """Lay the classes' colors over an image: half transparent, full along thin outlines."""
+    table = np.array([(0, 0, 0), *shown_colors(palette)], np.float32)
     foreground = class_map > 0
-    colours = table[class_map[foreground]]
+    colors = table[class_map[foreground]]
     opacity = np.where(_outlines(class_map)[foreground], np.float32(1), np.float32(OPACITY))
     blended = image.copy()
     under = image[foreground].astype(np.float32)
-    blended[foreground] = (under + (colours - under) * opacity[:, None]).round().astype(np.uint8)
+    blended[foreground] = (under + (colors - under) * opacity[:, None]).round().astype(np.uint8)
     return Image.fromarray(blended)
 
 

@@ -1,8 +1,8 @@
 """Objects in a class map, as COCO results (cocodataset.org/#format-results).
 
-An object is a connected component of a class. Where a prompt gave every instance a colour of its
-own (`Prompt.from_instances`), it is a connected component of one colour, so that objects that touch
-stay apart if the network coloured them differently.
+An object is a connected component of a class. Where a prompt gave every instance a color of its
+own (`Prompt.from_instances`), it is a connected component of one color, so that objects that touch
+stay apart if the network colored them differently.
 """
 
 import json
@@ -16,7 +16,7 @@ import numpy as np
 
 from prompttune.utils.io import write_whole
 
-LEAST_AREA = 16
+MIN_AREA = 16
 
 
 class Segmented(Protocol):
@@ -48,14 +48,14 @@ class Instance:
 
 
 def find_instances(
-    result: Segmented, least_area: int = LEAST_AREA, one_class: bool = False
+    result: Segmented, least_area: int = MIN_AREA, one_class: bool = False
 ) -> list[Instance]:
     """Find the objects of an answer: components whose pixels touch by side or corner.
 
     Args:
         result: of `Segmenter.predict`.
         least_area: smaller components, in pixels, are left out.
-        one_class: the answer's classes are colours of instances of one class: all get category 1,
+        one_class: the answer's classes are colors of instances of one class: all get category 1,
             and their score is that of being any instance.
     """
     whole = result.scores.sum(0) if one_class else None

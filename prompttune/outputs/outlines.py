@@ -45,9 +45,9 @@ def find_shapes(class_map: np.ndarray, least_area: int = 1) -> Iterator[Shape]:
 
 
 def _rings(mask: np.ndarray, left: int, top: int) -> tuple[np.ndarray, ...]:
-    """Return outlines that run half-way between the centres of pixels inside and outside."""
+    """Return outlines that run half-way between the centers of pixels inside and outside."""
     found = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)
-    # Of the padded mask the first centre lies at -.5, counted from the corner.
+    # Of the padded mask the first center lies at -.5, counted from the corner.
     rings = [ring[:-1, ::-1] - 0.5 + (left, top) for ring in found]
     rings.sort(key=lambda ring: -np.ptp(ring, axis=0).prod())
     return tuple(rings)

@@ -48,7 +48,7 @@ class RasterWriter:
                 blockxsize=512, blockysize=512, compress="deflate", zlevel=1, bigtiff="IF_SAFER",
                 nodata=self.nodata, **self._profile,
             )  # fmt: skip
-        colors = {0: (0, 0, 0)} | dict(enumerate(self._palette.colours, 1))
+        colors = {0: (0, 0, 0)} | dict(enumerate(self._palette.colors, 1))
         self._file.write_colormap(1, colors)
         return self
 

@@ -15,23 +15,23 @@ class PageWriter:
 
     Args:
         path: of the file; its folder exists.
-        palette: of class maps; None for pages in colours.
+        palette: of class maps; None for pages in colors.
         tags: further tags of the first page.
     """
 
     def __init__(self, path: Path, palette: Palette | None, tags: tuple[Tag, ...] = ()) -> None:
         self.path, self._tags = path, tags
-        self._colours = None if palette is None else _colormap(palette)
+        self._colors = None if palette is None else _colormap(palette)
         self._temporary = temporary_for(path)
         self._file = tifffile.TiffWriter(self._temporary)
 
     def add(self, page: np.ndarray) -> None:
         """Add a class map `H x W uint8`, or a picture `H x W x 3 uint8`."""
-        mapped = self._colours is not None
+        mapped = self._colors is not None
         self._file.write(
             page,
             photometric="palette" if mapped else "rgb",
-            colormap=self._colours,
+            colormap=self._colors,
             compression="zlib",
             metadata=None,
             extratags=self._tags,
@@ -52,8 +52,8 @@ class PageWriter:
 
 
 def _colormap(palette: Palette) -> np.ndarray:
-    """Return TIFF's table of colours, `3 x 256 uint16`; indices beyond the classes are black."""
+    """Return TIFF's table of colors, `3 x 256 uint16`; indices beyond the classes are black."""
     table = np.zeros((3, 256), np.uint16)
-    colours = np.array(palette.colours, np.uint16).T * np.uint16(257)
-    table[:, 1 : 1 + colours.shape[1]] = colours
+    colors = np.array(palette.colors, np.uint16).T * np.uint16(257)
+    table[:, 1 : 1 + colors.shape[1]] = colors
     return table

@@ -1,1 +1,1 @@
-"""Training a backbone by in-context colouring (SegGPT, section 3.1)."""
+"""Training a backbone by in-context coloring (SegGPT, section 3.1)."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, warn
@@ -21,7 +21,7 @@ class PretrainRecipe:
     """The network's sizes."""
     mix: Mix = field(default_factory=Mix)
     """What the samples are."""
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    optimiser: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How it is trained."""
     sets: list[SetConfig] = field(default_factory=list)
     """The folders of the pool."""
@@ -29,7 +29,7 @@ class PretrainRecipe:
     """Weights to start from: a name, or a path in any layout that `prompttune.backbone.load` reads
     (any canvas: position tables are resized); None: random."""
     max_steps: int = 10_000
-    """Optimiser steps."""
+    """Optimizer steps."""
     batch: int = 32
     """Samples a step, over all devices."""
     seed: int = 0

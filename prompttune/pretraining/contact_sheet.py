@@ -16,8 +16,8 @@ _GAP, _GREY = 4, (64, 64, 64)
 def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int = 3) -> np.ndarray:
     """Return `H x W x 3 uint8` (RGB) with `count` samples, each a row of four pictures.
 
-    They are the prompt image, its colours, the query image and its colours; hidden patches of the
-    colours are dimmed and hatched, and a bar on the left is white for instance samples.
+    They are the prompt image, its colors, the query image and its colors; hidden patches of the
+    colors are dimmed and hatched, and a bar on the left is white for instance samples.
     """
     rows = [_row(samples[index], samples.patch, scale) for index in range(count)]
     return grid([rows[start : start + columns] for start in range(0, count, columns)], _GAP, _GREY)

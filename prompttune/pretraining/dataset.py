@@ -1,4 +1,4 @@
-"""Training samples: a prompt above a query, coloured by one random map (paper, section 3.1)."""
+"""Training samples: a prompt above a query, colored by one random map (paper, section 3.1)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from prompttune.pretraining import sampling as contexts
 from prompttune.pretraining.coloring import choose_classes, is_valid, paint
 from prompttune.pretraining.sampling import INSTANCE, SEMANTIC, Context, View
 from prompttune.pretraining.sources.pool import ImageSet
-from prompttune.pretraining.transforms import recolour
+from prompttune.pretraining.transforms import recolor
 from prompttune.synthetic.lines import contours
 from prompttune.utils.errors import InputError
 
@@ -54,21 +54,21 @@ def _stitched(rng: Generator, contexts: list[Context], half: int, size: int) -> 
     )
 
 
-MOST_CLASSES = 12
+MAX_CLASSES = 12
 _TRIES = 3
 """So often a sample is drawn until both images show something in common."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of the kinds of samples and of masks, each in [0, 1], and how classes are coloured."""
+    """Shares of the kinds of samples and of masks, each in [0, 1], and how classes are colored."""
 
     generated: float = 0.5
     """Samples with generated images; the rest are real."""
     hard: float = 0.7
-    """Generated tasks in which more than a strong colour tells the classes apart."""
+    """Generated tasks in which more than a strong color tells the classes apart."""
     unlabelled: float = 0.25
-    """Real samples that use colour clusters or regions instead of labels."""
+    """Real samples that use color clusters or regions instead of labels."""
     same_image: float = 0.4
     """Samples of classes whose two images are views of one."""
     instances: float = 0.15
@@ -82,23 +82,23 @@ class Mix:
     overlaid: float = 0.0
     """Real samples, made on the device, with generated shapes laid over them."""
     max_classes: int = 6
-    """Most classes, or instances, that a sample colours; one is the most frequent number."""
+    """Most classes, or instances, that a sample colors; one is the most frequent number."""
     colours: Literal["random", "fixed"] = "random"
-    """Random: drawn for every sample. Fixed: a class value always has the same colour."""
+    """Random: drawn for every sample. Fixed: a class value always has the same color."""
     half_masked: float = 0.6
     """Samples with the whole query hidden; in the rest random patches are."""
     patch_ratio: float = 0.75
     """Share of hidden patches in the latter."""
     foreground: float = 0.3
-    """Least share of the loss that the coloured pixels have."""
+    """Least share of the loss that the colored pixels have."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if isinstance(value, float) and not 0 <= value <= 1:
                 raise InputError(f"mix.{name} is a share between 0 and 1, not {value}")
-        if not 1 <= self.max_classes <= MOST_CLASSES:
+        if not 1 <= self.max_classes <= MAX_CLASSES:
             raise InputError(
-                f"mix.max_classes must be 1 to {MOST_CLASSES} (more colours than that are hard to "
+                f"mix.max_classes must be 1 to {MAX_CLASSES} (more colors than that are hard to "
                 f"tell apart), not {self.max_classes}"
             )
 
@@ -132,7 +132,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
             chosen = choose_classes(rng, classes, self.mix.max_classes)
             if len(chosen):
                 break
-        image = np.concatenate(recolour(rng, [view[0] for view in views]))
+        image = np.concatenate(recolor(rng, [view[0] for view in views]))
         class_map = np.concatenate(classes)
         target = paint(rng, class_map, chosen, self.mix.colours == "fixed")
         masked = self._mask(rng)
@@ -187,11 +187,11 @@ class PairDataset(Dataset[dict[str, Tensor]]):
 def _weight(
     target: np.ndarray, valid: np.ndarray, masked: np.ndarray, patch: int, foreground: float
 ) -> np.ndarray:
-    """Weigh the hidden, valid pixels so that coloured ones have at least the share `foreground`."""
+    """Weigh the hidden, valid pixels so that colored ones have at least the share `foreground`."""
     hidden = masked.repeat(patch, 0).repeat(patch, 1) & valid
-    coloured = hidden & (target.max(-1) > 0)
-    share = int(coloured.sum()) / max(int(hidden.sum()), 1)
+    colored = hidden & (target.max(-1) > 0)
+    share = int(colored.sum()) / max(int(hidden.sum()), 1)
     boost = 1.0
     if 0 < share < foreground:  # at most tenfold: a handful of pixels must not be the whole loss
         boost = min(10.0, foreground * (1 - share) / (share * (1 - foreground)))
-    return np.where(coloured, np.float32(boost), np.float32(1)) * hidden
+    return np.where(colored, np.float32(boost), np.float32(1)) * hidden

@@ -1,4 +1,4 @@
-"""Starting weights for a network that is to learn to colour by example."""
+"""Starting weights for a network that is to learn to color by example."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The Lightning module of in-context colouring."""
+"""The Lightning module of in-context coloring."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimizerConfig, optimisers, rate
 from prompttune.pretraining.sharding import shard
 from prompttune.utils.normalize import normalise
 
@@ -25,13 +25,13 @@ Generate = Callable[[int, torch.device], Batch]
 """Makes the samples of a step that the loader does not make."""
 
 
-def colouring_loss(
+def coloring_loss(
     output: Tensor, target: Tensor, weight: Tensor, beta: float, total: Tensor | None = None
 ) -> Tensor:
     """Return smooth-L1 averaged over the weighted pixels (paper, section 3.1).
 
     Args:
-        output: B x 3 x H x W; `target` likewise, normalised space.
+        output: B x 3 x H x W; `target` likewise, normalized space.
         weight: B x 1 x H x W, 0 where nothing is asked.
         beta: Where the loss turns from square to linear.
         total: The sum of all weights that the batch has elsewhere, too; None: these are all.
@@ -42,7 +42,7 @@ def colouring_loss(
     return (per_pixel * weight).sum() / (weight.sum() if total is None else total).clamp_min(1)
 
 
-class InContextColouring(pl.LightningModule):
+class InContextColoring(pl.LightningModule):
     """Trains a SegGPT on pairs from `PairDataset`, and what `generate` adds to them.
 
     On any number of devices, and in any number of parts, a step is the same: the loss is divided by
@@ -52,7 +52,7 @@ class InContextColouring(pl.LightningModule):
     def __init__(
         self,
         network: SegGPT,
-        optimiser: OptimiserConfig,
+        optimiser: OptimizerConfig,
         max_steps: int,
         accumulate: int = 1,
         generate: Generate | None = None,
@@ -116,13 +116,13 @@ class InContextColouring(pl.LightningModule):
             )
             output = self.network.color(images, colors, queries, batch["seg_type"])
             output, target, weight = (x.flatten(0, 1) for x in (output, target, batch["weight"]))
-            return colouring_loss(output, target, weight, self.config.beta, total)
+            return coloring_loss(output, target, weight, self.config.beta, total)
         image, target = normalise(batch["image"]), normalise(batch["target"])
         seg_type = batch.get("seg_type")
         if seg_type is None:
             seg_type = torch.zeros(len(image), dtype=torch.long, device=image.device)
         output = self.network(image, target, batch["masked"], seg_type, query_only=False)
-        return colouring_loss(output, target, batch["weight"], self.config.beta, total)
+        return coloring_loss(output, target, batch["weight"], self.config.beta, total)
 
     def _without_exchange(self) -> AbstractContextManager[None]:
         model = self.trainer.model

@@ -13,7 +13,7 @@ from prompttune.utils.errors import InputError
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
+class OptimizerConfig:
     """How the network is trained."""
 
     lr: float = 1.5e-3
@@ -27,7 +27,7 @@ class OptimiserConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     beta: float = 1.0
-    """Of smooth-L1, normalised units. A small one (the paper's .01) makes thin things vanish."""
+    """Of smooth-L1, normalized units. A small one (the paper's .01) makes thin things vanish."""
     name: Literal["muon+adamw", "adamw"] = "muon+adamw"
     """Muon for 2-D weights with AdamW for the rest, or AdamW for all."""
     schedule: Literal["linear", "cosine"] = "linear"
@@ -51,7 +51,7 @@ class OptimiserConfig:
             raise InputError(f"optimiser.weight_decay is negative: {self.weight_decay}")
 
 
-def optimisers(network: nn.Module, config: OptimiserConfig) -> list[Optimizer]:
+def optimisers(network: nn.Module, config: OptimizerConfig) -> list[Optimizer]:
     """Return what trains the network; one step of it is a step of each."""
     if config.name == "adamw":
         return [AdamW(_groups(network, config), config.lr, betas=(0.9, 0.98))]
@@ -68,7 +68,7 @@ def _is_matrix(name: str, parameter: Parameter) -> bool:
     return parameter.ndim == 2 and "rel_pos" not in name
 
 
-def _groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]:
+def _groups(network: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
     """Group the parameters by their rates and by whether they decay."""
     numbers = [int(match[1]) for name, _ in network.named_parameters() if (match := _BLOCK(name))]
     blocks = 1 + max(numbers, default=0)
@@ -88,7 +88,7 @@ def _groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]
 _BLOCK = re.compile(r"blocks\.(\d+)\.").match
 
 
-def rate(config: OptimiserConfig, step: int, max_steps: int) -> float:
+def rate(config: OptimizerConfig, step: int, max_steps: int) -> float:
     """Return the learning rate of a step over the peak's."""
     warm = max(1, int(max_steps * config.warmup))
     falling = max(1, int(max_steps * config.decay))

@@ -1,4 +1,4 @@
-"""Labels without meaning, for images without labels: colour clusters and connected regions."""
+"""Labels without meaning, for images without labels: color clusters and connected regions."""
 
 import cv2
 import numpy as np
@@ -7,15 +7,15 @@ from numpy.random import Generator
 _SIDE = 56
 
 
-def colour_clusters(image: np.ndarray, count: int = 8) -> np.ndarray:
-    """Cluster the pixels of `H x W x 3 uint8` by colour and, weakly, by place; labels 1..count."""
+def color_clusters(image: np.ndarray, count: int = 8) -> np.ndarray:
+    """Cluster the pixels of `H x W x 3 uint8` by color and, weakly, by place; labels 1..count."""
     small = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     y, x = np.mgrid[:_SIDE, :_SIDE].astype(np.float32)
     points = np.concatenate((lab, x[..., None], y[..., None]), -1).reshape(-1, 5)
     stop = (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0)
     cv2.setRNGSeed(0)
-    start = np.zeros((len(points), 1), np.int32)  # ignored: k-means++ chooses the centres
+    start = np.zeros((len(points), 1), np.int32)  # ignored: k-means++ chooses the centers
     _, labels, _ = cv2.kmeans(points, count, start, stop, 1, cv2.KMEANS_PP_CENTERS)
     segments = np.asarray(labels).reshape(_SIDE, _SIDE).astype(np.uint8) + 1
     return np.asarray(
@@ -36,6 +36,6 @@ def watershed(rng: Generator, image: np.ndarray) -> np.ndarray:
         cv2.circle(markers, (column, row), 1, number, -1)
     regions = np.asarray(cv2.watershed(cv2.GaussianBlur(image, (3, 3), 0), markers))
     labels = np.where(regions > 0, regions, 0).astype(np.uint8)
-    for _ in range(2):  # the lines between regions and the frame go to a neighbour
+    for _ in range(2):  # the lines between regions and the frame go to a neighbor
         labels = np.where(labels > 0, labels, cv2.dilate(labels, np.ones((3, 3), np.uint8)))
     return labels

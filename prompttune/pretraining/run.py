@@ -21,7 +21,7 @@ from prompttune.pretraining.callbacks import KeepState, Speed, TimeBox
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import PairDataset
 from prompttune.pretraining.init import starting_network
-from prompttune.pretraining.module import Generate, InContextColouring
+from prompttune.pretraining.module import Generate, InContextColoring
 from prompttune.pretraining.sharding import ShardedAverage, ShardedStrategy, check_sharded
 from prompttune.pretraining.sources.pool import ImageSet, read_pool
 from prompttune.pretraining.state import (
@@ -175,7 +175,7 @@ def _strategy(machine: Machine, beyond_decoder: bool) -> Any:
 
 def _prepare(
     recipe: PretrainRecipe, data: Path | None, trainer: pl.Trainer, start: int, resumes: bool
-) -> tuple[InContextColouring, DataLoader[Any]]:
+) -> tuple[InContextColoring, DataLoader[Any]]:
     """Return what is trained, and the loader of this process from step `start` on."""
     if recipe.batch % trainer.world_size:
         raise InputError(
@@ -192,7 +192,7 @@ def _prepare(
     where = trainer.strategy.root_device
     if where.type == "cuda" and config.one_way:
         _compile(network)
-    module = InContextColouring(
+    module = InContextColoring(
         network, recipe.optimiser, recipe.max_steps, recipe.accumulate,
         _generate(recipe, share, sets, trainer) if made else None, recipe.prompts,
     )  # fmt: skip

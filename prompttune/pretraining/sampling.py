@@ -64,7 +64,7 @@ def class_context(rng: Generator, images: ImageSet, same_image: bool) -> Context
 
 
 def segment_context(rng: Generator, image: Labelled, instances: bool) -> Context:
-    """Views of one image whose labels are not needed: colour clusters, or connected regions."""
+    """Views of one image whose labels are not needed: color clusters, or connected regions."""
     if instances:
         regions = watershed(rng, image.images[-1])
         return _one_image(INSTANCE, image.images, regions, _pixels_of_one(rng, regions))
@@ -74,7 +74,7 @@ def segment_context(rng: Generator, image: Labelled, instances: bool) -> Context
 
 
 def instance_context(rng: Generator, image: Labelled) -> Context:
-    """Views of one image whose objects are labelled one by one."""
+    """Views of one image whose objects are labeled one by one."""
     assert image.instances is not None
     values = [value for value in image.instances.anchors if value not in (0, IGNORE)]
     anchors = image.instances.anchors[values[rng.integers(len(values))]]

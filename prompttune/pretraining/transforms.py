@@ -17,7 +17,7 @@ SHRINK = 0.6
 class Warp:
     """A turned, scaled, sheared, mirrored and perhaps bent square of an image.
 
-    Coordinates are (column, row) with pixel centres at whole numbers.
+    Coordinates are (column, row) with pixel centers at whole numbers.
     """
 
     affine: np.ndarray
@@ -32,15 +32,15 @@ class Warp:
         cls,
         rng: Generator,
         shape: tuple[int, ...],
-        centre: np.ndarray,
+        center: np.ndarray,
         size: int,
         closest: float = 0.35,
     ) -> "Warp":
-        """Draw a view whose side is `closest` to 1 of the image's short side, near `centre`."""
+        """Draw a view whose side is `closest` to 1 of the image's short side, near `center`."""
         extent = min(shape) * rng.uniform(closest, 1.0)
         margin = 0.35 * extent  # little of the view lies outside, where the image is mirrored
-        centre = centre + rng.uniform(-0.35, 0.35, 2) * extent
-        centre = np.clip(centre, margin, np.array(shape[1::-1]) - margin)
+        center = center + rng.uniform(-0.35, 0.35, 2) * extent
+        center = np.clip(center, margin, np.array(shape[1::-1]) - margin)
         spin, mirror = rng.normal(0, 0.3), rng.choice((-1, 1))
         stretch, shear = np.exp(rng.normal(0, 0.1)), rng.normal(0, 0.1)
         zoom = size / extent
@@ -48,7 +48,7 @@ class Warp:
             ((np.cos(spin) * mirror, -np.sin(spin)), (np.sin(spin) * mirror, np.cos(spin)))
         )
         turn = turn @ np.array(((stretch, shear), (0, 1 / stretch)))
-        affine = np.hstack((turn, ((size - 1) / 2 - turn @ centre)[:, None]))
+        affine = np.hstack((turn, ((size - 1) / 2 - turn @ center)[:, None]))
         bend = None
         if rng.random() < 0.15:
             strength = np.float32(size * rng.uniform(0.01, 0.06))
@@ -68,7 +68,7 @@ class Warp:
     def image(self, image: np.ndarray, label_shape: tuple[int, ...]) -> np.ndarray:
         """Return the view of an image that may be smaller than its label map."""
         ratio = np.array(image.shape[1::-1]) / label_shape[1::-1]
-        # A pixel centre p of the map lies at (p + 1/2) ratio - 1/2 in the image.
+        # A pixel center p of the map lies at (p + 1/2) ratio - 1/2 in the image.
         affine = self.affine.copy()
         affine[:, :2] = affine[:, :2] / ratio
         affine[:, 2] += affine[:, :2] @ (0.5 * (1 - ratio))
@@ -88,8 +88,8 @@ class Warp:
         return remapped(values, across, down, how)
 
 
-def recolour(rng: Generator, images: list[np.ndarray]) -> list[np.ndarray]:
-    """Change light and colour: strongly and alike for all images, then weakly for each.
+def recolor(rng: Generator, images: list[np.ndarray]) -> list[np.ndarray]:
+    """Change light and color: strongly and alike for all images, then weakly for each.
 
     Images are `H x W x 3 float32` in [0, 1], as are those returned.
     """

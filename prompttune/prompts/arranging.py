@@ -20,14 +20,14 @@ def in_a_grid(prompt: Any) -> Any:
     order = [place % len(prompt.images) for place in range(side**2)]
     size = (prompt.images[0].shape[1], prompt.images[0].shape[2])
     images = tiled([resize(prompt.images[index], size) for index in order], side)
-    colours = tiled([resize_nearest(prompt.colours[index], size) for index in order], side)
-    return replace(prompt, images=(images,), colours=(colours,))
+    colors = tiled([resize_nearest(prompt.colors[index], size) for index in order], side)
+    return replace(prompt, images=(images,), colors=(colors,))
 
 
 def colored_instances(
     numbered: Sequence[np.ndarray], name: str
 ) -> tuple[Palette, tuple[Tensor, ...]]:
-    """Colour the instances of some images; there are no more colours than one of them needs."""
+    """Color the instances of some images; there are no more colors than one of them needs."""
     compact = [_renumbered(ids) for ids in numbered]
     count = max(1, *(int(ids[ids != IGNORE].max(initial=0)) for ids in compact))
     palette = Palette.of(f"{name} {number}" for number in range(1, count + 1))
@@ -35,11 +35,11 @@ def colored_instances(
 
 
 def renumbered_instances(prompt: Any) -> Any:
-    """Colour anew the instances that windows show: fewer colours lie farther apart."""
+    """Color anew the instances that windows show: fewer colors lie farther apart."""
     palette, name = prompt.palette, prompt.instance_of or ""
-    numbered = [palette.decide(palette.scores(colours)).numpy() for colours in prompt.colours]
-    palette, colours = colored_instances(numbered, name)
-    return replace(prompt, palette=palette, colours=colours)
+    numbered = [palette.decide(palette.scores(colors)).numpy() for colors in prompt.colors]
+    palette, colors = colored_instances(numbered, name)
+    return replace(prompt, palette=palette, colors=colors)
 
 
 def _renumbered(ids: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def check_joins(prompt: Any, lead: Any) -> None:
         if prompt.fingerprint != lead.fingerprint:
             raise clash("backbones", marks[0], marks[1], "joined keys share their backbone")
         if own != other:
-            raise clash("colours", own.colours, other.colours, "joined keys share their palette")
+            raise clash("colors", own.colors, other.colors, "joined keys share their palette")
     if prompt.canvas is not None and lead.canvas is not None and prompt.canvas != lead.canvas:
         raise clash("canvases", prompt.canvas, lead.canvas, "joined keys share their canvas")
     if prompt.grid != lead.grid:

@@ -61,7 +61,7 @@ class Composition:
 
     @cached_property
     def palette(self) -> Palette:
-        """The classes of all prompts in their order; the colours are chosen anew."""
+        """The classes of all prompts in their order; the colors are chosen anew."""
         return Palette.of(name for each in self.prompts for name in each.palette.classes)
 
     @property

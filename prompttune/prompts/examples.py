@@ -19,7 +19,7 @@ from prompttune.data.inputs import (
     load_image,
     read_given,
 )
-from prompttune.prompts.palette import MOST_CLASSES, Palette
+from prompttune.prompts.palette import MAX_CLASSES, Palette
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.normalize import to_tensor
@@ -38,12 +38,12 @@ def crop_most_foreground(
 
     Args:
         image: `3 x H x W`, pixel space.
-        class_map: `H x W uint8`, or its colours, `3 x H x W` in [0, 1], where background is black.
+        class_map: `H x W uint8`, or its colors, `3 x H x W` in [0, 1], where background is black.
         scale: canvas pixels an image pixel.
         canvas: side of the window; smaller images are mirrored at their borders.
 
     Returns:
-        `3 x canvas x canvas` and `canvas x canvas`, or `3 x canvas x canvas` of colours.
+        `3 x canvas x canvas` and `canvas x canvas`, or `3 x canvas x canvas` of colors.
     """
     size = scaled_size(class_map.shape[-2], class_map.shape[-1], scale)
     image, _ = pad_reflect(resize(image, size), canvas)
@@ -56,8 +56,8 @@ def crop_most_foreground(
         - summed[canvas:, :-canvas] + summed[:-canvas, :-canvas]
     )  # fmt: skip
     best = (inside == inside.max()).nonzero()
-    off_centre = (best - best.double().mean(0)).square().sum(1)
-    top, left = best[off_centre.argmin()].tolist()
+    off_center = (best - best.double().mean(0)).square().sum(1)
+    top, left = best[off_center.argmin()].tolist()
     window = (slice(top, top + canvas), slice(left, left + canvas))
     return image[:, *window].clone(), class_map[..., *window].clone()
 
@@ -104,7 +104,7 @@ def load_instances(
     """
     _check_pairs(examples)
     maps = [
-        _load_mask(mask, MOST_CLASSES, f"example {n}, mask")
+        _load_mask(mask, MAX_CLASSES, f"example {n}, mask")
         for n, (_, mask) in enumerate(examples, 1)
     ]
     return _paired(examples, maps)
@@ -226,7 +226,7 @@ def read_class_maps(
     from prompttune.data.masks import class_map_of
 
     names = None if classes is None else Palette.of(classes).classes
-    count = MOST_CLASSES if names is None else len(names)
+    count = MAX_CLASSES if names is None else len(names)
     called = [
         str(mask) if isinstance(mask, str | PathLike) else f"example {n}, mask"
         for n, mask in enumerate(masks, 1)

@@ -42,10 +42,10 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     return [
         Prompt(
             images=tuple(images),
-            colours=tuple(colours),
+            colors=tuple(colors),
             palette=Palette(
                 classes=tuple(entry.name for entry in classes),
-                colours=tuple(entry.colour for entry in classes),
+                colors=tuple(entry.colour for entry in classes),
             ),
             scale=card.scale,
             canvas=card.canvas,
@@ -61,7 +61,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             domain=domain,
             companion=companion,
         )
-        for (classes, _), (images, colours), shift, kept in zip(
+        for (classes, _), (images, colors), shift, kept in zip(
             card.grouped(), halves, shifts, card.kept_tokens or [None] * len(sizes), strict=True
         )
     ]

@@ -1,4 +1,4 @@
-"""Which colour stands for which class: from class maps to colours and back."""
+"""Which color stands for which class: from class maps to colors and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,43 +11,43 @@ from torch import Tensor
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-MOST_CLASSES = 254
+MAX_CLASSES = 254
 NEAREST_TO_BLACK = 32
-"""No class colour lies nearer to the background's black than this (Euclidean, of 255)."""
+"""No class color lies nearer to the background's black than this (Euclidean, of 255)."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of a task's classes; the background is black.
+    """The colors of a task's classes; the background is black.
 
     Raises:
-        InputError: no or too many classes, equal names or colours, a colour that is none or that
+        InputError: no or too many classes, equal names or colors, a color that is none or that
             cannot be told from the background.
     """
 
     classes: tuple[str, ...]
     """Names of the foreground classes: class map value i is `classes[i - 1]`."""
-    colours: tuple[Colour, ...]
+    colors: tuple[Color, ...]
     """RGB in 0..255, one a class."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", _checked_names(self.classes))
-        object.__setattr__(self, "colours", tuple(_checked_colour(c) for c in self.colours))
-        if len(self.classes) != len(self.colours):
-            counts = f"{len(self.classes)} classes and {len(self.colours)} colours"
-            raise InputError(f"palette: {counts}; each class needs one colour")
-        if len(set(self.colours)) < len(self.colours):
-            raise InputError("palette: two classes share a colour")
+        object.__setattr__(self, "colors", tuple(_checked_color(c) for c in self.colors))
+        if len(self.classes) != len(self.colors):
+            counts = f"{len(self.classes)} classes and {len(self.colors)} colors"
+            raise InputError(f"palette: {counts}; each class needs one color")
+        if len(set(self.colors)) < len(self.colors):
+            raise InputError("palette: two classes share a color")
 
     def __repr__(self) -> str:
-        pairs = zip(self.classes, self.colours, strict=True)
+        pairs = zip(self.classes, self.colors, strict=True)
         return f"Palette({', '.join('{} #{:02x}{:02x}{:02x}'.format(n, *c) for n, c in pairs)})"
 
     @classmethod
     def of(cls, classes: Iterable[str]) -> "Palette":
-        """Choose colours far from each other and from black; the first is white.
+        """Choose colors far from each other and from black; the first is white.
 
         Deterministic, and the first colors do not depend on how many classes follow.
 
@@ -64,19 +64,19 @@ class Palette:
         return cls(names, _far_apart(len(names)))
 
     @property
-    def colors(self) -> tuple[Colour, ...]:
-        """`colours`, as America spells it; key files and version 0.1 have the other name."""
-        return self.colours
+    def colours(self) -> tuple[Color, ...]:
+        """`colors`, under the name of version 0.1."""
+        return self.colors
 
     @cached_property
     def tau(self) -> float:
-        """The width of the softmax in `scores`: the smallest squared colour distance / 6."""
-        points = np.array([(0, 0, 0), *self.colours]) / 255
+        """The width of the softmax in `scores`: the smallest squared color distance / 6."""
+        points = np.array([(0, 0, 0), *self.colors]) / 255
         distances = ((points[:, None] - points[None]) ** 2).sum(-1)
         return float(distances[~np.eye(len(points), dtype=bool)].min()) / 6
 
     def paint(self, class_map: Tensor | np.ndarray) -> Tensor:
-        """Colour a class map.
+        """Color a class map.
 
         Args:
             class_map: integers, `... x H x W`; 0 and 255 (ignore) become black.
@@ -93,35 +93,35 @@ class Palette:
             values = indices[unknown].unique().tolist()
             raise InputError(f"class map: values {values} name none of {len(self.classes)} classes")
         table = torch.zeros(IGNORE + 1, 3, device=indices.device)
-        table[1 : len(self.colours) + 1] = self._points(table)[1:]
+        table[1 : len(self.colors) + 1] = self._points(table)[1:]
         return table[indices].movedim(-1, -3)
 
-    def repaint(self, colours: Tensor, palette: "Palette") -> Tensor:
+    def repaint(self, colors: Tensor, palette: "Palette") -> Tensor:
         """Paint in these colors what another palette has painted.
 
         Args:
-            colours: `... x 3 x H x W` in [0, 1].
+            colors: `... x 3 x H x W` in [0, 1].
             palette: painted them; it has the same class names, in any order.
 
         Returns:
             `... x 3 x H x W float32` in [0, 1].
         """
-        class_map = palette.decide(palette.scores(colours)).long()
+        class_map = palette.decide(palette.scores(colors)).long()
         indices = [0, *(self.classes.index(name) + 1 for name in palette.classes)]
         return self.paint(torch.tensor(indices, device=class_map.device)[class_map])
 
-    def scores(self, colours: Tensor) -> Tensor:
-        """Say how well each pixel's colour fits each class.
+    def scores(self, colors: Tensor) -> Tensor:
+        """Say how well each pixel's color fits each class.
 
-        A softmax over background and classes of -||pixel - colour||^2 / tau. Differentiable.
+        A softmax over background and classes of -||pixel - color||^2 / tau. Differentiable.
 
         Args:
-            colours: `... x 3 x H x W`, pixel space, any float; may leave [0, 1].
+            colors: `... x 3 x H x W`, pixel space, any float; may leave [0, 1].
 
         Returns:
             `... x C x H x W` in [0, 1], float32 (float64 stays), without the background's plane.
         """
-        pixels = colours.to(torch.promote_types(colours.dtype, torch.float32))
+        pixels = colors.to(torch.promote_types(colors.dtype, torch.float32))
         planes = [-(pixels - p[:, None, None]).square().sum(-3) for p in self._points(pixels)]
         return (torch.stack(planes, -3) / self.tau).softmax(-3).narrow(-3, 1, len(self.classes))
 
@@ -143,8 +143,8 @@ class Palette:
         return torch.where(foreground, (scores.argmax(-3) + 1).to(torch.uint8), 0)
 
     def _points(self, like: Tensor) -> Tensor:
-        """Return black and the colours in pixel space, `(1 + C) x 3`."""
-        points = torch.tensor([(0, 0, 0), *self.colours], dtype=like.dtype, device=like.device)
+        """Return black and the colors in pixel space, `(1 + C) x 3`."""
+        points = torch.tensor([(0, 0, 0), *self.colors], dtype=like.dtype, device=like.device)
         return points / 255
 
 
@@ -152,8 +152,8 @@ def _checked_names(classes: Iterable[str]) -> tuple[str, ...]:
     if isinstance(classes, str):
         raise InputError(f"palette: give classes as a list of names, not as the text '{classes}'")
     names = tuple(classes)
-    if not 1 <= len(names) <= MOST_CLASSES:
-        raise InputError(f"palette: {len(names)} classes; give 1 to {MOST_CLASSES}")
+    if not 1 <= len(names) <= MAX_CLASSES:
+        raise InputError(f"palette: {len(names)} classes; give 1 to {MAX_CLASSES}")
     if any(not isinstance(name, str) or not name.strip() for name in names):
         raise InputError(f"palette: every class needs a name; got {list(names)}")
     if len(set(names)) < len(names):
@@ -162,20 +162,20 @@ def _checked_names(classes: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
-def _checked_colour(colour: Iterable[int]) -> Colour:
-    values = tuple(colour)
+def _checked_color(color: Iterable[int]) -> Color:
+    values = tuple(color)
     if len(values) != 3 or any(int(v) != v or not 0 <= v <= 255 for v in values):
-        raise InputError(f"palette: {values} is no colour; give three integers in 0..255")
+        raise InputError(f"palette: {values} is no color; give three integers in 0..255")
     red, green, blue = (int(v) for v in values)
     if red**2 + green**2 + blue**2 < NEAREST_TO_BLACK**2:
         raise InputError(
-            f"palette: {values} cannot be told from the background's black; use a brighter colour"
+            f"palette: {values} cannot be told from the background's black; use a brighter color"
         )
     return red, green, blue
 
 
-def _far_apart(count: int) -> tuple[Colour, ...]:
-    """Pick colours one by one, each the farthest from black and from those before it."""
+def _far_apart(count: int) -> tuple[Color, ...]:
+    """Pick colors one by one, each the farthest from black and from those before it."""
     levels = np.arange(0, 256, 17)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
     nearest = (grid**2).sum(1)

@@ -1,4 +1,4 @@
-"""What stands above the query: images, their colours and the palette that decodes the answer."""
+"""What stands above the query: images, their colors and the palette that decodes the answer."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -30,13 +30,13 @@ class Prompt:
     """One example, several (a feature ensemble) or a learned key: all are this.
 
     Raises:
-        InputError: no image, colours of another size than their image, or a bad scale.
+        InputError: no image, colors of another size than their image, or a bad scale.
     """
 
     images: tuple[Tensor, ...]
     """N of `3 x H x W float32`, pixel space (learned pixels may leave [0, 1])."""
-    colours: tuple[Tensor, ...]
-    """The colours of the images' pixels, same sizes, pixel space."""
+    colors: tuple[Tensor, ...]
+    """The colors of the images' pixels, same sizes, pixel space."""
     palette: Palette
     """Decodes the answer."""
     scale: float | Literal["auto"] | None = None
@@ -55,7 +55,7 @@ class Prompt:
     name: str = "examples"
     """For messages."""
     instance_of: str | None = None
-    """The class whose instances the palette's colours tell apart; None: colours are classes."""
+    """The class whose instances the palette's colors tell apart; None: colors are classes."""
     grid: bool = False
     """Whether `at_scale` is to lay the examples out in one image (`Prompt.spatial`)."""
     card: "Card | None" = None
@@ -73,15 +73,15 @@ class Prompt:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", tuple(self.images))
-        object.__setattr__(self, "colours", tuple(self.colours))
-        if not self.images or len(self.images) != len(self.colours):
-            counts = f"{len(self.images)} images and {len(self.colours)} colourings"
+        object.__setattr__(self, "colors", tuple(self.colors))
+        if not self.images or len(self.images) != len(self.colors):
+            counts = f"{len(self.images)} images and {len(self.colors)} colorings"
             raise InputError(f"prompt {self.name}: {counts}; give as many, at least one")
-        for image, colours in zip(self.images, self.colours, strict=True):
-            if image.dim() != 3 or len(image) != 3 or image.shape != colours.shape:
-                shapes = f"{tuple(image.shape)} and {tuple(colours.shape)}"
+        for image, colors in zip(self.images, self.colors, strict=True):
+            if image.dim() != 3 or len(image) != 3 or image.shape != colors.shape:
+                shapes = f"{tuple(image.shape)} and {tuple(colors.shape)}"
                 raise InputError(
-                    f"prompt {self.name}: image and colours of {shapes}; both must be 3 x H x W"
+                    f"prompt {self.name}: image and colors of {shapes}; both must be 3 x H x W"
                 )
         object.__setattr__(self, "scale", checked_scale(self.scale))
         check("examples", len(self.images), f"prompt {self.name}: images")
@@ -90,9 +90,9 @@ class Prompt:
             check_prompt(self.name, len(self.images), self.canvas)
 
     @property
-    def colors(self) -> tuple[Tensor, ...]:
-        """`colours`, as America spells it; key files and version 0.1 have the other name."""
-        return self.colours
+    def colours(self) -> tuple[Tensor, ...]:
+        """`colors`, under the name of version 0.1."""
+        return self.colors
 
     @property
     def known_scale(self) -> float | None:
@@ -126,7 +126,7 @@ class Prompt:
         """
         size = (canvas, canvas)
         images = torch.stack([resize(image, size) for image in self.images])
-        return images, torch.stack([resize_nearest(colours, size) for colours in self.colours])
+        return images, torch.stack([resize_nearest(colors, size) for colors in self.colors])
 
     def at_scale(self, scale: float | None, canvas: int | None) -> "Prompt":
         """Return examples whose scale is "auto" as they are made at a scale; others as they are.
@@ -145,10 +145,10 @@ class Prompt:
             return self
         made = replace(self, scale=checked_scale(scale, canvas), canvas=canvas, grid=False)
         if scale is not None and canvas is not None:
-            pairs = zip(self.images, self.colours, strict=True)
+            pairs = zip(self.images, self.colors, strict=True)
             crops = [crop_most_foreground(*pair, scale, canvas) for pair in pairs]
-            images, colours = zip(*crops, strict=True)
-            made = replace(made, images=images, colours=colours)
+            images, colors = zip(*crops, strict=True)
+            made = replace(made, images=images, colors=colors)
             made = made if self.instance_of is None else arranging.renumbered_instances(made)
         return arranging.in_a_grid(made) if self.grid else made
 
@@ -276,7 +276,7 @@ class Prompt:
         palette = Palette.of(names)
         whole = cls(
             images=tuple(image for image, _ in pairs),
-            colours=tuple(palette.paint(class_map) for _, class_map in pairs),
+            colors=tuple(palette.paint(class_map) for _, class_map in pairs),
             palette=palette,
             scale="auto",
             canvas=canvas,
@@ -293,7 +293,7 @@ class Prompt:
     ) -> "Prompt":
         """Make one prompt image of several examples: the spatial ensemble (SegGPT, section 3.3).
 
-        The examples stand in an n x n grid, row by row, image and colours alike, and the grid is
+        The examples stand in an n x n grid, row by row, image and colors alike, and the grid is
         subsampled to the size of one (by `at`). Where they are no square number, n is the next
         larger one and the first examples stand there again. While the scale is "auto" the examples
         are kept one by one.
@@ -323,9 +323,9 @@ class Prompt:
         scale: AnyScale = "auto",
         canvas: int | None = None,
     ) -> "Prompt":
-        """Make a prompt whose instances bear different colours (SegGPT, section 3.1).
+        """Make a prompt whose instances bear different colors (SegGPT, section 3.1).
 
-        Type token 1. The "classes" of its answers are colours, `<name> 1`, `<name> 2`, ...;
+        Type token 1. The "classes" of its answers are colors, `<name> 1`, `<name> 2`, ...;
         `prompttune.outputs.instances` reads objects from them.
 
         Args:
@@ -343,10 +343,10 @@ class Prompt:
         """
         known = checked_scale(scale, canvas)
         pairs = load_instances(list(examples))
-        palette, colours = arranging.colored_instances([ids.numpy() for _, ids in pairs], name)
+        palette, colors = arranging.colored_instances([ids.numpy() for _, ids in pairs], name)
         whole = cls(
             images=tuple(image for image, _ in pairs),
-            colours=colours,
+            colors=colors,
             palette=palette,
             scale="auto",
             canvas=canvas,
@@ -359,8 +359,8 @@ class Prompt:
     def join(cls, prompts: Iterable["Prompt"]) -> "Prompt":
         """Put prompts side by side in one feature ensemble: keys, examples, or both.
 
-        All speak of the same classes. The first key (else the first prompt) gives colours,
-        threshold, canvas, type token and order of the classes; examples in other colours are
+        All speak of the same classes. The first key (else the first prompt) gives colors,
+        threshold, canvas, type token and order of the classes; examples in other colors are
         painted anew in its, and examples whose scale is "auto" take the others' scale.
 
         Args:
@@ -371,7 +371,7 @@ class Prompt:
 
         Raises:
             InputError: no prompts, or prompts of different classes, scales, type tokens or
-                backbones, or keys whose colours differ.
+                backbones, or keys whose colors differ.
         """
         joined = list(prompts)
         if not joined:
@@ -386,10 +386,10 @@ class Prompt:
         return replace(
             lead,
             images=tuple(image for each in joined for image in each.images),
-            colours=tuple(
-                colours if each.palette == lead.palette
-                else lead.palette.repaint(colours, each.palette)
-                for each in joined for colours in each.colours
+            colors=tuple(
+                colors if each.palette == lead.palette
+                else lead.palette.repaint(colors, each.palette)
+                for each in joined for colors in each.colors
             ),
             name=" + ".join(dict.fromkeys(each.name for each in joined)),
             card=None,

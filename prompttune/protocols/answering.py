@@ -23,8 +23,8 @@ from prompttune.utils.kept import Kept
 from prompttune.utils.normalize import denormalise, normalise, to_tensor
 from prompttune.utils.tiling import resize, resize_nearest, resize_scores
 
-MOST_FEATURE_BYTES = 2**28
-MOST_PROMPT_BYTES = 3 * 2**29
+MAX_FEATURE_BYTES = 2**28
+MAX_PROMPT_BYTES = 3 * 2**29
 ONE_CLASS = Palette.of(("foreground",))
 
 
@@ -76,8 +76,8 @@ class Answering:
         self.segmenter = segmenter
         self.ensemble = ensemble
         self._canvas = segmenter.network.config.canvas
-        self._features: Kept[_Seen] = Kept(MOST_FEATURE_BYTES, _bytes_of)
-        self._prompts: Kept[Any] = Kept(MOST_PROMPT_BYTES, _bytes_of_prompt)
+        self._features: Kept[_Seen] = Kept(MAX_FEATURE_BYTES, _bytes_of)
+        self._prompts: Kept[Any] = Kept(MAX_PROMPT_BYTES, _bytes_of_prompt)
 
     def scores(self, questions: Sequence[Question]) -> list[np.ndarray]:
         """Return how well each pixel fits the class, `H x W float32` in [0, 1] for each."""
@@ -159,7 +159,7 @@ def _once(questions: Sequence[Question]) -> list[Question]:
 def _grid(examples: Sequence[Example]) -> Prompt:
     prompt = Prompt(
         images=tuple(to_tensor(each.image) for each in examples),
-        colours=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
+        colors=tuple(ONE_CLASS.paint(each.mask.astype(np.int64)) for each in examples),
         palette=ONE_CLASS,
         scale="auto",
         grid=True,

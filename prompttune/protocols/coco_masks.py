@@ -40,7 +40,7 @@ def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> 
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Fill polygons by COCO's own rule, which is not that of pixel centres."""
+    """Fill polygons by COCO's own rule, which is not that of pixel centers."""
     try:
         from pycocotools import mask as coco
     except ImportError:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from prompttune.evaluation.page import colour_answer, save_picture
+from prompttune.evaluation.page import color_answer, save_picture
 from prompttune.protocols.protocol import Benchmark, Outcomes
 from prompttune.utils.io import whole_path
 
@@ -36,8 +36,8 @@ def draw_pictures(benchmark: Benchmark, outcomes: Outcomes, output: Path) -> lis
         file = f"{number:02}-{chosen[case]}.png"
         panels = benchmark.panels(case, output)
         rest = None, panels.palette
-        truth = colour_answer(panels.truth, panels.truth, *rest)
-        answer = colour_answer(panels.answer, panels.truth, *rest)
+        truth = color_answer(panels.truth, panels.truth, *rest)
+        answer = color_answer(panels.answer, panels.truth, *rest)
         pictures = [(case, panels.image), ("truth", truth), (f"answer, {value:.3f}", answer)]
         with whole_path(folder / file) as temporary:
             save_picture(temporary, pictures)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from prompttune.utils.errors import InputError
 
-MOST_BYTES = 2**31
+MAX_BYTES = 2**31
 
 
 class _PlainOnly(pickle.Unpickler):
@@ -31,7 +31,7 @@ def read_plain_pickle(path: Path) -> Any:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path}: is larger than 2 GiB, which no published list is")
     try:
         return _PlainOnly(io.BytesIO(path.read_bytes())).load()

@@ -7,6 +7,7 @@ from typing import Any
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
+from prompttune.utils.resuming import differences
 
 OUTCOMES = "outcomes.jsonl"
 
@@ -52,8 +53,7 @@ def _earlier(path: Path, setting: dict[str, Any]) -> dict[str, dict[str, Any]]:
         earlier = json.loads(head)
     except ValueError:
         return {}
-    changed = sorted(name for name in setting if earlier.get(name) != setting[name])
-    if changed:
+    if changed := differences(earlier, setting):
         raise InputError(
             f"{path.parent}: holds a run with another {', '.join(changed)}; choose another --output"
         )

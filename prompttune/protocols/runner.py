@@ -147,6 +147,6 @@ def _setting(run: Run, segmenter: Segmenter) -> dict[str, Any]:
 def _digest(prompt: Prompt) -> str:
     """Return what tells a prompt from another of its name: a key may have been tuned anew."""
     digest = hashlib.sha256(repr((prompt.palette, prompt.scale, prompt.threshold)).encode())
-    for half in (*prompt.images, *prompt.colours):
+    for half in (*prompt.images, *prompt.colors):
         digest.update(half.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]

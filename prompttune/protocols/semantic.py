@@ -17,7 +17,7 @@ from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-LEAST_SHOWN = 1e-3
+MIN_SHOWN = 1e-3
 """Share of an image that an example of one of many classes must show."""
 
 
@@ -157,7 +157,7 @@ def draw_examples(given: SemanticSet, shots: int, seed: int) -> dict[int, list[s
     order = np.random.default_rng(seed).permutation(len(given.train))
     labels = range(1, len(given.classes) + 1)
     found: dict[int, list[str]] = {label: [] for label in labels}
-    least = LEAST_SHOWN if len(given.classes) > 1 else 0
+    least = MIN_SHOWN if len(given.classes) > 1 else 0
     for place in order:
         name = given.train[int(place)]
         _, truth = given.load(name)

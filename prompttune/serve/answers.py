@@ -22,7 +22,7 @@ from prompttune.outputs.instances import (
 from prompttune.prompts.prompt import Prompt
 from prompttune.serve.trust import Trust
 
-LEAST_AREA = 16
+MIN_AREA = 16
 """Pixels of a thing in `coco` and `geojson`, as the command line has it."""
 MEDIA = {
     "png": "image/png",
@@ -72,7 +72,7 @@ def run_length_masks(result: Result) -> dict[str, Any]:
 def objects(result: Result) -> list[dict[str, Any]]:
     """Return `Result.to_coco`, each object with its `confidence` where the key tells it."""
     one_class = isinstance(result.prompt, Prompt) and result.prompt.instance_of is not None
-    found = find_instances(result, LEAST_AREA, one_class)
+    found = find_instances(result, MIN_AREA, one_class)
     listed = coco_results(found, 0)
     if result.confidence is not None:
         for content, each in zip(listed, found, strict=True):
@@ -99,7 +99,7 @@ def _png(result: Result) -> bytes:
 
 
 def _geojson(result: Result, place: Georeference | None) -> bytes:
-    answer = Answer(Path("image"), None, result.classes, result.palette, place, LEAST_AREA)
+    answer = Answer(Path("image"), None, result.classes, result.palette, place, MIN_AREA)
     content = json.loads(geojson(answer))
     content["reliability"] = Trust.of(result).fields()  # RFC 7946 lets other members stand here
     return _json(content)

@@ -55,7 +55,7 @@ def _prompt(images: int, canvas: int, random: torch.Generator) -> Prompt:
     shape = (images, 3, canvas, canvas)
     prompt = Prompt(
         images=tuple(torch.rand(shape, generator=random)),
-        colours=tuple(torch.rand(shape, generator=random)),
+        colors=tuple(torch.rand(shape, generator=random)),
         palette=Palette.of(["a", "b"]),
     )
     return replace(prompt, canvas=canvas)

@@ -15,7 +15,7 @@ from prompttune.prompts.reading import image_for
 from prompttune.serve.limits import Limits, Refused
 from prompttune.utils.errors import InputError
 
-MOST_BANDS = 16
+MAX_BANDS = 16
 """Of an image: decoding one reads all of them."""
 
 
@@ -69,5 +69,5 @@ def _check(path: Path, called: str, limits: Limits) -> None:
         with tiff_file(path) as file:
             samples = file.pages.first.samplesperpixel
             total = int(np.prod(file.series[0].shape, dtype=np.int64)) // max(1, width * height)
-        if max(samples, total // page_count(path)) > MOST_BANDS:
-            raise Refused(413, f"{called}: has over {MOST_BANDS} bands; save fewer.")
+        if max(samples, total // page_count(path)) > MAX_BANDS:
+            raise Refused(413, f"{called}: has over {MAX_BANDS} bands; save fewer.")

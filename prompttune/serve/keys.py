@@ -16,7 +16,7 @@ from prompttune.serve.limits import Refused
 from prompttune.utils.errors import InputError, suggest
 from prompttune.zoo.store import Entry, list_keys, zoo_folders
 
-MOST_KEPT = 64
+MAX_KEPT = 64
 """Keys that stay in memory."""
 
 Key = tuple[Prompt | Composition, Card]
@@ -104,7 +104,7 @@ class Keys:
                     409, f"Key {name!a} cannot be used: {_public(error, folder)}"
                 ) from None
             self._kept.move_to_end(name)
-            while len(self._kept) > MOST_KEPT:
+            while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return kept[1]
 

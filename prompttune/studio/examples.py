@@ -16,7 +16,7 @@ from prompttune.studio.store import Store
 from prompttune.studio.wanted import Example
 from prompttune.utils.errors import InputError
 
-MOST_KEPT = 16
+MAX_KEPT = 16
 Known = tuple[tuple[Example, ...], tuple[str, ...]]
 
 
@@ -56,7 +56,7 @@ class Examples:
             made = self._kept[known] = asyncio.create_task(self._made(*known))
             made.add_done_callback(lambda task: task.cancelled() or task.exception())
         self._kept.move_to_end(known)
-        while len(self._kept) > MOST_KEPT:
+        while len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return await asyncio.shield(made)  # others may wait for it when one client goes
 

@@ -18,7 +18,7 @@ from prompttune.serve.limits import Refused
 from prompttune.studio.worker import IMAGE, JOB, KEY, MASK, PROBLEM, RUN
 from prompttune.tuning.run import CHECKPOINT
 
-MOST_AT_ONCE = 2
+MAX_AT_ONCE = 2
 VALUES = {"init": "best-generated", "val_crops": 16, "group": 0, "batch": 4}
 """Of the recipe, for every tuning that a page begins."""
 
@@ -98,12 +98,12 @@ class Tuning:
         return self._kept["prompt"]
 
     def _learned(self, learned: dict[str, torch.Tensor]) -> Prompt:
-        images, colours = (
+        images, colors = (
             next(value for name, value in learned.items() if name.endswith(kind)).clamp(0, 1)
             for kind in ("images", "colours")
         )
         return Prompt(
-            tuple(images), tuple(colours), Palette.of(self.classes), self.scale, self.canvas,
+            tuple(images), tuple(colors), Palette.of(self.classes), self.scale, self.canvas,
             fingerprint=self.fingerprint, name="tuning",
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ class Tunings:
         Raises:
             Refused: 429, as many as may be run already.
         """
-        if sum(each.runs for each in self._all.values()) >= MOST_AT_ONCE:
+        if sum(each.runs for each in self._all.values()) >= MAX_AT_ONCE:
             raise Refused(429, "Two tunings run already; stop one first.", {"retry-after": "30"})
         name = secrets.token_hex(16)
         folder = self._folder / name

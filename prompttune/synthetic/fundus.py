@@ -80,9 +80,9 @@ def _shrink(canvas: np.ndarray, size: int) -> np.ndarray:
 
 
 def _background(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the colour of the lit retina, `H x W x 3` in [0, 1]: uneven and darker outwards."""
+    """Return the color of the lit retina, `H x W x 3` in [0, 1]: uneven and darker outwards."""
     red = rng.uniform(0.55, 0.95)
-    colour = red * np.array([1.0, rng.uniform(0.44, 0.6), rng.uniform(0.22, 0.38)])
+    color = red * np.array([1.0, rng.uniform(0.44, 0.6), rng.uniform(0.22, 0.38)])
     angle, slope = rng.uniform(0, math.tau), rng.uniform(0.0, 0.22)
     light = 1.06 + slope * (x * math.cos(angle) + y * math.sin(angle))
     light = light - rng.uniform(0.1, 0.3) * (x**2 + y**2)
@@ -90,7 +90,7 @@ def _background(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.nd
     off_axis = np.hypot(x - 0.1 * math.cos(angle), y - 0.1 * math.sin(angle))
     rim = np.clip((off_axis - 0.8) / 0.3, 0, 1)
     tint = np.array([-0.1, 0.1, 0.05]) * rng.uniform(0, 2)
-    return (light[:, :, None] * (1 + rim[:, :, None] * tint) * colour).astype(np.float32)
+    return (light[:, :, None] * (1 + rim[:, :, None] * tint) * color).astype(np.float32)
 
 
 def _texture(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -119,18 +119,18 @@ def _with_disc(
     distance = np.hypot(dx * rng.uniform(1.0, 1.15), dy) / anatomy.disc_radius
     cup = np.hypot(dx + rng.uniform(0.1, 0.3) * anatomy.disc_radius, dy) / anatomy.disc_radius
     fundus = fundus * (1 + 0.12 * np.exp(-((np.maximum(distance - 0.8, 0) / 0.5) ** 2)))[:, :, None]
-    colour = np.array([1.0, rng.uniform(0.78, 0.92), rng.uniform(0.42, 0.65)])
-    colour *= rng.uniform(0.85, 1)
+    color = np.array([1.0, rng.uniform(0.78, 0.92), rng.uniform(0.42, 0.65)])
+    color *= rng.uniform(0.85, 1)
     pale = _sigmoid((1 - distance) / 0.05) * rng.uniform(0.6, 0.85)
     bright = _sigmoid((rng.uniform(0.4, 0.6) - cup) / 0.1) * rng.uniform(0.1, 0.25)
-    fundus = fundus + pale[:, :, None] * (colour - fundus)
+    fundus = fundus + pale[:, :, None] * (color - fundus)
     return (fundus * (1 + bright[:, :, None])).astype(np.float32)
 
 
 def _photograph(
     rng: np.random.Generator, fundus: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """Blur, cut the field of view out of the dark, add the sensor's noise, quantise."""
+    """Blur, cut the field of view out of the dark, add the sensor's noise, quantize."""
     size = x.shape[0]
     fundus = cv2.GaussianBlur(fundus, (0, 0), rng.uniform(0.3, 0.55) * size / 384)
     edge = _sigmoid((1 - np.hypot(x, y)) * size / 2)

@@ -14,7 +14,7 @@ from numpy.random import Generator
 
 from prompttune.synthetic.lines import curves, loops, network, outlines, rays, ridges
 from prompttune.synthetic.shapes import (
-    MOST,
+    MAX_THINGS,
     TRAITS,
     Shape,
     Traits,
@@ -43,7 +43,7 @@ from prompttune.synthetic.surfaces import (
 from prompttune.synthetic.textures import Texture
 
 LABELS = (1, 1, 1, 2, 2, 3, 4)
-"""Numbers of labelled kinds in a task, to choose from."""
+"""Numbers of labeled kinds in a task, to choose from."""
 
 THINGS: tuple[Shape, ...] = (
     blobs,
@@ -127,7 +127,7 @@ class Scene:
     image: np.ndarray
     classes: np.ndarray
     things: np.ndarray
-    """0: none; else the number of a labelled thing, up to 250."""
+    """0: none; else the number of a labeled thing, up to 250."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ class Task:
 
     @classmethod
     def draw(cls, rng: Generator, hard: bool, single_things: bool = False) -> "Task":
-        """Draw a task of one to four labelled kinds.
+        """Draw a task of one to four labeled kinds.
 
         A hard one may have distractors, parts, kinds that only pattern or shape tell apart, faint
-        contrasts, soft edges and uneven light; in an easy one colour tells. With `single_things`
+        contrasts, soft edges and uneven light; in an easy one color tells. With `single_things`
         all shapes are of families that draw things which can be counted.
         """
         background = Texture.draw(rng)
@@ -176,7 +176,7 @@ class Task:
             mask = drawn > 0
             self._blend(image, layer.texture.paint(rng, size), mask)
             classes[mask] = layer.label
-            numbers = np.minimum(drawn + np.uint16(count), MOST) if layer.label else 0 * drawn
+            numbers = np.minimum(drawn + np.uint16(count), MAX_THINGS) if layer.label else 0 * drawn
             np.copyto(things, numbers, where=mask, casting="unsafe")
             count = int(things.max())
             if layer.part is not None:
@@ -200,7 +200,7 @@ class Task:
 def _look(rng: Generator, background: Texture, layers: list[Layer], hard: bool) -> Texture:
     kind = rng.random() if hard else 1.0
     if kind < 0.15:
-        return Texture.draw(rng, background.colour)
+        return Texture.draw(rng, background.color)
     if kind < 0.3 and layers:  # same look as another kind: only the shape tells
         return layers[-1].texture
     return _contrasting(rng, background, rng.choice((0.12, 0.3, 0.5)) if hard else 0.5)
@@ -214,10 +214,10 @@ def _with_part(rng: Generator, layer: Layer, new_label: int) -> Layer:
 
 
 def _contrasting(rng: Generator, background: Texture, least: float) -> Texture:
-    """Draw a texture whose colour differs from the background's by `least` in some channel."""
+    """Draw a texture whose color differs from the background's by `least` in some channel."""
     texture = Texture.draw(rng)
-    for colour in rng.random((20, 3), dtype=np.float32):
-        if np.abs(texture.colour - background.colour).max() > least:
+    for color in rng.random((20, 3), dtype=np.float32):
+        if np.abs(texture.color - background.color).max() > least:
             break
-        texture.mixing[:, 3] = colour
+        texture.mixing[:, 3] = color
     return texture

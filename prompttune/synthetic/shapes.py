@@ -16,7 +16,7 @@ from numpy.random import Generator
 Traits = np.ndarray
 Shape = Callable[[Generator, int, Traits], np.ndarray]
 TRAITS = 6
-MOST = 250
+MAX_THINGS = 250
 """Highest number of a thing."""
 
 _ANGLE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -53,7 +53,7 @@ def polygons(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     corners = 3 + int(traits[0] * 5)
     angle = np.arange(2 * corners) * np.pi / corners
     radius = np.where(np.arange(2 * corners) % 2, 0.35 + 0.65 * traits[1], 1.0)
-    if traits[2] < 0.5:  # no star: every second corner lies on the side between its neighbours
+    if traits[2] < 0.5:  # no star: every second corner lies on the side between its neighbors
         radius[1::2] = np.cos(np.pi / corners)
     outline = np.stack((np.cos(angle), np.sin(angle)), 1) * radius[:, None]
     for number in range(1, 2 + int(traits[3] * 7)):
@@ -131,9 +131,9 @@ def writing(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     height = 22 * scale * (1.2 + traits[1])
     slope = (traits[2] - 0.5) * 0.5
     number, y = 0, rng.uniform(0, height)
-    while y < size * 1.2 and number < MOST:
+    while y < size * 1.2 and number < MAX_THINGS:
         x = rng.uniform(-0.2, 0.3) * size
-        while x < size and number < MOST:
+        while x < size and number < MAX_THINGS:
             number += 1
             text = "".join(map(chr, rng.integers(97, 123, rng.integers(1, 6)).tolist()))
             at = (round(x), round(y + slope * x))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from prompttune.synthetic.shapes import MOST, Traits
+from prompttune.synthetic.shapes import MAX_THINGS, Traits
 
 
 def smooth_noise(rng: Generator, size: int, cells: int) -> np.ndarray:
@@ -113,7 +113,7 @@ def tiling(rng: Generator, size: int, traits: Traits) -> np.ndarray:
     elif kind == 1:  # lozenges, each the crossing of two slanted strips
         slant = np.float32(0.3 + traits[5])
         tile = np.floor(u + v * slant) * 64 + np.floor(u - v * slant)
-    elif kind == 2:  # hexagons: the nearer of the centres of two shifted lattices
+    elif kind == 2:  # hexagons: the nearer of the centers of two shifted lattices
         tile = _hexagons(u, v)
     else:  # triangles: half squares
         tile = np.floor(u) * 128 + np.floor(v) * 2 + (u % 1 > v % 1)
@@ -123,18 +123,18 @@ def tiling(rng: Generator, size: int, traits: Traits) -> np.ndarray:
 
 def _hexagons(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     v = v / np.float32(np.sqrt(3))
-    centres = []
+    centers = []
     for shift in (np.float32(0), np.float32(0.5)):
         column, row = np.round(u - shift) + shift, np.round(v - shift) + shift
-        centres.append(((u - column) ** 2 + 3 * (v - row) ** 2, 128 * row + 2 * column))
-    (far, first), (near, second) = centres
+        centers.append(((u - column) ** 2 + 3 * (v - row) ** 2, 128 * row + 2 * column))
+    (far, first), (near, second) = centers
     return np.where(far < near, first, second)
 
 
 def _tiles_or_joints(rng: Generator, tile: np.ndarray, traits: Traits) -> np.ndarray:
     if traits[1] < 0.5:
         chosen = rng.random(int(tile.max()) + 1) < 0.15 + 0.4 * traits[2]
-        numbers = np.arange(len(chosen)) % MOST + 1
+        numbers = np.arange(len(chosen)) % MAX_THINGS + 1
         return np.where(chosen, numbers, 0).astype(np.uint8)[tile]
     edges = cv2.morphologyEx(tile.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     width = 1 + int(traits[2] * len(tile) * 0.05)

@@ -1,4 +1,4 @@
-"""How generated things look: a colour, waves of noise, a pattern, grain."""
+"""How generated things look: a color, waves of noise, a pattern, grain."""
 
 import math
 from dataclasses import dataclass
@@ -26,30 +26,30 @@ def grain(rng: Generator, *shape: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Texture:
-    """A colour with waves of noise, a pattern and grain; colours in [0, 1]."""
+    """A color with waves of noise, a pattern and grain; colors in [0, 1]."""
 
     mixing: np.ndarray
-    """3 x 4 float32: what wave, pattern and grain add to the colour, and the colour."""
+    """3 x 4 float32: what wave, pattern and grain add to the color, and the color."""
     cells: int
     pattern: Shape | None
     traits: Traits
 
     @property
-    def colour(self) -> np.ndarray:
-        """The mean colour, 3 values."""
+    def color(self) -> np.ndarray:
+        """The mean color, 3 values."""
         return self.mixing[:, 3]
 
     @classmethod
-    def draw(cls, rng: Generator, colour: np.ndarray | None = None) -> "Texture":
-        """Draw a texture; with `colour` one that only its pattern and noise tell from others."""
-        new = colour is None
+    def draw(cls, rng: Generator, color: np.ndarray | None = None) -> "Texture":
+        """Draw a texture; with `color` one that only its pattern and noise tell from others."""
+        new = color is None
         numbers, tint = rng.random(8), rng.standard_normal((3, 2))
         mixing = np.empty((3, 4), np.float32)
         strengths = (0.03, 0.1, 0.25) if new else (0.02, 0.3, 0.15)
         mixing[:, 0] = tint[:, 0] * strengths[int(numbers[0] * 3)]
         mixing[:, 1] = tint[:, 1] * 0.25
         mixing[:, 2] = (0.0, 0.02, 0.05, 0.1)[int(numbers[1] * 4)]
-        mixing[:, 3] = numbers[5:] if new else colour
+        mixing[:, 3] = numbers[5:] if new else color
         has_pattern = numbers[2] < (0.2 if new else 0.5)
         pattern = _PATTERNS[int(numbers[3] * len(_PATTERNS))] if has_pattern else None
         traits = np.maximum(rng.random(TRAITS), 0.3)  # none too coarse

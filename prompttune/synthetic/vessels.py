@@ -31,7 +31,7 @@ class Anatomy:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Anatomy":
-        """Draw an eye whose optic disc lies right of the centre."""
+        """Draw an eye whose optic disc lies right of the center."""
         x, y = rng.uniform(0.68, 0.8), rng.uniform(-0.1, 0.1)
         fovea = (x - rng.uniform(0.72, 0.82), y + rng.uniform(0.0, 0.1))
         disc_radius, fovea_radius = rng.uniform(0.125, 0.155), rng.uniform(0.07, 0.11)

@@ -26,7 +26,7 @@ FOUND = ("image_size", "category_ids")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What tuning does for one task. Lengths are canvas pixels; colours and rates, pixel space."""
+    """What tuning does for one task. Lengths are canvas pixels; colors and rates, pixel space."""
 
     task: str
     """Name of the task."""
@@ -37,7 +37,7 @@ class Recipe:
     mask_kind: Literal["auto", "index", "grey", "instances", "alpha", "colors"] = "auto"
     """What the masks' values are, where it cannot be seen."""
     colors: str | None = None
-    """Of coloured masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
+    """Of colored masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
     mask_pattern: str | None = None
     """A mask's file name with {stem} for its image's: {stem}_mask.png."""
     resize_masks: bool = False
@@ -87,13 +87,13 @@ class Recipe:
     dropout: float = 0.0
     """Share of the prompt's values that are dropped at every step."""
     max_steps: int = 400
-    """Optimiser steps."""
+    """Optimizer steps."""
     companion: float = 0.0
     """Steps that a small network beside the prompt learns, for each step of tuning; 0: none."""
     batch: int = 8
     """Query crops a step."""
     augment: bool = True
-    """Flip, turn, rescale and recolour the query crops."""
+    """Flip, turn, rescale and recolor the query crops."""
     lr: float = 0.02
     """Peak learning rate, pixel space."""
     weight_decay: float = 0.0
@@ -105,11 +105,11 @@ class Recipe:
     dice_weight: float = 1.0
     """Weight of the Dice term on the decoded soft mask."""
     color_weight: float = 0.2
-    """Weight of the paper's smooth-L1 on the colours."""
+    """Weight of the paper's smooth-L1 on the colors."""
     foreground_weight: float = 1.0
-    """Weight of coloured pixels in that smooth-L1; the background's is 1."""
+    """Weight of colored pixels in that smooth-L1; the background's is 1."""
     beta: float = 1.0
-    """Of that smooth-L1, in ImageNet-normalised units (the paper's is 0.01)."""
+    """Of that smooth-L1, in ImageNet-normalized units (the paper's is 0.01)."""
     val_every: int = 50
     """Steps between validations."""
     patience: int = 0
@@ -119,7 +119,7 @@ class Recipe:
     val_fraction: float = 0.2
     """Share of the training images that is held out for validation."""
     overlap: float = 0.25
-    """Of neighbouring tiles at prediction."""
+    """Of neighboring tiles at prediction."""
     score: Literal["dice", "boundary", "pq"] = "dice"
     """What the table shows besides: boundary F at 2 pixels, or PQ of insides with borders."""
     seed: int = 0
@@ -166,7 +166,7 @@ class Recipe:
         return MaskOptions(self.mask_kind, self.mask_values, colors, self.resize_masks)
 
     def image_options(self) -> "ImageOptions":
-        """Return how the numbers of images become colours.
+        """Return how the numbers of images become colors.
 
         Raises:
             InputError: bands or a stretch that are none.

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from prompttune.evaluation.page import GAP, colour_answer
+from prompttune.evaluation.page import GAP, color_answer
 from prompttune.outputs.drawing import write_png
 from prompttune.tuning.module import PromptTuning
 from prompttune.utils.contact_sheet import beside, fit, grid
@@ -50,7 +50,7 @@ class ProgressPictures(pl.Callback):
         for index in _telling(batch["class_map"]):
             truth = batch["class_map"][index].byte().cpu().numpy()
             decided = outputs[index].cpu().numpy()
-            maps = [colour_answer(each, truth, None, palette) for each in (decided, truth)]
+            maps = [color_answer(each, truth, None, palette) for each in (decided, truth)]
             self._answered.append([to_uint8(batch["image"][index]), *maps])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

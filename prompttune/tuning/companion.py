@@ -25,7 +25,7 @@ from prompttune.utils.normalize import normalise
 LR, WEIGHT_DECAY, WARMUP = 2e-3, 0.01, 0.05
 AVERAGED = 0.98
 """Decay of the averaged weights, which are kept."""
-MOST_CROP = 256
+MAX_CROP = 256
 """Side of a crop: a larger canvas shows a network of convolutions nothing that it could use."""
 
 
@@ -82,7 +82,7 @@ def train_companion(
     Raises:
         InputError: no sample shows a class.
     """
-    side = min(canvas, MOST_CROP)
+    side = min(canvas, MAX_CROP)
     crops = CropDataset(
         list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, recipe.augment
     )

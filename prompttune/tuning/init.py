@@ -16,6 +16,7 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.synthetic.scenes import Task
 from prompttune.tasks.data import GENERATORS
 from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.covering import covering, pixel_counts
 from prompttune.tuning.groups import Relabelled, class_groups, relabelling
 from prompttune.tuning.mosaic import mosaic
 from prompttune.utils.constants import IGNORE
@@ -43,21 +44,26 @@ def starting_prompt(
 
     More classes than `recipe.group` begin with a composition of one prompt a group.
     `noise`, `kaiming`, `generated` and `best-generated`, the generated scenes that `judge` likes
-    best, hold nobody's image; `example` holds crops of training images, `best-example` those that
-    `judge` likes best, `mean` the average of several, `mosaic` a cut-out of each class.
+    best, hold nobody's image; `example` holds crops of training images, those that together show
+    all classes where there are several, `best-example` those that `judge` likes best, `mean` the
+    average of several, `mosaic` a cut-out of each class.
 
     Raises:
         InputError: examples are asked for, and too few training images show a class.
     """
     groups = class_groups(recipe.classes, recipe.group)
+    counts = None
+    if recipe.init == "example" and min(recipe.prompts, len(recipe.classes)) > 1:
+        counts = pixel_counts(train, len(recipe.classes))
     if len(groups) == 1:
-        return _one_prompt(recipe, canvas, train, judge)
+        return _one_prompt(recipe, canvas, train, judge, counts)
     return Composition(
         _one_prompt(
             replace(recipe, classes=own, seed=recipe.seed + index),
             canvas,
             Relabelled(train, relabelling(recipe.classes, own)),
             judge,
+            None if counts is None else counts[:, [recipe.classes.index(name) for name in own]],
         )
         for index, own in enumerate(groups)
     )
@@ -68,6 +74,7 @@ def _one_prompt(
     canvas: int,
     train: Sequence[LoadedSample],
     judge: Judge,
+    counts: np.ndarray | None = None,
 ) -> Prompt:
     if recipe.init in ("noise", "kaiming"):
         return _noise(recipe, canvas)
@@ -85,8 +92,10 @@ def _one_prompt(
     if recipe.init == "mosaic":
         return mosaic(recipe, canvas, train)
     if recipe.init == "example":
-        draw = draw_covering if min(recipe.prompts, len(recipe.classes)) > 1 else _draw_examples
-        return _from_samples(recipe, canvas, draw(recipe, train, recipe.prompts))
+        if counts is None:
+            return _from_samples(recipe, canvas, _draw_examples(recipe, train, recipe.prompts))
+        chosen = [train[index] for index in covering(counts, recipe.prompts, recipe.seed)]
+        return _from_samples(recipe, canvas, chosen)
     chosen = _draw_examples(recipe, train, recipe.prompts, max(EXAMPLES, recipe.prompts))
     examples = [_from_samples(recipe, canvas, [sample]) for sample in chosen]
     if recipe.init == "best-example":
@@ -114,7 +123,7 @@ def _best(prompts: Sequence[Prompt], count: int, judge: Judge) -> Prompt:
 
 
 def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:
-    return replace(like[0], images=tuple(images), colours=tuple(colours))
+    return replace(like[0], images=tuple(images), colors=tuple(colours))
 
 
 def scored_map(sample: LoadedSample) -> np.ndarray:
@@ -160,42 +169,9 @@ def _draw_examples(
     return chosen
 
 
-def draw_covering(recipe: Recipe, train: Sequence[LoadedSample], count: int) -> list[LoadedSample]:
-    """Draw several training images that together show all classes, as far as so many can.
-
-    The class that the chosen images show least often comes next, by the image that shows most of
-    it. Images are drawn twice only where there are too few.
-
-    Args:
-        recipe: names the classes, and the seed.
-        train: images with class maps.
-        count: images, at least 1.
-
-    Raises:
-        InputError: no training image shows a class.
-    """
-    most = len(recipe.classes) + 1
-    pixels: dict[int, np.ndarray] = {}
-    for index in np.random.default_rng(recipe.seed).permutation(len(train)).tolist():
-        shown = np.bincount(scored_map(train[index]).ravel(), minlength=IGNORE + 1)[1:most]
-        if shown.any():
-            pixels[index] = shown
-    if not pixels:
-        raise InputError(f"init '{recipe.init}': no training image shows a class")
-    times = np.zeros(most - 1, int)
-    chosen: list[int] = []
-    while len(chosen) < count:
-        left = [index for index in pixels if index not in chosen] or list(pixels)
-        known = np.flatnonzero(np.any([pixels[index] > 0 for index in left], 0))
-        label = min(known, key=lambda each: times[each])
-        chosen.append(max(left, key=lambda index: pixels[index][label]))
-        times += pixels[chosen[-1]] > 0
-    return [train[index] for index in chosen]
-
-
-MOST_SHOWN = 3
+MAX_SHOWN = 3
 """Scenes that show more classes are rare: of more, the first ones are shown."""
-LEAST_SHARE, LEAST_BACKGROUND = 0.02, 0.2
+MIN_SHARE, MIN_BACKGROUND = 0.02, 0.2
 """Of the pixels: smaller things, or almost nothing else, make no example."""
 
 
@@ -212,8 +188,8 @@ def generated_examples(
         scene = Task.draw(rng, hard=True).scene(rng, canvas)
         class_map = np.where(scene.classes <= len(classes), scene.classes, 0).astype(np.uint8)
         shares = np.bincount(class_map.ravel(), minlength=len(classes) + 1) / class_map.size
-        shown = shares[1 : 1 + min(len(classes), MOST_SHOWN)]
-        if shown.min() > LEAST_SHARE and shares[0] > LEAST_BACKGROUND:
+        shown = shares[1 : 1 + min(len(classes), MAX_SHOWN)]
+        if shown.min() > MIN_SHARE and shares[0] > MIN_BACKGROUND:
             pair = (np.rint(255 * scene.image).astype(np.uint8), class_map)
             prompt = Prompt.from_examples([pair], classes, scale=1.0, canvas=canvas)
             yield replace(prompt, scale=scale)

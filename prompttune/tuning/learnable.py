@@ -126,7 +126,7 @@ def with_learned(
     halves = zip(start.parts, images.split(sizes), colours.split(sizes), shifts, strict=True)
     learned = [
         replace(
-            part, images=tuple(own), colours=tuple(painted), type_shift=shift,
+            part, images=tuple(own), colors=tuple(painted), type_shift=shift,
             fingerprint=fingerprint,
         )
         for part, own, painted, shift in halves

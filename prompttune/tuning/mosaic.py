@@ -23,7 +23,7 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor
 from prompttune.utils.tiling import tiled
 
-MOST_LOOKED_AT = 500
+MAX_LOOKED_AT = 500
 """Training images, for each of several mosaics."""
 
 
@@ -71,7 +71,7 @@ def _best_shown(
     labels = range(1, len(recipe.classes) + 1)
     best: dict[int, LoadedSample] = {}
     most = dict.fromkeys(labels, 0)
-    for index in np.random.default_rng(seed).permutation(len(train))[:MOST_LOOKED_AT]:
+    for index in np.random.default_rng(seed).permutation(len(train))[:MAX_LOOKED_AT]:
         sample = train[index]
         if sample.field_of_view is not None:
             seen = np.where(sample.field_of_view, sample.class_map, np.uint8(IGNORE))

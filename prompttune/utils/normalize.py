@@ -1,4 +1,4 @@
-"""Between pixel space ([0, 1], RGB) and the network's ImageNet-normalised space."""
+"""Between pixel space ([0, 1], RGB) and the network's ImageNet-normalized space."""
 
 import numpy as np
 import torch
@@ -9,12 +9,12 @@ STD = (0.229, 0.224, 0.225)
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """Map `... x 3 x H x W` from pixel space to normalised space, where 1 is about .23 of here."""
+    """Map `... x 3 x H x W` from pixel space to normalized space, where 1 is about .23 of here."""
     return (pixels - _plane(MEAN, pixels)) / _plane(STD, pixels)
 
 
 def denormalise(values: Tensor) -> Tensor:
-    """Map `... x 3 x H x W` from normalised space back to pixel space, without clipping."""
+    """Map `... x 3 x H x W` from normalized space back to pixel space, without clipping."""
     return values * _plane(STD, values) + _plane(MEAN, values)
 
 

@@ -7,7 +7,7 @@ import yaml
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import MALFORMED, reason
 
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """In a file. Anchors let a few lines stand for billions, or for a list that holds itself."""
 
 
@@ -19,7 +19,7 @@ def load_yaml(text: str, place: object) -> Any:
         place: how the error names the file.
 
     Raises:
-        InputError: it is not valid YAML, or stands for more than `MOST_VALUES` values.
+        InputError: it is not valid YAML, or stands for more than `MAX_VALUES` values.
     """
     try:
         found = yaml.safe_load(text)
@@ -31,8 +31,8 @@ def load_yaml(text: str, place: object) -> Any:
     while waiting:
         value = waiting.pop()
         count += 1
-        if count > MOST_VALUES:
-            raise InputError(f"{place}: stands for more than {MOST_VALUES} values; use no anchors")
+        if count > MAX_VALUES:
+            raise InputError(f"{place}: stands for more than {MAX_VALUES} values; use no anchors")
         if isinstance(value, dict):
             waiting += [*value, *value.values()]
         elif isinstance(value, list | tuple | set):

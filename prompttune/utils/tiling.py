@@ -20,7 +20,7 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resize_nearest(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize `... x H x W` to values that were there before: colours and class maps."""
+    """Resize `... x H x W` to values that were there before: colors and class maps."""
     rows, columns = (
         (2 * torch.arange(new, device=pixels.device) + 1) * old // (2 * new)
         for new, old in zip(size, pixels.shape[-2:], strict=True)
@@ -70,7 +70,7 @@ def windows(height: int, width: int, size: int, overlap: float) -> list[Place]:
     Args:
         height: of the image, at least `size`; `width` likewise.
         size: side of a window.
-        overlap: share of a window that its neighbour covers as well, 0 <= overlap < 1.
+        overlap: share of a window that its neighbor covers as well, 0 <= overlap < 1.
     """
     step = _step(size, overlap)
     return [

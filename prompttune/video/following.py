@@ -17,12 +17,12 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.tiling import resize
 
 MARGIN = 1.25
-"""The example's window reaches this many times as far from the objects' centre as they do."""
-MOST_CHANGE = 1.1
+"""The example's window reaches this many times as far from the objects' center as they do."""
+MAX_CHANGE = 1.1
 """A side of the window grows or shrinks by no more than this from one frame to the next."""
 GROWTH = 1.5
 """While nothing is found, each frame is searched in a window with sides this many times longer."""
-FEWEST_PATCHES = 8
+MIN_PATCHES = 8
 """A backbone that would see the objects in fewer patches a side needs the window."""
 ALIKE = 0.02
 """Largest mean difference, of a range of 1, between an example and the first frame it shows."""
@@ -39,11 +39,11 @@ class Window:
 
     @classmethod
     def around(
-        cls, centre: tuple[float, float], size: tuple[float, float], frame: tuple[int, int]
+        cls, center: tuple[float, float], size: tuple[float, float], frame: tuple[int, int]
     ) -> "Window":
-        """Place a window of about this size as near to a centre as the frame allows."""
+        """Place a window of about this size as near to a center as the frame allows."""
         sides, starts = [], []
-        for middle, wanted, length in zip(centre, size, frame, strict=True):
+        for middle, wanted, length in zip(center, size, frame, strict=True):
             side = min(max(1, round(wanted)), length)
             sides.append(side)
             starts.append(min(max(0, round(middle - side / 2)), length - side))
@@ -56,7 +56,7 @@ class Window:
         return rows, slice(self.left, self.left + self.width)
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         """Row and column, where 0 is the first pixel's outer border."""
         return self.top + self.height / 2, self.left + self.width / 2
 
@@ -65,22 +65,22 @@ class Window:
 class Extent:
     """Where objects lie and how far they spread, rows first."""
 
-    centre: tuple[float, float]
+    center: tuple[float, float]
     spread: tuple[float, float]
     """Standard deviation of their pixels: stray pixels move it less than a bounding box."""
 
     @classmethod
     def of(cls, foreground: np.ndarray) -> "Extent":
         """Measure `H x W bool` that is not all False."""
-        centre, spread = [], []
+        center, spread = [], []
         for counts in (foreground.sum(1), foreground.sum(0)):
             share = counts / counts.sum()
             places = np.arange(len(counts)) + 0.5
             middle = float((share * places).sum())
-            centre.append(middle)
+            center.append(middle)
             # A pixel is a twelfth wide by itself, so that a line has a spread across as well.
             spread.append(sqrt(float((share * (places - middle) ** 2).sum()) + 1 / 12))
-        return cls((centre[0], centre[1]), (spread[0], spread[1]))
+        return cls((center[0], center[1]), (spread[0], spread[1]))
 
 
 class Follower:
@@ -99,28 +99,28 @@ class Follower:
         self._sides_a_spread = [
             side / spread for side, spread in zip(self._size, extent.spread, strict=True)
         ]
-        self.window = self._around(extent.centre)
+        self.window = self._around(extent.center)
 
     def update(self, foreground: np.ndarray) -> None:
         """Move the window to where the objects were found, `H x W bool`, or widen it."""
         if not foreground.any():
             now = self.window
             wider = now.height * GROWTH, now.width * GROWTH
-            self.window = Window.around(now.centre, wider, self._frame)
+            self.window = Window.around(now.center, wider, self._frame)
             return
         extent = Extent.of(foreground)
         sides = [
-            min(max(factor * spread, side / MOST_CHANGE), side * MOST_CHANGE)
+            min(max(factor * spread, side / MAX_CHANGE), side * MAX_CHANGE)
             for factor, spread, side in zip(
                 self._sides_a_spread, extent.spread, self._size, strict=True
             )
         ]
         self._size = sides[0], sides[1]
-        self.window = self._around(extent.centre)
+        self.window = self._around(extent.center)
 
-    def _around(self, centre: tuple[float, float]) -> Window:
+    def _around(self, center: tuple[float, float]) -> Window:
         height, width = (max(side, self._least) for side in self._size)
-        return Window.around(centre, (height, width), self._frame)
+        return Window.around(center, (height, width), self._frame)
 
 
 def start_following(
@@ -129,7 +129,7 @@ def start_following(
     """Cut examples to their objects and start a window, where a window is of use.
 
     It is where an example of the prompt shows the first frame, so that it tells where the objects
-    are, and the whole frame on the canvas would leave them fewer than `FEWEST_PATCHES` patches a
+    are, and the whole frame on the canvas would leave them fewer than `MIN_PATCHES` patches a
     side (geometric mean). Keys, and examples at a scale, are used as they are; examples of which
     one shows the first frame, and whose scale is "auto", are seen whole.
 
@@ -146,7 +146,7 @@ def start_following(
     Raises:
         InputError: `always`, and no example shows the first frame.
     """
-    masks = [foreground_of(colours, prompt.palette) for colours in prompt.colours]
+    masks = [foreground_of(colors, prompt.palette) for colors in prompt.colors]
     first = None
     whole = prompt.scale is None or (prompt.scale == "auto" and not prompt.grid)
     if whole and prompt.fingerprint is None:
@@ -162,7 +162,7 @@ def start_following(
         )
     if first is not None:
         prompt = prompt.at_scale(None, prompt.canvas)
-    if first is None or not (always or _patches(first, canvas // patch) < FEWEST_PATCHES):
+    if first is None or not (always or _patches(first, canvas // patch) < MIN_PATCHES):
         return prompt, None
     return _cut(prompt, masks, canvas), Follower(first, canvas)
 
@@ -174,15 +174,15 @@ def _patches(foreground: np.ndarray, grid: int) -> float:
     return sqrt(shares[0] * shares[1]) / MARGIN * grid
 
 
-def foreground_of(colours: Tensor, palette: Palette) -> np.ndarray:
-    """Return where an example's colours, `3 x H x W`, show a class, `H x W bool`."""
-    return palette.decide(palette.scores(colours)).numpy() > 0
+def foreground_of(colors: Tensor, palette: Palette) -> np.ndarray:
+    """Return where an example's colors, `3 x H x W`, show a class, `H x W bool`."""
+    return palette.decide(palette.scores(colors)).numpy() > 0
 
 
 def _example_size(foreground: np.ndarray, extent: Extent) -> tuple[float, float]:
     """Return the sides of a window that reaches `MARGIN` times as far as the objects do."""
     sides = []
-    for axis, middle in zip((1, 0), extent.centre, strict=True):
+    for axis, middle in zip((1, 0), extent.center, strict=True):
         rows = np.flatnonzero(foreground.any(axis))
         sides.append(2 * MARGIN * max(middle - rows[0], rows[-1] + 1 - middle))
     return sides[0], sides[1]
@@ -198,15 +198,13 @@ def _shows(image: Tensor, frame: Tensor, canvas: int) -> bool:
 
 def _cut(prompt: Prompt, masks: Sequence[np.ndarray], canvas: int) -> Prompt:
     """Cut each example to the window of its objects, and fit it to the canvas."""
-    images, colours = [], []
-    for image, colour, mask in zip(prompt.images, prompt.colours, masks, strict=True):
+    images, colors = [], []
+    for image, color, mask in zip(prompt.images, prompt.colors, masks, strict=True):
         if mask.any():
             rows, columns = Follower(mask, canvas).window.slices
-            image, colour = image[:, rows, columns], colour[:, rows, columns]
+            image, color = image[:, rows, columns], color[:, rows, columns]
         images.append(image)
-        colours.append(colour)
-    cut = replace(prompt, images=tuple(images), colours=tuple(colours))
-    fitted_images, fitted_colours = cut.at(canvas)
-    return replace(
-        cut, images=tuple(fitted_images.unbind()), colours=tuple(fitted_colours.unbind())
-    )
+        colors.append(color)
+    cut = replace(prompt, images=tuple(images), colors=tuple(colors))
+    fitted_images, fitted_colors = cut.at(canvas)
+    return replace(cut, images=tuple(fitted_images.unbind()), colors=tuple(fitted_colors.unbind()))

@@ -37,11 +37,11 @@ class Memory:
         """Return the prompt with the remembered frames behind it."""
         if not self._entries:
             return self._prompt
-        images, colours = zip(*self._entries, strict=True)
+        images, colors = zip(*self._entries, strict=True)
         return replace(
             self._prompt,
             images=(*self._prompt.images, *images),
-            colours=(*self._prompt.colours, *colours),
+            colors=(*self._prompt.colors, *colors),
         )
 
     def add(self, pixels: Tensor, result: Result) -> None:
@@ -54,19 +54,19 @@ class Memory:
         if not self._entries.maxlen or not result.classes.any():
             return
         size = (self._canvas, self._canvas)
-        colours = soft_colours(torch.from_numpy(result.scores), self._prompt.palette)
+        colors = soft_colors(torch.from_numpy(result.scores), self._prompt.palette)
         scale = self._prompt.known_scale
         if scale is None:
-            self._entries.append((resize(pixels, size), resize_scores(colours, size)))
+            self._entries.append((resize(pixels, size), resize_scores(colors, size)))
             return
-        both = torch.cat((pixels, colours))
+        both = torch.cat((pixels, colors))
         classes = torch.from_numpy(result.classes)
         window, _ = crop_most_foreground(both, classes, scale, self._canvas)
         self._entries.append((window[:3], window[3:]))
 
 
-def soft_colours(scores: Tensor, palette: Palette) -> Tensor:
-    """Return the colours that scores expect: a pixel that is half a class has half its colour.
+def soft_colors(scores: Tensor, palette: Palette) -> Tensor:
+    """Return the colors that scores expect: a pixel that is half a class has half its color.
 
     Args:
         scores: `C x H x W`, one plane a foreground class; the rest is background, black.
@@ -75,5 +75,5 @@ def soft_colours(scores: Tensor, palette: Palette) -> Tensor:
     Returns:
         `3 x H x W` in [0, 1].
     """
-    points = torch.tensor(palette.colours, dtype=scores.dtype) / 255
+    points = torch.tensor(palette.colors, dtype=scores.dtype) / 255
     return torch.einsum("chw,cd->dhw", scores, points).clamp(0, 1)

@@ -36,7 +36,7 @@ def segment_video(
 
     A file leaves `<stem>_overlay.mp4`, of its size and frame rate and without sound, and the masks
     `<stem>/00000.png`, `00001.png`, ... in `output`; a folder of frames leaves `<stem>.png` and
-    `<stem>_overlay.png` for each. Masks are class indices with the palette's colours.
+    `<stem>_overlay.png` for each. Masks are class indices with the palette's colors.
 
     Args:
         segmenter: with the prompt's backbone.

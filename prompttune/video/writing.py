@@ -40,7 +40,7 @@ class VideoWriter:
                 "libx264", self.rate, options={"crf": QUALITY}
             )
             self._stream.height, self._stream.width = frame.shape[:2]
-            # 4:2:0, which all players know, halves colours: it cannot hold an odd side.
+            # 4:2:0, which all players know, halves colors: it cannot hold an odd side.
             odd = frame.shape[0] % 2 or frame.shape[1] % 2
             self._stream.pix_fmt = "yuv444p" if odd else "yuv420p"
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

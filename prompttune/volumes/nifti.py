@@ -12,7 +12,7 @@ from prompttune.utils.io import publish
 from prompttune.utils.malformed import reason, understood
 from prompttune.volumes.volume import Facts
 
-_MOST_BANDS = 16
+_MAX_BANDS = 16
 _THICK = 2.0
 """An axis whose voxels are so many times as long as the others' is the one of the slices."""
 _VIEWS = {"axial": "SPL", "coronal": "PIL", "sagittal": "LIP"}
@@ -60,7 +60,7 @@ class NiftiVolume:
         if len(shape) == 2:
             shape = (*shape, 1)
         bands = int(np.prod(shape[3:], dtype=int))
-        if len(shape) not in (3, 4, 5) or bands > _MOST_BANDS or 0 in shape:
+        if len(shape) not in (3, 4, 5) or bands > _MAX_BANDS or 0 in shape:
             listed = " x ".join(map(str, shape))
             raise InputError(f"{path}: is a volume of {listed}; save each time point as a file")
         affine = np.asarray(self._image.affine, np.float64)

@@ -13,7 +13,7 @@ from prompttune.utils.image_files import is_dicom, is_hidden
 from prompttune.utils.malformed import understood
 from prompttune.volumes.dicom import SEGMENTATION, read_dataset
 
-_FEWEST = 2
+_MIN_FILES = 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_series(folder: Path) -> list[Series]:
         key, height, name = one
         grouped[key].append((height, path))
         called[key] = name
-    whole = [key for key, own in grouped.items() if len(own) >= _FEWEST and _apart(own)]
+    whole = [key for key, own in grouped.items() if len(own) >= _MIN_FILES and _apart(own)]
     alone = len(grouped) == 1 and not others
     found: list[Series] = []
     for number, key in enumerate(whole, 1):

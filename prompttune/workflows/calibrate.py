@@ -28,7 +28,7 @@ ZOOMED_CROPS, ZOOMED_WINDOWS = 6, 2
 """Validation crops that are answered at all zooms, few and small: each takes six times as long."""
 TRAIN_CROPS, TRAIN_WINDOWS = 32, 2
 """Training crops, whose windows are described."""
-LEAST_SHARE = 1e-3
+MIN_SHARE = 1e-3
 """Of a crop's pixels: where less is shown and found, its Dice says little."""
 
 
@@ -157,7 +157,7 @@ def _calibration(
     for crop, (scores, decided) in zip(crops, answers, strict=True):
         certainty = flat.certainty(scores, np.where(crop.counted, decided, 0))
         shown = (crop.counted & ((crop.class_map > 0) | (decided > 0))).mean()
-        if certainty is not None and shown >= LEAST_SHARE:
+        if certainty is not None and shown >= MIN_SHARE:
             dice = measure(scores, decided, crop.class_map, crop.counted).dice
             points.append((certainty, dice, shown))
     line = fit_line(*zip(*points, strict=True)) if points else (0.0, 1.0)

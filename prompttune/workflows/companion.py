@@ -15,7 +15,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.companion import MOST_CROP, train_companion
+from prompttune.tuning.companion import MAX_CROP, train_companion
 from prompttune.tuning.run import Machine, Tuned
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.normalize import normalise, to_uint8
@@ -77,7 +77,7 @@ def _best_share(
 
     Each share is judged at its own best threshold.
     """
-    side = min(segmenter.canvas(prompt), MOST_CROP)
+    side = min(segmenter.canvas(prompt), MAX_CROP)
     val = CropDataset(
         list(data.val), side, recipe.scale, recipe.seed, recipe.val_crops, augment=False
     )

@@ -1,4 +1,4 @@
-"""One picture of many labelled images: each beside its mask laid over it."""
+"""One picture of many labeled images: each beside its mask laid over it."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from prompttune.data.samples import LoadedSample
-from prompttune.outputs.drawing import overlay, shown_colours, write_png
+from prompttune.outputs.drawing import overlay, shown_colors, write_png
 from prompttune.prompts.palette import Palette
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.contact_sheet import Written, grid
@@ -23,7 +23,7 @@ def write_sheet(path: Path, samples: Iterable[LoadedSample], classes: Sequence[s
     Args:
         path: of the file; its folder is made.
         samples: a few; ignored pixels are shown in grey.
-        classes: names of the foreground classes, listed with their colours at the top.
+        classes: names of the foreground classes, listed with their colors at the top.
     """
     palette = Palette.of(classes)
     tiles = [_tile(sample, palette) for sample in samples]
@@ -31,7 +31,7 @@ def write_sheet(path: Path, samples: Iterable[LoadedSample], classes: Sequence[s
     pictures = grid(rows, GAP, WHITE)
     height, width = pictures.shape[:2]
     sheet = Written((width + 2 * GAP, height + LINE + 3 * GAP), WHITE, BLACK, FONT_SIZE)
-    colors = dict(zip(palette.classes[:12], shown_colours(palette), strict=False))
+    colors = dict(zip(palette.classes[:12], shown_colors(palette), strict=False))
     sheet.legend(colors, (GAP, GAP + LINE // 2))
     sheet.paste(pictures, (GAP, LINE + 2 * GAP))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -185,7 +185,7 @@ def _as_kept(prompt: Prompt | Composition) -> Prompt | Composition:
         replace(
             part,
             images=tuple(map(_rounded, part.images)),
-            colours=tuple(map(_rounded, part.colours)),
+            colors=tuple(map(_rounded, part.colors)),
             type_shift=None if part.type_shift is None else _rounded(part.type_shift),
         )
         for part in prompt.parts

@@ -8,7 +8,7 @@ from PIL import Image
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, measure
-from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer, format_score, save_picture
+from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer, format_score, save_picture
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card
 from prompttune.prompts.composition import Composition
@@ -85,7 +85,7 @@ def _shown(
             caption = _predict(stage / path, sample, segmenter, prompt, overlap)
             predictions.append(Prediction(path, caption))
     learned = _save_learned(stage, name, prompt)
-    return ShownKey(name, card, learned, predictions, about, _colours(prompt))
+    return ShownKey(name, card, learned, predictions, about, _colors(prompt))
 
 
 def _is_gallery(folder: Path) -> bool:
@@ -137,12 +137,12 @@ def _segmenter(card: Card, prompt: Prompt | Composition, loaded: dict[str, Segme
 def _save_learned(stage: Path, name: str, prompt: Prompt | Composition) -> list[Learned]:
     learned: list[Learned] = []
     for part in prompt.parts:
-        for pair in zip(part.images, part.colours, strict=True):
+        for pair in zip(part.images, part.colors, strict=True):
             ends = [f"{kind}{len(learned) + 1}.png" for kind in ("image", "colours")]
-            image, colours = (f"{PICTURES}/{name}_{end}" for end in ends)
-            for path, plane in zip((image, colours), pair, strict=True):
+            image, colors = (f"{PICTURES}/{name}_{end}" for end in ends)
+            for path, plane in zip((image, colors), pair, strict=True):
                 Image.fromarray(to_uint8(plane)).save(stage / path)
-            learned.append(Learned(image, colours, part.palette))
+            learned.append(Learned(image, colors, part.palette))
     return learned
 
 
@@ -161,13 +161,13 @@ def _predict(
     answers = {"truth": truth, f"key: Dice {format_score(dice)}": result.classes}
     panels = [(sample.name, sample.image)]
     for label, answer in answers.items():
-        panels.append((label, colour_answer(answer, truth, view, prompt.palette)))
+        panels.append((label, color_answer(answer, truth, view, prompt.palette)))
     save_picture(path, panels)
     return caption
 
 
-def _colours(prompt: Prompt | Composition) -> dict[str, str]:
+def _colors(prompt: Prompt | Composition) -> dict[str, str]:
     if len(prompt.palette.classes) == 1:
         return {css(HIT): "hit", css(MISSED): "missed", css(FALSE): "false"}
-    named = zip(prompt.palette.colours, prompt.palette.classes, strict=True)
-    return {css(colour): name for colour, name in named}
+    named = zip(prompt.palette.colors, prompt.palette.classes, strict=True)
+    return {css(color): name for color, name in named}

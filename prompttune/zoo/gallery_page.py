@@ -23,10 +23,10 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class Learned:
-    """The pictures of one learned prompt: its image and its colours, and the classes they mean."""
+    """The pictures of one learned prompt: its image and its colors, and the classes they mean."""
 
     image: str
-    colours: str
+    colors: str
     palette: Palette
 
 
@@ -49,7 +49,7 @@ class ShownKey:
     about_predictions: str
     """What was segmented, or why nothing was."""
     key: dict[str, str]
-    """Colour of the predictions (CSS) -> its meaning."""
+    """Color of the predictions (CSS) -> its meaning."""
 
 
 def render_gallery(keys: Sequence[ShownKey], problems: Sequence[str]) -> str:
@@ -58,9 +58,9 @@ def render_gallery(keys: Sequence[ShownKey], problems: Sequence[str]) -> str:
     return render("zoo/gallery.html.jinja", keys=keys_shown, problems=problems)
 
 
-def css(colour: tuple[int, int, int]) -> str:
-    """Return a colour as CSS writes it."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def css(color: tuple[int, int, int]) -> str:
+    """Return a color as CSS writes it."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
 def before_and_after(card: Card) -> tuple[ScoreRow, ScoreRow] | None:
@@ -105,9 +105,9 @@ def _gain(card: Card) -> str:
 
 
 def _learned(learned: Learned) -> dict[str, Any]:
-    named = zip(learned.palette.colours, learned.palette.classes, strict=True)
-    chips = {css(colour): name for colour, name in named}
-    return {"image": learned.image, "colours": learned.colours, "chips": chips}
+    named = zip(learned.palette.colors, learned.palette.classes, strict=True)
+    chips = {css(color): name for color, name in named}
+    return {"image": learned.image, "colors": learned.colors, "chips": chips}
 
 
 def _scores(scores: Scores) -> dict[str, Any]:

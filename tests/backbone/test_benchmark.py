@@ -47,8 +47,8 @@ def test_the_floor_counts_what_is_computed(task: str, batch: int, monkeypatch):
     network = random_network(config)
     size = (3, config.canvas, config.canvas)
     queries, images = torch.randn(batch, *size), torch.randn(kind.prompts, *size)
-    colours = torch.randn_like(images)
-    leaves = [x.requires_grad_(kind.step) for x in (images, colours)]
+    colors = torch.randn_like(images)
+    leaves = [x.requires_grad_(kind.step) for x in (images, colors)]
     encoded = network.encode_prompt(*leaves)
     with FlopCounterMode(display=False) as counter:
         inputs = (encoded,) if kind.cached else leaves

@@ -44,7 +44,7 @@ def test_another_canvas_is_the_official_one(canvas: int) -> None:
     network = random_network(CONFIGS["merge-1"])
     other = at_canvas(network, canvas)
     image, target = random_canvas(other.config, 1)
-    (above, query), (colours, _) = image.chunk(2, 2), target.chunk(2, 2)
+    (above, query), (colors, _) = image.chunk(2, 2), target.chunk(2, 2)
     model = transformers_model(other)
     for layer, block in zip(model.model.encoder.layers, network.blocks, strict=True):
         layer.attention.rel_pos_h = block.attn.rel_pos_h
@@ -52,10 +52,10 @@ def test_another_canvas_is_the_official_one(canvas: int) -> None:
     expected = model(
         pixel_values=query,
         prompt_pixel_values=above,
-        prompt_masks=colours,
+        prompt_masks=colors,
         embedding_type="semantic",
     ).pred_masks[:, :, canvas:]
-    assert relative_error(other.ensemble(query, above, colours), expected) < 1e-5
+    assert relative_error(other.ensemble(query, above, colors), expected) < 1e-5
 
 
 def test_weights_are_shared_but_for_relative_positions() -> None:

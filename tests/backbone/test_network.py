@@ -30,12 +30,12 @@ def config(request: pytest.FixtureRequest) -> SegGPTConfig:
 def official(network: SegGPT, image: Tensor, target: Tensor, masked: Tensor, seg_type: str):
     """Return transformers' output and loss for whole canvases."""
     prompt_image, query = image.chunk(2, 2)
-    prompt_colours, query_colours = target.chunk(2, 2)
+    prompt_colors, query_colors = target.chunk(2, 2)
     result = transformers_model(network)(
         pixel_values=query,
         prompt_pixel_values=prompt_image,
-        prompt_masks=prompt_colours,
-        labels=query_colours,
+        prompt_masks=prompt_colors,
+        labels=query_colors,
         bool_masked_pos=masked,
         embedding_type=seg_type,
     )
@@ -98,8 +98,8 @@ def test_loss_and_gradients_are_those_of_transformers(
         loss = F.smooth_l1_loss(output, target.detach(), beta=0.01, reduction="none")
         return (loss * pixels).sum() / pixels.expand_as(loss).sum()
 
-    colours, expected = official(network, image, target, masked, "semantic")
-    expected_gradients = torch.autograd.grad(loss_of(colours), (image, target))
+    colors, expected = official(network, image, target, masked, "semantic")
+    expected_gradients = torch.autograd.grad(loss_of(colors), (image, target))
     output = network(image, target, masked, torch.zeros(1, dtype=torch.long), query_only=False)
     gradients = torch.autograd.grad(loss_of(output), (image, target))
 
@@ -115,12 +115,12 @@ def ensemble_inputs(config: SegGPTConfig, queries: int, prompts: int) -> tuple[T
     return tuple(torch.randn(count, *size, generator=generator) for count in counts)
 
 
-def official_ensemble(network: SegGPT, query: Tensor, images: Tensor, colours: Tensor) -> Tensor:
+def official_ensemble(network: SegGPT, query: Tensor, images: Tensor, colors: Tensor) -> Tensor:
     """Return transformers' answer for one query, 1 x 3 x S x S."""
     result = transformers_model(network)(
         pixel_values=query.expand(len(images), -1, -1, -1),
         prompt_pixel_values=images,
-        prompt_masks=colours,
+        prompt_masks=colors,
         embedding_type="semantic",
         feature_ensemble=True,
     )
@@ -131,9 +131,9 @@ def official_ensemble(network: SegGPT, query: Tensor, images: Tensor, colours: T
 @torch.no_grad()
 def test_feature_ensemble_is_the_official_one(config: SegGPTConfig, prompts: int):
     network = random_network(config)
-    queries, images, colours = ensemble_inputs(config, 1, prompts)
-    expected = official_ensemble(network, queries, images, colours)
-    assert relative_error(network.ensemble(queries, images, colours), expected) < 1e-5
+    queries, images, colors = ensemble_inputs(config, 1, prompts)
+    expected = official_ensemble(network, queries, images, colors)
+    assert relative_error(network.ensemble(queries, images, colors), expected) < 1e-5
 
 
 @pytest.mark.parametrize("prompts", [1, 3])
@@ -151,9 +151,9 @@ def test_gradients_of_the_ensemble_are_the_official_ones(config: SegGPTConfig, p
 @torch.no_grad()
 def test_queries_of_a_batch_do_not_see_each_other(config: SegGPTConfig, prompts: int):
     network = random_network(config)
-    queries, images, colours = ensemble_inputs(config, 3, prompts)
-    together = network.ensemble(queries, images, colours, seg_type=1)
-    alone = [network.ensemble(query[None], images, colours, seg_type=1) for query in queries]
+    queries, images, colors = ensemble_inputs(config, 3, prompts)
+    together = network.ensemble(queries, images, colors, seg_type=1)
+    alone = [network.ensemble(query[None], images, colors, seg_type=1) for query in queries]
     assert relative_error(together, torch.cat(alone)) < 1e-5
 
 
@@ -171,27 +171,27 @@ def test_ensemble_of_one_prompt_is_the_half_masked_forward(config: SegGPTConfig)
 @torch.no_grad()
 def test_an_encoded_prompt_serves_all_queries(config: SegGPTConfig, prompts: int):
     network = random_network(config)
-    queries, images, colours = ensemble_inputs(config, 2, prompts)
-    encoded = network.encode_prompt(images, colours, seg_type=1)
+    queries, images, colors = ensemble_inputs(config, 2, prompts)
+    encoded = network.encode_prompt(images, colors, seg_type=1)
     for query in queries.split(1):
-        expected = network.ensemble(query, images, colours, seg_type=1)
+        expected = network.ensemble(query, images, colors, seg_type=1)
         assert torch.equal(network.ensemble(query, encoded), expected)
 
 
 def test_an_encoded_prompt_carries_gradients(config: SegGPTConfig):
     network = random_network(config)
     inputs = [x.requires_grad_() for x in ensemble_inputs(config, 1, 2)]
-    query, images, colours = inputs
+    query, images, colors = inputs
     expected = torch.autograd.grad(network.ensemble(*inputs).square().mean(), inputs)
-    answer = network.ensemble(query, network.encode_prompt(images, colours))
+    answer = network.ensemble(query, network.encode_prompt(images, colors))
     gradients = torch.autograd.grad(answer.square().mean(), inputs)
     assert all(map(torch.equal, gradients, expected))
 
 
-def test_images_of_a_prompt_need_colours():
+def test_images_of_a_prompt_need_colors():
     network = random_network(CONFIGS["merge-0"])
     query, images, _ = ensemble_inputs(network.config, 1, 1)
-    with pytest.raises(InputError, match="need their colours"):
+    with pytest.raises(InputError, match="need their colors"):
         network.ensemble(query, images)
 
 
@@ -285,10 +285,10 @@ def test_running_out_of_memory_is_explained():
 @torch.no_grad()
 def test_every_query_of_a_batch_may_have_its_own_prompt(config: SegGPTConfig, prompts: int):
     network = random_network(config)
-    queries, images, colours = ensemble_inputs(config, 3, 3 * prompts)
+    queries, images, colors = ensemble_inputs(config, 3, 3 * prompts)
     encoded = [
         network.encode_prompt(*pair, seg_type=number % 2)
-        for number, pair in enumerate(zip(images.chunk(3), colours.chunk(3), strict=True))
+        for number, pair in enumerate(zip(images.chunk(3), colors.chunk(3), strict=True))
     ]
     together = network.ensemble(queries, encoded)
     alone = torch.cat([
@@ -300,8 +300,8 @@ def test_every_query_of_a_batch_may_have_its_own_prompt(config: SegGPTConfig, pr
 
 def test_prompts_of_different_numbers_of_images_cannot_share_a_batch():
     network = random_network(CONFIGS["merge-0"])
-    queries, images, colours = ensemble_inputs(network.config, 2, 2)
-    encoded = [network.encode_prompt(images[:n], colours[:n]) for n in (1, 2)]
+    queries, images, colors = ensemble_inputs(network.config, 2, 2)
+    encoded = [network.encode_prompt(images[:n], colors[:n]) for n in (1, 2)]
     with pytest.raises(InputError, match=r"prompts of \[1, 2\] images"):
         network.ensemble(queries, encoded)
 
@@ -318,9 +318,9 @@ def test_a_few_prompts_at_a_time_give_what_all_at_once_give(config: SegGPTConfig
 @torch.no_grad()
 def test_a_type_shift_is_another_type_token(config: SegGPTConfig):
     network = random_network(config)
-    queries, images, colours = ensemble_inputs(config, 2, 2)
+    queries, images, colors = ensemble_inputs(config, 2, 2)
     shift = torch.randn(config.dim, generator=torch.Generator().manual_seed(5))
-    answer = network.ensemble(queries, network.encode_prompt(images, colours, 1, shift))
+    answer = network.ensemble(queries, network.encode_prompt(images, colors, 1, shift))
     network.type_token_ins += shift
-    expected = network.ensemble(queries, images, colours, seg_type=1)
+    expected = network.ensemble(queries, images, colors, seg_type=1)
     assert relative_error(answer, expected) < 1e-5

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prompttune.backbone import SegGPTConfig, load
 from prompttune.backbone.loading import at_canvas
 from prompttune.backbone.network import SegGPT
-from prompttune.backbone.one_way import OneWaySegGPT, build, colour_and_describe, describe
+from prompttune.backbone.one_way import OneWaySegGPT, build, color_and_describe, describe
 from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.backbone.weights import save_weights
 from prompttune.utils.errors import InputError
@@ -107,7 +107,7 @@ def test_prompts_of_other_sizes_make_no_batch(full: OneWaySegGPT) -> None:
     assert (one.prompts, two.prompts) == (1, 2)
     with pytest.raises(InputError, match=r"prompts of \[1, 2\] images in one batch"):
         full.ensemble(pictures(full, 2), [one, two])
-    with pytest.raises(InputError, match="need their colours"):
+    with pytest.raises(InputError, match="need their colors"):
         full.ensemble(pictures(full, 2), pictures(full, 2))
 
 
@@ -316,11 +316,11 @@ def networks() -> list[SegGPT]:
 def test_describing_changes_no_answer(network: SegGPT) -> None:
     side = network.config.canvas
     random = torch.Generator().manual_seed(1)
-    images, colours = torch.rand(2, 2, 3, side, side, generator=random)
+    images, colors = torch.rand(2, 2, 3, side, side, generator=random)
     queries = torch.rand(3, 3, side, side, generator=random)
-    prompt = network.encode_prompt(images, colours, 0, None)
+    prompt = network.encode_prompt(images, colors, 0, None)
     with torch.no_grad():
-        answers, features = colour_and_describe(network, queries, prompt)
+        answers, features = color_and_describe(network, queries, prompt)
         torch.testing.assert_close(answers, network.ensemble(queries, prompt))
         assert features.shape == (3, network.config.dim)
         torch.testing.assert_close(features, describe(network, queries, prompt))

@@ -14,8 +14,8 @@ def striped(seed: int, size: int = 40) -> LoadedSample:
     """Red is class 1, blue class 2, green background: a 1 x 1 convolution can learn it."""
     rng = np.random.default_rng(seed)
     class_map = rng.integers(0, 3, (size // 8, size // 8)).repeat(8, 0).repeat(8, 1)
-    colours = np.array([(30, 160, 40), (200, 40, 40), (40, 40, 200)])[class_map]
-    noisy = colours + rng.integers(-20, 20, (size, size, 3))
+    colors = np.array([(30, 160, 40), (200, 40, 40), (40, 40, 200)])[class_map]
+    noisy = colors + rng.integers(-20, 20, (size, size, 3))
     return LoadedSample(f"s{seed}", noisy.clip(0, 255).astype(np.uint8), class_map.astype(np.uint8))
 
 

@@ -89,7 +89,7 @@ def test_run_lengths_are_those_of_coco() -> None:
     classes = np.random.default_rng(1).integers(0, 3, (11, 7)).astype(np.uint8)
     classes[:, 3] = 2
     palette = Palette.of(["a", "b", "absent"])
-    prompt = Prompt(images=(_zeros(),), colours=(_zeros(),), palette=palette, scale=None)
+    prompt = Prompt(images=(_zeros(),), colors=(_zeros(),), palette=palette, scale=None)
     found = run_lengths(Result(classes, np.zeros((3, 11, 7), np.float32), None, prompt))
     assert [one["class"] for one in found] == ["a", "b"]
     for one in found:

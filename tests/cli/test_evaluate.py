@@ -76,7 +76,7 @@ def test_all_sets_that_are_there_are_scored(call, content, tmp_path, capsys):
         rows = one["rows"]
         assert [len(rows[row]["choices"]) for row in found["rows"]] == [2, 2, 1, 2]
         assert rows["feature"]["examples"] == 2
-        assert rows["nearest-color"]["mean"] > 0.95  # colour tells here
+        assert rows["nearest-color"]["mean"] > 0.95  # color tells here
         assert one["images"] == 2
     assert found["command"].startswith("python -m prompttune.evaluate --data")
     assert str(tmp_path) not in (tmp_path / "out" / "scores.json").read_text()

@@ -65,9 +65,9 @@ def test_a_contact_sheet(tmp_path: Path, capsys) -> None:
     folder = data(tmp_path / "data", 1, 2)
     said(capsys, folder, "--output", tmp_path / "new" / "sheet.png")
     with Image.open(tmp_path / "new" / "sheet.png") as sheet:
-        colours = {colour for _, colour in sheet.getcolors(1_000_000) or ()}
-    assert (90, 90, 90) in colours
-    assert len(colours) > 5
+        colors = {color for _, color in sheet.getcolors(1_000_000) or ()}
+    assert (90, 90, 90) in colors
+    assert len(colors) > 5
 
 
 def test_images_alone(tmp_path: Path, capsys) -> None:

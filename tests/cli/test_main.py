@@ -75,6 +75,8 @@ def test_help_loads_nothing_heavy() -> None:
         ("prompttune pre", {"predict", "pretrain"}),
         ("prompttune predict --ex", {"--example"}),
         ("prompttune tune --max_s", {"--max_steps"}),
+        ("prompttune tune --task re", {"retina"}),
+        ("prompttune tune --task retina --learn ", {"both", "colors"}),
         ("prompttune ins", {"inspect"}),
         ("prompttune inspect --mask_k", {"--mask_kind"}),
         ("prompttune fit --min_c", {"--min_canvas"}),

@@ -118,8 +118,8 @@ def test_keys_of_several_classes_share_one_result(
     result = Segmenter(backbone).predict(folder / "images" / "c.tif", both)
     assert np.array_equal(shown(folder, "c"), result.classes)
     with Image.open(folder / "out" / "c.png") as mask:
-        colours = [value for colour in both.palette.colours for value in colour]
-        assert mask.getpalette()[3:12] == colours
+        colors = [value for color in both.palette.colors for value in color]
+        assert mask.getpalette()[3:12] == colors
     assert result.classes.any()
 
 
@@ -170,7 +170,7 @@ def test_instances_are_written_as_coco_results(folder: Path, backbone: Path) -> 
     assert json.loads((folder / "out" / "a_instances.json").read_text())[0]["image_id"] == "a"
 
 
-def test_coloured_instances_are_objects_of_one_class(
+def test_colored_instances_are_objects_of_one_class(
     folder: Path, backbone: Path, spied: list
 ) -> None:
     more = ("--instances", "--instance_masks", "--min_area", 1, "--classes", "cell")

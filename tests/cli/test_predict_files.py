@@ -31,9 +31,9 @@ def _told_again() -> None:
 def key(folder: Path, backbone: Path, name: str, **recipe: object) -> Prompt:
     """Write a key whose card says how its files were read."""
     random = torch.Generator().manual_seed(3)
-    image, colours = torch.rand(2, 3, 16, 16, generator=random)
+    image, colors = torch.rand(2, 3, 16, 16, generator=random)
     prompt = Prompt(
-        (image,), (colours,), Palette.of(["crack"]), scale=1.0,
+        (image,), (colors,), Palette.of(["crack"]), scale=1.0,
         fingerprint=load(backbone).fingerprint, name=name,
     )  # fmt: skip
     card = Card.of(

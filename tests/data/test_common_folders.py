@@ -91,8 +91,8 @@ def test_values_of_areas_that_are_the_same_in_all_masks_are_asked_for(tmp_path: 
 
 @pytest.mark.parametrize("seen", [[0, 0, 0, 255], [255, 0, 0, 128]])
 def test_what_is_seen_on_transparent_white(tmp_path: Path, seen: list[int]) -> None:
-    colours = np.array([[255, 255, 255, 0], seen], np.uint8)
-    fill(tmp_path, lambda d, n: Image.fromarray(colours[things(n)]).save(d / f"{n}.png"))
+    colors = np.array([[255, 255, 255, 0], seen], np.uint8)
+    fill(tmp_path, lambda d, n: Image.fromarray(colors[things(n)]).save(d / f"{n}.png"))
     if not any(seen[:3]):
         with pytest.raises(InputError, match="which is the object"):
             read(tmp_path)
@@ -101,9 +101,9 @@ def test_what_is_seen_on_transparent_white(tmp_path: Path, seen: list[int]) -> N
         expect(read(tmp_path))
 
 
-def test_colours_on_transparent_white(tmp_path: Path) -> None:
-    colours = np.array([[255, 255, 255, 0], [255, 0, 0, 255], [0, 0, 255, 255]], np.uint8)
-    fill(tmp_path, lambda d, n: Image.fromarray(colours[things(n, 2)]).save(d / f"{n}.png"))
+def test_colors_on_transparent_white(tmp_path: Path) -> None:
+    colors = np.array([[255, 255, 255, 0], [255, 0, 0, 255], [0, 0, 255, 255]], np.uint8)
+    fill(tmp_path, lambda d, n: Image.fromarray(colors[things(n, 2)]).save(d / f"{n}.png"))
     recipe = Recipe("custom", classes=("a", "b"), colors="a=#ff0000,b=#0000ff")
     expect(task_data(recipe, tmp_path), 2)
 
@@ -142,9 +142,9 @@ def test_the_void_of_a_palette_is_told(tmp_path: Path) -> None:
 
 def test_a_color_for_each_thing(tmp_path: Path) -> None:
     def draw(folder: Path, number: int) -> None:
-        colours = np.random.default_rng(number).integers(40, 255, (4, 3)).astype(np.uint8)
-        colours[0] = 0
-        Image.fromarray(colours[things(number, 3)]).save(folder / f"{number}.png")
+        colors = np.random.default_rng(number).integers(40, 255, (4, 3)).astype(np.uint8)
+        colors[0] = 0
+        Image.fromarray(colors[things(number, 3)]).save(folder / f"{number}.png")
 
     fill(tmp_path, draw)
     with pytest.raises(InputError, match="--mask_kind instances where each thing"):

@@ -239,7 +239,7 @@ def test_margin_holds_what_the_strongest_rotation_and_shrinking_bring_in(canvas:
     assert reach <= canvas / 2 + margin - 1 < reach + 1  # one more for interpolation
 
 
-def test_augmentation_turns_mirrors_and_recolours() -> None:
+def test_augmentation_turns_mirrors_and_recolors() -> None:
     rng = np.random.default_rng(0)
     augment = Augmentation(CANVAS)
     side = CANVAS + 2 * augment.margin

@@ -176,16 +176,16 @@ def test_wrong_numbers_of_points_are_told_in_words(tmp_path: Path, kind: str) ->
 
 
 def test_cvat_masks_with_a_legend(tmp_path: Path) -> None:
-    colours = {"crack": (250, 50, 83), "pothole": (51, 221, 255)}
+    colors = {"crack": (250, 50, 83), "pothole": (51, 221, 255)}
     for number in range(4):
         image(tmp_path / "JPEGImages" / f"{number}.jpg")
         mask = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        mask[INSIDE] = colours["crack"]
-        mask[15:, :5] = colours["pothole"]
+        mask[INSIDE] = colors["crack"]
+        mask[15:, :5] = colors["pothole"]
         (tmp_path / "SegmentationClass").mkdir(exist_ok=True)
         Image.fromarray(mask).save(tmp_path / "SegmentationClass" / f"{number}.png")
     legend = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
-    legend += [f"{name}:{','.join(map(str, rgb))}::" for name, rgb in colours.items()]
+    legend += [f"{name}:{','.join(map(str, rgb))}::" for name, rgb in colors.items()]
     (tmp_path / "labelmap.txt").write_text("\n".join(legend))
     data = task_data(Recipe("custom"), tmp_path)
     assert data.recipe is not None

@@ -13,7 +13,7 @@ from prompttune.data.huge_images import is_huge
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huge_images, "MAX_PIXELS", 6000)
-    monkeypatch.setattr(huge_images, "LEAST_BYTES", 10)
+    monkeypatch.setattr(huge_images, "MIN_BYTES", 10)
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (100, 60), **how: object) -> Path:

@@ -107,7 +107,7 @@ def test_kinds_of_a_mask_are_one_mask(mask: object) -> None:
         (PHOTO / 255 - 0.5, r"scale them to \[0, 1\]"),
         (np.full((4, 4), np.nan), "float64 pixels from nan"),
         (PHOTO.astype(np.int64) * 1000, "pixels are int64"),
-        (PHOTO.transpose(2, 0, 1).repeat(2, axis=0), "the colours come last"),
+        (PHOTO.transpose(2, 0, 1).repeat(2, axis=0), "the colors come last"),
         (torch.from_numpy(PHOTO), "tensor of 6 x 5 x 3; the channels come first"),
         (torch.zeros(2, 3, 4, 4), r"give one image at a time, or list\(batch\)"),
         (torch.zeros(()), "array of no size"),

@@ -111,7 +111,7 @@ def test_scanned_bits_are_what_is_displayed(tmp_path: Path, photometric: str) ->
 
 @pytest.mark.parametrize("suffix", ["png", "gif"])
 @pytest.mark.parametrize("white_first", [True, False])
-def test_a_palette_of_black_and_white_is_read_by_its_colours(
+def test_a_palette_of_black_and_white_is_read_by_its_colors(
     tmp_path: Path, suffix: str, white_first: bool
 ) -> None:
     image = Image.fromarray((OBJECT ^ white_first).astype(np.uint8), "P")
@@ -127,7 +127,7 @@ def test_other_palettes_are_indices(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 1), OBJECT)
 
 
-def test_black_that_is_not_the_first_colour_is_doubted(tmp_path: Path) -> None:
+def test_black_that_is_not_the_first_color_is_doubted(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     image = Image.fromarray((~OBJECT).astype(np.uint8), "P")
     image.putpalette([255, 0, 0, 0, 0, 0])
@@ -141,12 +141,12 @@ def test_black_that_is_not_the_first_colour_is_doubted(tmp_path: Path) -> None:
     assert look_at(read_stored(path), path).doubt is None
 
 
-@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (9, 80, 200)])
-def test_alpha_is_the_mask_where_the_colours_say_nothing(tmp_path: Path, colour: tuple) -> None:
+@pytest.mark.parametrize("color", [(255, 255, 255), (0, 0, 0), (9, 80, 200)])
+def test_alpha_is_the_mask_where_the_colors_say_nothing(tmp_path: Path, color: tuple) -> None:
     alpha = OBJECT * np.uint8(255)
-    rgba = np.dstack([np.broadcast_to(np.array(colour, np.uint8), (*SHAPE, 3)), alpha])
+    rgba = np.dstack([np.broadcast_to(np.array(color, np.uint8), (*SHAPE, 3)), alpha])
     Image.fromarray(rgba).save(tmp_path / "rgba.png")
-    Image.fromarray(np.dstack([np.full(SHAPE, colour[0], np.uint8), alpha]), "LA").save(
+    Image.fromarray(np.dstack([np.full(SHAPE, color[0], np.uint8), alpha]), "LA").save(
         tmp_path / "la.png"
     )
     for name in ("rgba.png", "la.png"):
@@ -222,7 +222,7 @@ def colored(*colors: tuple[int, int, int]) -> np.ndarray:
     return picture
 
 
-def test_colours_are_named(tmp_path: Path) -> None:
+def test_colors_are_named(tmp_path: Path) -> None:
     (path,) = written(tmp_path, colored((255, 0, 0), (0, 255, 0)))
     with pytest.raises(InputError, match=r"#ff0000 \(20\.8 %\).*--colors"):
         read_mask(path, 2)
@@ -234,12 +234,12 @@ def test_colours_are_named(tmp_path: Path) -> None:
     assert (near == expected).mean() > 0.97
 
 
-def test_one_colour_on_black_is_the_class(tmp_path: Path) -> None:
+def test_one_color_on_black_is_the_class(tmp_path: Path) -> None:
     (path,) = written(tmp_path, colored((200, 40, 40)))
     np.testing.assert_array_equal(read_mask(path, 1), OBJECT)
 
 
-def test_a_colour_that_nobody_named_is_asked_for(tmp_path: Path) -> None:
+def test_a_color_that_nobody_named_is_asked_for(tmp_path: Path) -> None:
     (path,) = written(tmp_path, colored((255, 0, 0), (0, 0, 255)))
     colors = parse_colors("crack=#ff0000", ["crack"])
     with pytest.raises(InputError, match=r"#0000ff on 3\.5 % .* background=#0000ff"):

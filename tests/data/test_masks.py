@@ -90,9 +90,9 @@ def test_mapping_to_a_class_that_is_not_there() -> None:
         class_map_from_values(SHAPES, 2, {0: 0, 1: 3})
 
 
-def test_coloured_masks_are_refused(tmp_path: Path) -> None:
+def test_colored_masks_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([SHAPES, SHAPES, 1 - SHAPES])).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match=r"mask\.png: mask is coloured"):
+    with pytest.raises(InputError, match=r"mask\.png: mask is colored"):
         read_mask(tmp_path / "mask.png", 1)
 
 

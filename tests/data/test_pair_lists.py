@@ -151,7 +151,7 @@ def test_legends_of_colors(tmp_path: Path, name: str, text: str) -> None:
         mask(tmp_path / f"masks/{n}.png", colors)
     (tmp_path / name).write_text(text)
     if '"hole": [' in text and '"#' in text:  # neither all names nor all numbers: no legend
-        with pytest.raises(InputError, match="colours name no classes"):
+        with pytest.raises(InputError, match="colors name no classes"):
             task_data(Recipe("custom"), tmp_path)
         return
     data = task_data(Recipe("custom"), tmp_path)

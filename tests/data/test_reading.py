@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
 from prompttune.utils.errors import InputError
 
-COLOURS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-GREY = COLOURS[:, :, 0]
+COLORS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+GREY = COLORS[:, :, 0]
 ORIENTATION = 274
 
 
@@ -29,13 +29,13 @@ def expanded(grey: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "ppm"])
-def test_colour_images_keep_their_pixels(tmp_path: Path, suffix: str) -> None:
+def test_color_images_keep_their_pixels(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"image.{suffix}"
-    Image.fromarray(COLOURS).save(path)
+    Image.fromarray(COLORS).save(path)
     pixels = read_image(path)
     assert pixels.dtype == np.uint8
     assert pixels.flags.writeable
-    np.testing.assert_array_equal(pixels, COLOURS)
+    np.testing.assert_array_equal(pixels, COLORS)
 
 
 def test_jpeg_and_webp_are_read(tmp_path: Path) -> None:
@@ -53,13 +53,13 @@ def test_grey_images_become_rgb(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(read_image(path), expanded(GREY))
 
 
-def test_palette_images_show_their_colours(tmp_path: Path) -> None:
+def test_palette_images_show_their_colors(tmp_path: Path) -> None:
     image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3), "P")
-    colours = np.random.default_rng(2).integers(0, 256, (256, 3), dtype=np.uint8)
-    image.putpalette(colours.tobytes())
+    colors = np.random.default_rng(2).integers(0, 256, (256, 3), dtype=np.uint8)
+    image.putpalette(colors.tobytes())
     for name, options in (("a.png", {}), ("a.gif", {}), ("b.png", {"transparency": b"\0\x80"})):
         image.save(tmp_path / name, **options)
-        np.testing.assert_array_equal(read_image(tmp_path / name), colours[:6].reshape(2, 3, 3))
+        np.testing.assert_array_equal(read_image(tmp_path / name), colors[:6].reshape(2, 3, 3))
 
 
 def test_bilevel_images_become_black_and_white(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_bilevel_images_become_black_and_white(tmp_path: Path) -> None:
 
 
 def test_alpha_is_dropped(tmp_path: Path) -> None:
-    Image.fromarray(np.dstack([COLOURS, GREY])).save(tmp_path / "rgba.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLOURS)
+    Image.fromarray(np.dstack([COLORS, GREY])).save(tmp_path / "rgba.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLORS)
     Image.fromarray(np.dstack([GREY, 255 - GREY]), "LA").save(tmp_path / "la.png")
     np.testing.assert_array_equal(read_image(tmp_path / "la.png"), expanded(GREY))
 
@@ -78,11 +78,11 @@ def test_alpha_is_dropped(tmp_path: Path) -> None:
 def test_16_bit_png_is_rounded_to_the_nearest_8_bit_value(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), deep(GREY))
     np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), expanded(GREY))
-    cv2.imwrite(str(tmp_path / "rgb.png"), deep(COLOURS)[:, :, ::-1])
-    np.testing.assert_array_equal(read_image(tmp_path / "rgb.png"), COLOURS)
-    rgba = np.dstack([deep(COLOURS)[:, :, ::-1], deep(GREY)])
+    cv2.imwrite(str(tmp_path / "rgb.png"), deep(COLORS)[:, :, ::-1])
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.png"), COLORS)
+    rgba = np.dstack([deep(COLORS)[:, :, ::-1], deep(GREY)])
     cv2.imwrite(str(tmp_path / "rgba.png"), rgba)
-    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLOURS)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLORS)
 
 
 def test_16_bit_grey_png_with_alpha(tmp_path: Path) -> None:
@@ -103,37 +103,37 @@ def test_16_bit_tiff(tmp_path: Path, compression: str | None) -> None:
     tifffile.imwrite(tmp_path / "grey.tif", deep(GREY), compression=compression)
     np.testing.assert_array_equal(read_image(tmp_path / "grey.tif"), expanded(GREY))
     options = {"photometric": "rgb", "compression": compression}
-    tifffile.imwrite(tmp_path / "rgb.tif", deep(COLOURS), **options)
-    np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), COLOURS)
-    planes = np.moveaxis(deep(COLOURS), -1, 0)
+    tifffile.imwrite(tmp_path / "rgb.tif", deep(COLORS), **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), COLORS)
+    planes = np.moveaxis(deep(COLORS), -1, 0)
     tifffile.imwrite(tmp_path / "planes.tif", planes, planarconfig="separate", **options)
-    np.testing.assert_array_equal(read_image(tmp_path / "planes.tif"), COLOURS)
+    np.testing.assert_array_equal(read_image(tmp_path / "planes.tif"), COLORS)
     white_is_zero = 65535 - deep(GREY)
     tifffile.imwrite(tmp_path / "white.tif", white_is_zero, photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), expanded(GREY))
 
 
 def test_16_bit_tiff_with_lzw_as_opencv_and_imagej_write_it(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "lzw.tif"), deep(COLOURS)[:, :, ::-1])
+    cv2.imwrite(str(tmp_path / "lzw.tif"), deep(COLORS)[:, :, ::-1])
     with tifffile.TiffFile(tmp_path / "lzw.tif") as file:
         assert file.pages.first.compression == tifffile.COMPRESSION.LZW
-    np.testing.assert_array_equal(read_image(tmp_path / "lzw.tif"), COLOURS)
+    np.testing.assert_array_equal(read_image(tmp_path / "lzw.tif"), COLORS)
 
 
 def test_16_bit_netpbm(tmp_path: Path) -> None:
     grey = b"P5\n30 20\n65535\n" + deep(GREY).astype(">u2").tobytes()
     (tmp_path / "grey.pgm").write_bytes(grey)
     np.testing.assert_array_equal(read_image(tmp_path / "grey.pgm"), expanded(GREY))
-    colours = b"P6\n30 20\n65535\n" + deep(COLOURS).astype(">u2").tobytes()
-    (tmp_path / "rgb.ppm").write_bytes(colours)
-    assert np.abs(read_image(tmp_path / "rgb.ppm").astype(int) - COLOURS).max() <= 1
+    colors = b"P6\n30 20\n65535\n" + deep(COLORS).astype(">u2").tobytes()
+    (tmp_path / "rgb.ppm").write_bytes(colors)
+    assert np.abs(read_image(tmp_path / "rgb.ppm").astype(int) - COLORS).max() <= 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    smooth = cv2.resize(COLOURS[:3, :4], (64, 48), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.resize(COLORS[:3, :4], (64, 48), interpolation=cv2.INTER_LINEAR)
     for name in ("photo.jpg", "photo.png", "photo.webp"):
         Image.fromarray(smooth).save(tmp_path / name, exif=exif)
         with Image.open(tmp_path / name) as image:
@@ -183,8 +183,8 @@ def test_wide_integers_of_8_bits_are_8_bits(tmp_path: Path, dtype: type) -> None
 
 def test_pillow_images_and_arrays_follow_the_same_rules() -> None:
     np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(deep(GREY))), expanded(GREY))
-    np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(COLOURS)), COLOURS)
-    np.testing.assert_array_equal(rgb_from_array(deep(COLOURS)), COLOURS)
+    np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(COLORS)), COLORS)
+    np.testing.assert_array_equal(rgb_from_array(deep(COLORS)), COLORS)
     np.testing.assert_array_equal(rgb_from_array(GREY), expanded(GREY))
     np.testing.assert_array_equal(rgb_from_array(GREY / GREY.max()), expanded(GREY_SHARES))
     with pytest.raises(InputError, match="float64"):
@@ -238,7 +238,7 @@ def test_truncated_file(
 
 
 def test_damaged_bytes(tmp_path: Path) -> None:
-    Image.fromarray(COLOURS).save(tmp_path / "damaged.png")
+    Image.fromarray(COLORS).save(tmp_path / "damaged.png")
     data = bytearray((tmp_path / "damaged.png").read_bytes())
     data[200] ^= 255
     (tmp_path / "damaged.png").write_bytes(data)

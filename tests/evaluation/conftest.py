@@ -18,7 +18,7 @@ from prompttune.prompts.prompt import Prompt
 SIDE = 40
 CANVAS = 16
 FOREGROUND = 100
-TRAIN, VALIDATION, TEST = 50, 51, 52  # near colours
+TRAIN, VALIDATION, TEST = 50, 51, 52  # near colors
 HIGH, LOW = 0.8, 0.1
 
 
@@ -44,7 +44,7 @@ def make_key(classes: tuple[str, ...] = ("vessel",)) -> Prompt:
     pixels = Prompt.from_examples(
         [(make_sample(TRAIN, 0).image, np.ones((SIDE, SIDE), np.uint8))], classes, 1.0, CANVAS
     )
-    return Prompt(pixels.images, pixels.colours, Palette.of(classes), scale=1.0, name="key")
+    return Prompt(pixels.images, pixels.colors, Palette.of(classes), scale=1.0, name="key")
 
 
 class FakeSegmenter:

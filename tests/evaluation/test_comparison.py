@@ -211,7 +211,7 @@ def test_a_composition_is_compared_as_a_prompt_is(fakes) -> None:
         result.scores[1:] = 0.2  # below the first class where that is found
         return result
 
-    key_alike = Prompt(key.parts[0].images, key.parts[0].colours, key.palette, name="key")
+    key_alike = Prompt(key.parts[0].images, key.parts[0].colors, key.palette, name="key")
     segmenter.predict = predict
     bench = Bench(segmenter, key, fakes.CANVAS, *samples, examples=1)
     assert bench.scale == 1.0

@@ -6,7 +6,7 @@ import torch
 
 from prompttune.data.samples import LoadedSample
 from prompttune.evaluation.metrics import (
-    LEAST_IMAGES,
+    MIN_IMAGES,
     Metrics,
     Reliability,
     auc,
@@ -305,7 +305,7 @@ def test_the_error_of_scores_is_what_they_claim_too_much() -> None:
 
 def test_the_correlation_wants_a_few_images_that_differ() -> None:
     gathered = Reliability(prompt(True))
-    for number in range(LEAST_IMAGES):
+    for number in range(MIN_IMAGES):
         assert math.isnan(gathered.expected_dice_r)
         scores = np.full((1, 2, 2), 0.6 + 0.08 * number, np.float32)
         gathered.add(scores, np.ones((2, 2), np.uint8), sample(), 0.5 + 0.1 * number)

@@ -12,7 +12,7 @@ from prompttune.evaluation.page import (
     MISSED,
     NOT_COUNTED,
     Picture,
-    colour_answer,
+    color_answer,
     format_dice,
     format_score,
     reliability_columns,
@@ -87,21 +87,21 @@ def test_deviations_and_calibration_are_shown_where_they_are() -> None:
     ]  # fmt: skip
 
 
-def test_hits_misses_and_false_pixels_have_their_colours():
+def test_hits_misses_and_false_pixels_have_their_colors():
     truth = np.array([[1, 1, 0, 0, 255, 1]], np.uint8)
     predicted = np.array([[1, 0, 1, 0, 1, 1]], np.uint8)
     view = np.array([[True] * 5 + [False]])
-    painted = colour_answer(predicted, truth, view, Palette.of(["vessel"]))
+    painted = color_answer(predicted, truth, view, Palette.of(["vessel"]))
     assert [tuple(pixel) for pixel in painted[0]] == [
         HIT, MISSED, FALSE, (0, 0, 0), NOT_COUNTED, NOT_COUNTED,
     ]  # fmt: skip
 
 
-def test_several_classes_keep_the_colours_of_the_palette():
+def test_several_classes_keep_the_colors_of_the_palette():
     palette = Palette.of(["a", "b"])
     predicted = np.array([[0, 1, 2, 2]], np.uint8)
-    painted = colour_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
-    assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colours, NOT_COUNTED]
+    painted = color_answer(predicted, np.array([[0, 2, 2, 255]], np.uint8), None, palette)
+    assert [tuple(pixel) for pixel in painted[0]] == [(0, 0, 0), *palette.colors, NOT_COUNTED]
 
 
 def test_nothing_in_a_comparison_becomes_a_script_or_loads_from_elsewhere() -> None:

@@ -106,7 +106,7 @@ def test_the_page_needs_no_network_and_its_links_exist(comparison, tmp_path):
 
 def test_names_of_files_and_classes_stay_names(comparison, tmp_path):
     named = [replace(each, name=f"{HOSTILE}{n}") for n, each in enumerate(comparison.samples)]
-    palette = Palette((HOSTILE,), comparison.palette.colours)
+    palette = Palette((HOSTILE,), comparison.palette.colors)
     hostile = replace(comparison, task=HOSTILE, data=HOSTILE, samples=named, palette=palette)
     write_report(tmp_path, hostile)
     faults = Faults((tmp_path / "index.html").read_text())
@@ -132,11 +132,11 @@ def test_one_picture_an_image_shows_four_panels(comparison, tmp_path):
             panel = (picture.width - 6) // 4
             assert picture.format == "PNG"
             assert panel >= 320
-            centres = [
+            centers = [
                 picture.getpixel((6 + panel * i + 15, picture.height - 20)) for i in range(4)
             ]
-        assert centres[1:] == [(0, 0, 0)] * 3
-        assert centres[0] != (0, 0, 0)
+        assert centers[1:] == [(0, 0, 0)] * 3
+        assert centers[0] != (0, 0, 0)
 
 
 def test_a_comparison_of_other_rows_has_pictures_too(comparison, tmp_path):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from prompttune.evaluation.trivial import BINS, AllForeground, NearestColour
+from prompttune.evaluation.trivial import BINS, AllForeground, NearestColor
 
 
 def test_all_foreground_is_all_ones():
@@ -19,14 +19,14 @@ def test_all_foreground_takes_the_most_common_class():
     assert scores.sum(axis=(1, 2)).tolist() == [0, 4, 0]
 
 
-def test_far_colours_are_told_apart():
+def test_far_colors_are_told_apart():
     red, blue = (200, 30, 30), (30, 30, 200)
     class_map = np.zeros((40, 40), np.uint8)
     class_map[12:24] = 1
     image = np.where(class_map[..., None] == 1, red, blue).astype(np.uint8)
 
     query = np.array([[red, blue, (203, 28, 33)]], np.uint8)
-    scores = NearestColour(image, class_map, None, 1).scores(query)
+    scores = NearestColor(image, class_map, None, 1).scores(query)
 
     assert scores.shape == (1, 1, 3)
     assert scores.dtype == np.float32
@@ -35,12 +35,12 @@ def test_far_colours_are_told_apart():
     assert scores[0, 0, 2] > 0.5
 
 
-def test_a_colour_that_the_example_lacks_is_judged_by_the_nearest():
+def test_a_color_that_the_example_lacks_is_judged_by_the_nearest():
     class_map = np.zeros((200, 200), np.uint8)
     class_map[60:120] = 1
     image = np.where(class_map[..., None] == 1, (200, 30, 30), (30, 30, 200)).astype(np.uint8)
     query = np.array([[(160, 50, 50), (50, 50, 160)]], np.uint8)
-    scores = NearestColour(image, class_map, None, 1).scores(query)
+    scores = NearestColor(image, class_map, None, 1).scores(query)
     assert scores[0, 0, 0] > 0.7
     assert scores[0, 0, 1] < 0.1
 
@@ -56,8 +56,8 @@ def test_pixels_that_do_not_count_teach_nothing():
     other[~view] = 77
     other[:3] = 99
 
-    before = NearestColour(image, class_map, view, 1).scores(image)
-    assert (NearestColour(other, elsewhere, view, 1).scores(image) == before).all()
+    before = NearestColor(image, class_map, view, 1).scores(image)
+    assert (NearestColor(other, elsewhere, view, 1).scores(image) == before).all()
 
 
 def test_posterior_agrees_with_a_slow_oracle():
@@ -72,18 +72,18 @@ def test_posterior_agrees_with_a_slow_oracle():
 
         return bell(one * BINS // 256) / sum(bell(place) for place in range(BINS))
 
-    def posterior(colour: list[int]) -> list[float]:
+    def posterior(color: list[int]) -> list[float]:
         answer = [float((class_map == label).mean()) for label in range(3)]
         for width in (8, 4, 2, 1):
             near = [0.0, 0.0, 0.0]
             for pixel, label in zip(image.reshape(-1, 3).tolist(), class_map.flat, strict=True):
                 near[label] += math.prod(
-                    weight(*pair, width) for pair in zip(colour, pixel, strict=True)
+                    weight(*pair, width) for pair in zip(color, pixel, strict=True)
                 )
             answer = [(n + a) / (sum(near) + 1) for n, a in zip(near, answer, strict=True)]
         return answer
 
-    scores = NearestColour(image, class_map, None, 2).scores(query)
+    scores = NearestColor(image, class_map, None, 2).scores(query)
 
     for row, column in itertools.product(range(2), range(3)):
         expected = posterior(query[row, column].tolist())[1:]
@@ -93,6 +93,6 @@ def test_posterior_agrees_with_a_slow_oracle():
 def test_scores_are_probabilities():
     random = np.random.default_rng(2)
     image = random.integers(0, 256, (40, 40, 3), np.uint8)
-    scores = NearestColour(image, random.integers(0, 4, (40, 40), np.uint8), None, 3).scores(image)
+    scores = NearestColor(image, random.integers(0, 4, (40, 40), np.uint8), None, 3).scores(image)
     assert scores.min() >= 0
     assert scores.sum(axis=0).max() <= 1 + 1e-6

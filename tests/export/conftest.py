@@ -37,7 +37,7 @@ def _key_of(segmenter: Segmenter, classes: tuple[str, ...], prompts: int = 1, **
     given = {"type_shift": shift, "seg_type": 1, "threshold": 0.4, "scale": 1.0} | values
     return Prompt(
         images=tuple(pixels[0]),
-        colours=tuple(pixels[1]),
+        colors=tuple(pixels[1]),
         palette=Palette.of(classes),
         canvas=side,
         fingerprint=segmenter.network.fingerprint,

@@ -85,7 +85,7 @@ def test_scores_by_distance_are_the_palettes() -> None:
     colors = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0)) * 1.4 - 0.2
     for count in (1, 2, 7):
         palette = Palette.of(f"class {i}" for i in range(count))
-        points = torch.tensor(palette.colours) / 255
+        points = torch.tensor(palette.colors) / 255
         torch.testing.assert_close(scores_by_distance(colors, points), palette.scores(colors))
 
 
@@ -129,7 +129,7 @@ def test_the_file_says_what_it_is(segmenter, key_of, embedded) -> None:
     assert about["scale"] == 1.0
     assert about["groups"] == [{"classes": 2, "threshold": 0.4}]
     assert about["fingerprint"] == segmenter.network.fingerprint
-    assert about["colors"] == [list(color) for color in Palette.of(["a", "b"]).colours]
+    assert about["colors"] == [list(color) for color in Palette.of(["a", "b"]).colors]
 
 
 @pytest.mark.parametrize("size", [(40, 29), (12, 12), (9, 7)], ids=str)

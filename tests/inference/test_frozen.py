@@ -43,7 +43,7 @@ def test_each_prompt_is_encoded_once() -> None:
 def test_changed_pixels_or_weights_are_encoded_again() -> None:
     kept, encode = EncodedPrompts(), Encoder()
     prompt = prompt_of()
-    for change in (lambda: None, lambda: prompt.colours[0].add_(1),
+    for change in (lambda: None, lambda: prompt.colors[0].add_(1),
                    lambda: encode.weights[1].mul_(2),
                    lambda: encode.weights.__setitem__(0, torch.ones(2))):  # fmt: skip
         change()
@@ -52,7 +52,7 @@ def test_changed_pixels_or_weights_are_encoded_again() -> None:
 
 
 def test_those_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "MOST_IMAGES", 4)
+    monkeypatch.setattr(frozen, "MAX_IMAGES", 4)
     kept, encode = EncodedPrompts(), Encoder()
     first, second, large = prompt_of(2), prompt_of(2), prompt_of(6)
     for prompt in (first, second, first, prompt_of(1), first):

@@ -124,7 +124,7 @@ def test_a_huge_png_or_jpeg_answers_as_if_it_were_decoded_whole(
     read = read_picture(path).pixels
     whole = segmenter.predict(read, prompt(1.0)).classes
     monkeypatch.setattr(huge_images, "MAX_PIXELS", 1000)
-    monkeypatch.setattr(huge_images, "LEAST_BYTES", 10)
+    monkeypatch.setattr(huge_images, "MIN_BYTES", 10)
     assert rasters.is_large(path)
     segment_raster(segmenter, prompt(1.0), path, tmp_path / "m.tif", ImageOptions())
     with rasterio.open(tmp_path / "m.tif") as file:

@@ -38,7 +38,7 @@ def test_a_saved_result_keeps_indices_and_colors(result: Result, tmp_path: Path)
     with Image.open(path) as saved:
         assert saved.mode == "P"
         assert np.array_equal(np.asarray(saved), CLASSES)
-        assert saved.getpalette()[3:6] == list(result.palette.colours[0])  # type: ignore[index]
+        assert saved.getpalette()[3:6] == list(result.palette.colors[0])  # type: ignore[index]
     with pytest.raises(InputError, match=r"end in \.png"):
         result.save(tmp_path / "mask.jpg")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prompttune.inference import segmenter as segmenter_module
-from prompttune.inference.scale import MOST_TOKENS, candidate_scales, choose_scale, thickness
+from prompttune.inference.scale import MAX_TOKENS, candidate_scales, choose_scale, thickness
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts import prompt as prompt_module
 from prompttune.prompts.composition import Composition
@@ -134,10 +134,10 @@ def test_a_chosen_scale_is_as_if_it_had_been_given(segmenter: Segmenter) -> None
         given = make(pairs, scale=scaled.known_scale, canvas=CANVAS)
         assert scaled.scale == given.scale
         assert all(map(torch.equal, scaled.images, given.images))
-        assert all(map(torch.equal, scaled.colours, given.colours))
+        assert all(map(torch.equal, scaled.colors, given.colors))
 
 
-def test_instances_keep_only_the_colours_that_a_window_shows(segmenter: Segmenter) -> None:
+def test_instances_keep_only_the_colors_that_a_window_shows(segmenter: Segmenter) -> None:
     ids = np.zeros((400, 400), np.uint8)
     for number in range(1, 65):
         top, left = 50 * ((number - 1) // 8), 50 * ((number - 1) % 8)
@@ -163,7 +163,7 @@ def test_each_prompt_of_a_composition_has_its_scale(segmenter: Segmenter) -> Non
 def test_the_work_is_bounded(segmenter: Segmenter, size: int, examples: int) -> None:
     choose_scale(segmenter, Prompt.from_examples([example(lines(size))] * examples))
     tokens = segmenter.network.windows * 2 * (CANVAS // PATCH) ** 2
-    assert tokens < 1.5 * MOST_TOKENS
+    assert tokens < 1.5 * MAX_TOKENS
 
 
 def test_a_large_example_is_resized_only_where_it_shows_most(

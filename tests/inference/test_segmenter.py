@@ -40,9 +40,9 @@ class Pointwise(nn.Module):
         self.calls: list[SimpleNamespace] = []
 
     def encode_prompt(
-        self, images: Tensor, colours: Tensor, seg_type: int, type_shift: None
+        self, images: Tensor, colors: Tensor, seg_type: int, type_shift: None
     ) -> SimpleNamespace:
-        assert images.shape[1:] == colours.shape[1:] == (3, self.config.canvas, self.config.canvas)
+        assert images.shape[1:] == colors.shape[1:] == (3, self.config.canvas, self.config.canvas)
         return SimpleNamespace(images=images, seg_type=seg_type)
 
     def ensemble(self, queries: Tensor, prompts: SimpleNamespace | list) -> Tensor:
@@ -263,10 +263,10 @@ def test_a_real_network_is_called_rightly(small_network: SegGPT, examples: int) 
     before = {name: value.clone() for name, value in small_network.state_dict().items()}
     segmenter = Segmenter(small_network)
     result = segmenter.predict(image, prompt)
-    images, colours = prompt.at(16)
+    images, colors = prompt.at(16)
     with torch.no_grad():
         answer = small_network.ensemble(
-            normalise(pixels(image))[None], normalise(images), normalise(colours), seg_type=0
+            normalise(pixels(image))[None], normalise(images), normalise(colors), seg_type=0
         )
     expected = prompt.palette.scores(denormalise(answer))[0]
     np.testing.assert_allclose(result.scores, expected.numpy(), atol=1e-5)

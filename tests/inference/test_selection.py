@@ -78,8 +78,8 @@ def test_batches_do_not_change_features(
 def test_the_nearest_by_cosine_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     features = np.random.default_rng(0).standard_normal((12, 6)).astype(np.float32) + 5
     pool = known_pool(monkeypatch, features)
-    centred = features - features.mean(0)
-    cosines = centred @ centred[4] / np.linalg.norm(centred, axis=1) / np.linalg.norm(centred[4])
+    centerd = features - features.mean(0)
+    cosines = centerd @ centerd[4] / np.linalg.norm(centerd, axis=1) / np.linalg.norm(centerd[4])
     expected = np.argsort(-cosines)[:5].tolist()
     assert expected[0] == 4
     assert [image for image, _ in pool.nearest(4, 5)] == expected  # type: ignore[arg-type]

@@ -178,7 +178,7 @@ def test_few_images_are_open_while_others_wait(monkeypatch: pytest.MonkeyPatch) 
     next(results)
     assert taken[0] == 9, "the first waits for others of its kind no longer than two batches"
     assert sum(1 for _ in results) == 49
-    monkeypatch.setattr(answer, "MOST_OPEN_PIXELS", 600)
+    monkeypatch.setattr(answer, "MAX_OPEN_PIXELS", 600)
     batches.clear()
     assert len(list(answered(questions(), run, lambda images, canvas: 4))) == 50
     assert max(batches) == 3, "three images of 256 pixels are more than 600"

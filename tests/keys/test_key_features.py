@@ -30,7 +30,7 @@ def composed(make: Make, **change: Any) -> tuple[Composition, Card]:
     one, card = make()
     palette = Palette(("fovea", "cup"), one.palette.colours)
     halves = ([2 - plane for plane in half] for half in (one.images, one.colours))
-    other = replace(one, **dict(zip(("images", "colours"), halves, strict=True)), palette=palette)
+    other = replace(one, **dict(zip(("images", "colors"), halves, strict=True)), palette=palette)
     both = Composition([one, replace(other, **change)])
     fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
     return both, Card.of(both, backbone="seggpt-small", **fields)

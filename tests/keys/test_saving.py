@@ -36,7 +36,7 @@ def test_halves_are_kept_where_nothing_is_lost(make: Any, tmp_path: Path) -> Non
     halves = learned(make)
     halves = replace(halves, **{
         name: tuple(plane.half().float() for plane in getattr(halves, name))
-        for name in ("images", "colours")
+        for name in ("images", "colors")
     })  # fmt: skip
     small = save_prompt(halves, tmp_path / "zoo" / "half") / "prompt.safetensors"
     large = save_prompt(learned(make), tmp_path / "zoo" / "whole") / "prompt.safetensors"

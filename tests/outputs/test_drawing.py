@@ -9,7 +9,7 @@ from prompttune.outputs.drawing import index_image, overlay, write_png
 from prompttune.prompts.palette import Palette
 
 
-def test_overlay_is_thin_lines_and_half_transparent_colour() -> None:
+def test_overlay_is_thin_lines_and_half_transparent_color() -> None:
     image = np.full((9, 9, 3), 100, np.uint8)
     class_map = np.zeros((9, 9), np.uint8)
     class_map[2:7, 2:7] = 1
@@ -22,7 +22,7 @@ def test_overlay_is_thin_lines_and_half_transparent_colour() -> None:
     assert (drawn[inner] == np.round(100 + 0.45 * (np.array([255, 0, 0]) - 100))).all()
 
 
-def test_a_single_white_class_is_shown_in_a_colour() -> None:
+def test_a_single_white_class_is_shown_in_a_color() -> None:
     drawn = overlay(
         np.full((3, 3, 3), 255, np.uint8), np.ones((3, 3), np.uint8), Palette.of(["road"])
     )

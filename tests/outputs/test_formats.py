@@ -106,7 +106,7 @@ def test_geojson_lies_where_the_picture_does(tmp_path: Path) -> None:
     assert (y.min(), y.max()) == (5799996.0, 5799998.0)
 
 
-def test_a_point_of_a_pixel_is_its_centre() -> None:
+def test_a_point_of_a_pixel_is_its_center() -> None:
     keys = (1, 1, 0, 1, 1025, 0, 1, 2)
     place = Georeference((*TAGS[:2], (34735, "H", 8, keys, True)))
     assert place.at(np.array([[0.5, 0.5]])).tolist() == [[400000.0, 5800000.0]]

@@ -80,7 +80,7 @@ def test_instances_are_the_components_of_each_class(seed: int, least_area: int) 
         assert instance.mask[[0, -1]].any(1).all(), "the box is tight"
 
 
-def test_colours_of_one_class_become_objects_of_one_category() -> None:
+def test_colors_of_one_class_become_objects_of_one_category() -> None:
     class_map = np.zeros((10, 12), np.uint8)
     class_map[2:6, 2:6], class_map[2:6, 6:10] = 1, 3  # two objects that touch
     scores = np.zeros((3, 10, 12), np.float32)

@@ -1,19 +1,19 @@
-"""Colours of samples: bright, apart, random or fixed."""
+"""Colors of samples: bright, apart, random or fixed."""
 
 import numpy as np
 import pytest
 
-from prompttune.pretraining.coloring import choose_classes, draw_colours, fixed_colours, paint
+from prompttune.pretraining.coloring import choose_classes, draw_colors, fixed_colors, paint
 from prompttune.pretraining.sources.pool import IGNORE
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 6, 12])
-def test_no_colour_is_near_the_background_or_another(count: int) -> None:
+def test_no_color_is_near_the_background_or_another(count: int) -> None:
     for seed in range(100):
-        colours = draw_colours(np.random.default_rng(seed), count)
-        assert colours.shape == (count, 3)
-        assert (np.linalg.norm(colours, axis=1) > 0.45).all()
-        apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + 9 * np.eye(count)
+        colors = draw_colors(np.random.default_rng(seed), count)
+        assert colors.shape == (count, 3)
+        assert (np.linalg.norm(colors, axis=1) > 0.45).all()
+        apart = np.linalg.norm(colors[:, None] - colors[None], axis=-1) + 9 * np.eye(count)
         assert not count or apart.min() > 0.3
 
 
@@ -38,4 +38,4 @@ def test_painting_leaves_all_other_classes_black() -> None:
     for fixed in (False, True):
         painted = paint(rng, classes, np.array([2, 4]), fixed)
         assert (painted.any(-1) == np.isin(classes, (2, 4))).all()
-    assert np.array_equal(paint(rng, classes, np.array([2]), True)[0, 2], fixed_colours()[2])
+    assert np.array_equal(paint(rng, classes, np.array([2]), True)[0, 2], fixed_colors()[2])

@@ -1,4 +1,4 @@
-"""Training samples: deterministic, one colour map for both images, rightly masked and weighted."""
+"""Training samples: deterministic, one color map for both images, rightly masked and weighted."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes[5 + number : 40, 5:40] = 1
         classes[30:55, 45 + number : 70] = 2
         classes[:5] = 11
-        colours = np.zeros((12, 3), np.uint8)
-        colours[[1, 2, 11]] = np.eye(3) * 250
-        cv2.imwrite(str(folder / "set" / "images" / f"{number}.png"), colours[classes][..., ::-1])
+        colors = np.zeros((12, 3), np.uint8)
+        colors[[1, 2, 11]] = np.eye(3) * 250
+        cv2.imwrite(str(folder / "set" / "images" / f"{number}.png"), colors[classes][..., ::-1])
         cv2.imwrite(str(folder / "set" / "masks" / f"{number}.png"), classes)
     return folder
 
@@ -60,8 +60,8 @@ def test_shapes_and_ranges() -> None:
         assert item["image"].dtype == item["target"].dtype == torch.float32
 
 
-def test_one_colour_map_serves_both_images(pool: Path) -> None:
-    """On images whose colour is their class, prompt and query colour each class alike."""
+def test_one_color_map_serves_both_images(pool: Path) -> None:
+    """On images whose color is their class, prompt and query color each class alike."""
     samples = real(pool, unlabelled=0.0)
     samples_seen = 0
     for index in range(30):
@@ -95,10 +95,10 @@ def test_weight_counts_hidden_valid_pixels_and_lifts_the_foreground(pool: Path) 
         )
         weight = item["weight"][0]
         assert not weight[~hidden].any()
-        coloured = (item["target"].amax(0) > 0) & hidden
-        boost = weight[coloured & (weight > 0)]
+        colored = (item["target"].amax(0) > 0) & hidden
+        boost = weight[colored & (weight > 0)]
         if len(boost):
-            share = weight[coloured].sum() / weight.sum()
+            share = weight[colored].sum() / weight.sum()
             assert share >= 0.299 or boost.max() == pytest.approx(10)
 
 
@@ -112,22 +112,22 @@ def test_ignored_pixels_have_no_weight(pool: Path) -> None:
 
 
 def test_one_value_of_the_mix_decides_each_ablation(pool: Path) -> None:
-    """Instances, mixing, colours, masks, sources: what was asked for is what comes."""
+    """Instances, mixing, colors, masks, sources: what was asked for is what comes."""
     assert {int(generated(instances=1.0)[i]["seg_type"]) for i in range(5)} == {1}
     assert {int(generated(instances=0.0)[i]["seg_type"]) for i in range(5)} == {0}
     regions = real(pool, unlabelled=1.0, instances=1.0)
     assert {int(regions[i]["seg_type"]) for i in range(5)} == {1}
     fixed = real(pool, unlabelled=0.0, colours="fixed", contours=0.0, instances=0.0)
-    colours = {
-        colour for i in range(20) for colour in map(tuple, fixed[i]["target"].flatten(1).T.tolist())
+    colors = {
+        color for i in range(20) for color in map(tuple, fixed[i]["target"].flatten(1).T.tolist())
     }
-    assert len(colours) == 3  # black and those of the two classes
+    assert len(colors) == 3  # black and those of the two classes
     mixed = real(pool, mix_context=1.0, unlabelled=0.0, instances=0.0)[0]
     assert mixed["image"].shape == (3, 2 * CANVAS, CANVAS)
 
 
-def test_instances_have_colours_of_their_own() -> None:
-    """In samples of single things more colours are seen than any task has classes."""
+def test_instances_have_colors_of_their_own() -> None:
+    """In samples of single things more colors are seen than any task has classes."""
     samples = generated(instances=1.0, max_classes=12)
     counts = [len(set(map(tuple, samples[i]["target"].flatten(1).T.tolist()))) for i in range(40)]
     assert max(counts) > 6
@@ -149,7 +149,7 @@ def test_a_wrong_mix_is_one_clear_error(value: dict[str, float], complaint: str)
 
 @pytest.mark.parametrize("contexts", [1, 2])
 def test_mixed_samples_show_several_images_under_one_map(contexts: int) -> None:
-    """Views of one colour each, whose class is their colour: still so after stitching."""
+    """Views of one color each, whose class is their color: still so after stitching."""
 
     def flat(number: int) -> Context:
         def view(rng, half: int, size: int):

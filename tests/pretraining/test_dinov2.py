@@ -388,24 +388,3 @@ def test_command_writes_what_a_recipe_starts_from(folder: Path, tmp_path: Path, 
     assert all(torch.equal(value, expected[name]) for name, value in state.items())
     with pytest.raises(InputError, match=r"must end in .safetensors"):
         main(["start", str(folder), "--output", "start.pth", "--recipe", str(recipe)])
-
-
-def test_its_own_size_changes_nothing() -> None:
-    kernel = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(resize_kernel(kernel, 8), kernel, atol=1e-4, rtol=1e-4)
-
-
-def test_smooth_patches_give_nearly_the_same_numbers() -> None:
-    random = torch.Generator().manual_seed(0)
-    kernel = torch.randn(6, 3, 14, 14, generator=random)
-    coarse = torch.randn(200, 3, 4, 4, generator=random)
-    patches = F.interpolate(coarse, size=(14, 14), mode="bicubic")
-    seen = patches.flatten(1) @ kernel.flatten(1).T
-    for side in (8, 16):
-        small = F.interpolate(patches, size=(side, side), mode="bilinear", antialias=True)
-        again = small.flatten(1) @ resize_kernel(kernel, side).flatten(1).T
-        naive = F.interpolate(kernel, size=(side, side), mode="bilinear") * (14 / side) ** 2
-        error = (again - seen).square().mean() / seen.square().mean()
-        worse = (small.flatten(1) @ naive.flatten(1).T - seen).square().mean()
-        assert error < 0.02
-        assert error < worse / seen.square().mean()

@@ -9,7 +9,7 @@ from two_processes import run_by_two
 
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.state import read_state
 
@@ -40,7 +40,7 @@ def test_first_gradients_are_those_of_one_process(
     tmp_path: Path, clip: float, accumulate: int
 ) -> None:
     """Weights of samples differ, so a mean over processes of means over pixels would not do."""
-    recipe = replace(RECIPE, optimiser=OptimiserConfig(clip=clip), accumulate=accumulate)
+    recipe = replace(RECIPE, optimiser=OptimizerConfig(clip=clip), accumulate=accumulate)
     pretrain(replace(recipe, accumulate=1), None, tmp_path / "one", Machine("cpu"))
     run_by_two(train, recipe, tmp_path / "two")
     one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")

@@ -1,4 +1,4 @@
-"""Steps of in-context colouring: loss, optimisers, rates, and which samples they take."""
+"""Steps of in-context coloring: loss, optimisers, rates, and which samples they take."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from one_way_config import ONE_WAY
 from prompttune.backbone.one_way import build
 from prompttune.data.crops import collate
 from prompttune.pretraining.init import initialise
-from prompttune.pretraining.module import InContextColouring, _as_tasks, _join, colouring_loss
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.module import InContextColoring, _as_tasks, _join, coloring_loss
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.utils.normalize import normalise
 
 
@@ -23,9 +23,9 @@ def test_loss_equals_a_slow_sum() -> None:
     for b, c, y, x in torch.cartesian_prod(*map(torch.arange, output.shape)).tolist():
         off = abs(float(output[b, c, y, x] - target[b, c, y, x]))
         summed += float(weight[b, 0, y, x]) * (off**2 if off < 0.5 else off - 0.25) / 3
-    loss = colouring_loss(output, target, weight, beta=0.5)
+    loss = coloring_loss(output, target, weight, beta=0.5)
     assert loss.item() == pytest.approx(summed / float(weight.sum()))
-    part = colouring_loss(output, target, weight, beta=0.5, total=torch.tensor(50.0))
+    part = coloring_loss(output, target, weight, beta=0.5, total=torch.tensor(50.0))
     assert part.item() == pytest.approx(summed / 50)
 
 
@@ -81,7 +81,7 @@ def test_a_pair_is_a_task_of_one_prompt_and_one_query() -> None:
 def test_the_loss_of_tasks_is_that_of_their_queries_one_by_one() -> None:
     network = build(ONE_WAY)
     initialise(network, seed=0)
-    module = InContextColouring(network, OptimiserConfig(), max_steps=1)
+    module = InContextColoring(network, OptimizerConfig(), max_steps=1)
     batch = _as_tasks(made_tasks(), 2)
     total = batch["weight"].sum()
     expected = torch.zeros(())

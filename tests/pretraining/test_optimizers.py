@@ -7,7 +7,7 @@ from one_way_config import ONE_WAY
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
-from prompttune.pretraining.optimizers import OptimiserConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimizerConfig, optimisers, rate
 from prompttune.utils.errors import InputError
 
 SMALL = SegGPTConfig(
@@ -19,7 +19,7 @@ SMALL = SegGPTConfig(
 def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
     network = SegGPT(SMALL)
     for name in ("muon+adamw", "adamw"):
-        each = optimisers(network, OptimiserConfig(name=name, weight_decay=0.1))
+        each = optimisers(network, OptimizerConfig(name=name, weight_decay=0.1))
         assert [type(one).__name__.lower() for one in each] == name.split("+")
         groups = [group for one in each for group in one.param_groups]
         trained = [id(parameter) for group in groups for parameter in group["params"]]
@@ -28,14 +28,14 @@ def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
             decays = {parameter.ndim == 2 for parameter in group["params"]}
             assert (group["weight_decay"] == 0.1) == (decays == {True})
     tables = {id(value) for name, value in network.named_parameters() if "rel_pos" in name}
-    (muon, _) = optimisers(network, OptimiserConfig())
+    (muon, _) = optimisers(network, OptimizerConfig())
     assert not tables & {id(one) for group in muon.param_groups for one in group["params"]}
 
 
 @pytest.mark.parametrize("sizes", [SMALL, ONE_WAY], ids=["two-way", "one-way"])
 def test_the_first_blocks_learn_least(sizes: SegGPTConfig) -> None:
     network = build(sizes)
-    config = OptimiserConfig(name="adamw", lr=0.8, layer_decay=0.5, weight_decay=0.1)
+    config = OptimizerConfig(name="adamw", lr=0.8, layer_decay=0.5, weight_decay=0.1)
     (adamw,) = optimisers(network, config)
     groups = {id(one): group for group in adamw.param_groups for one in group["params"]}
     assert sum(len(group["params"]) for group in adamw.param_groups) == len(groups)
@@ -58,22 +58,22 @@ def test_the_first_blocks_learn_least(sizes: SegGPTConfig) -> None:
 def test_layer_decay_is_for_adamw_alone() -> None:
     for wrong in (0.0, 1.5):
         with pytest.raises(InputError, match=f"layer_decay must be in 0..1, not {wrong}"):
-            OptimiserConfig(name="adamw", layer_decay=wrong)
+            OptimizerConfig(name="adamw", layer_decay=wrong)
     with pytest.raises(InputError, match="layer_decay is for name: adamw"):
-        OptimiserConfig(layer_decay=0.9)
+        OptimizerConfig(layer_decay=0.9)
 
 
 def test_rates_rise_and_fall_as_worked_out_by_hand() -> None:
-    linear = OptimiserConfig(warmup=0.2, decay=0.5)
+    linear = OptimizerConfig(warmup=0.2, decay=0.5)
     assert [rate(linear, step, 10) for step in range(11)] == pytest.approx(
         [0.5, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0]
     )
-    cosine = OptimiserConfig(warmup=0.2, decay=0.5, schedule="cosine")
+    cosine = OptimizerConfig(warmup=0.2, decay=0.5, schedule="cosine")
     falling = [0.5 * (1 + math.cos(math.pi * done / 5)) for done in range(6)]
     assert [rate(cosine, step, 10) for step in range(11)] == pytest.approx(
         [0.5, 1, 1, 1, 1, *falling]
     )
-    only_up = OptimiserConfig(warmup=1.0, decay=0.0)
+    only_up = OptimizerConfig(warmup=1.0, decay=0.0)
     assert [rate(only_up, step, 4) for step in range(4)] == pytest.approx([0.25, 0.5, 0.75, 1])
 
 
@@ -82,4 +82,4 @@ def test_rates_rise_and_fall_as_worked_out_by_hand() -> None:
 )
 def test_values_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match=f"optimiser.{next(iter(wrong))}"):
-        OptimiserConfig(**wrong)
+        OptimizerConfig(**wrong)

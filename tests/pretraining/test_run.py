@@ -20,8 +20,8 @@ from prompttune.backbone.weights import load_weights
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.init import starting_network
-from prompttune.pretraining.module import InContextColouring
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.module import InContextColoring
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
@@ -39,20 +39,20 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def run_until_killed(recipe: PretrainRecipe, output: Path, at: int) -> None:
     """Train in a process that is killed before its step `at` (run in a child)."""
-    step = InContextColouring.training_step
+    step = InContextColoring.training_step
 
     def dies(self, batch, index):
         if self.global_step == at:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batch, index)
 
-    InContextColouring.training_step = dies
+    InContextColoring.training_step = dies
     pretrain(recipe, None, output, CPU)
 
 
 @pytest.mark.parametrize("name", ["muon+adamw", "adamw"])
 def test_a_killed_run_resumes_to_the_same_state(tmp_path: Path, name: str) -> None:
-    recipe = replace(RECIPE, optimiser=OptimiserConfig(lr=1e-2, name=name))
+    recipe = replace(RECIPE, optimiser=OptimizerConfig(lr=1e-2, name=name))
     whole = weights(pretrain(recipe, None, tmp_path / "whole", CPU))
     broken = tmp_path / "broken"
     child = multiprocessing.get_context("fork").Process(

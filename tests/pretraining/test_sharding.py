@@ -10,7 +10,7 @@ from two_processes import run_by_two
 
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe
-from prompttune.pretraining.optimizers import OptimiserConfig
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
@@ -20,7 +20,7 @@ TWO_WAY = SegGPTConfig(
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 ONE_WAY = replace(TWO_WAY, one_way=True, apart=1, match_taps=(0,), taps=(1, 2), pixel_dim=4)
-ADAMW = OptimiserConfig(name="adamw", clip=1e6)
+ADAMW = OptimizerConfig(name="adamw", clip=1e6)
 RECIPE = PretrainRecipe(
     TWO_WAY, optimiser=ADAMW, max_steps=1, batch=6, workers=0, precision="32-true", ema=0.5
 )
@@ -94,4 +94,4 @@ def test_a_run_goes_on_with_shares_and_without(tmp_path: Path, config: SegGPTCon
 def test_what_shares_cannot_do_is_refused(tmp_path: Path) -> None:
     machine = Machine("cpu", devices=2, strategy="fsdp")
     with pytest.raises(InputError, match=r"muon.adamw needs whole matrices"):
-        pretrain(replace(RECIPE, optimiser=OptimiserConfig()), None, tmp_path / "run", machine)
+        pretrain(replace(RECIPE, optimiser=OptimizerConfig()), None, tmp_path / "run", machine)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from ramps import ramp
 
-from prompttune.pretraining.transforms import Warp, recolour
+from prompttune.pretraining.transforms import Warp, recolor
 
 
 @pytest.mark.parametrize("half_size", [False, True])
 def test_image_and_labels_move_together(half_size: bool) -> None:
-    """Labels that are a function of the image's colour still are, to a pixel, in every view."""
+    """Labels that are a function of the image's color still are, to a pixel, in every view."""
     large = ramp(120, 160)
     class_map = (((large[..., 0] * 8).astype(int) + (large[..., 1] * 6).astype(int)) % 3).astype(
         np.uint8
@@ -34,7 +34,7 @@ def test_image_and_labels_move_together(half_size: bool) -> None:
 def test_light_is_clipped_and_alike_for_both_images() -> None:
     image = np.random.default_rng(0).random((32, 32, 3)).astype(np.float32)
     for seed in range(20):
-        first, second = recolour(np.random.default_rng(seed), [image, image])
+        first, second = recolor(np.random.default_rng(seed), [image, image])
         assert first.dtype == np.float32
         assert 0 <= first.min() <= first.max() <= 1
         assert not np.array_equal(first, second)

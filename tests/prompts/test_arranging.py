@@ -46,7 +46,7 @@ def test_the_order_of_classes_does_not_matter() -> None:
     ("changes", "line"),
     [({"palette": Palette.of(["a", "c"])}, "classes a, c and a, b"),
      ({"fingerprint": "e" * 64}, "backbones e{12} and f{12}"),
-     ({"palette": Palette(("a", "b"), ((255, 0, 0), (0, 255, 0)))}, "colours"),
+     ({"palette": Palette(("a", "b"), ((255, 0, 0), (0, 255, 0)))}, "colors"),
      ({"canvas": 8}, "canvases 8 and 4"), ({"scale": 2.0}, r"scales 2\.0 and 1\.0"),
      ({"seg_type": 1}, "type tokens 1 and 0"), ({"grid": True}, "grids")],
 )  # fmt: skip

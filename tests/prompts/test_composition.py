@@ -15,7 +15,7 @@ def prompt_of(*classes: str, **fields: object) -> Prompt:
     return Prompt(pixels, pixels, Palette.of(classes), **fields)  # type: ignore[arg-type]
 
 
-def test_the_classes_follow_each_other_in_new_colours() -> None:
+def test_the_classes_follow_each_other_in_new_colors() -> None:
     both = Composition([prompt_of("vessel"), prompt_of("disc", "cup")])
     assert both.palette == Palette.of(["vessel", "disc", "cup"])
     assert both.parts == both.prompts

@@ -1,4 +1,4 @@
-"""Colours of classes: painting, scoring, deciding."""
+"""Colors of classes: painting, scoring, deciding."""
 
 import math
 from itertools import combinations
@@ -15,40 +15,40 @@ THREE = Palette(("a", "b", "c"), ((255, 255, 255), (255, 0, 0), (0, 0, 255)))
 
 def slow_scores(pixel: tuple[float, ...], palette: Palette) -> list[float]:
     """Score one pixel with scalars only."""
-    points = [tuple(v / 255 for v in colour) for colour in ((0, 0, 0), *palette.colours)]
+    points = [tuple(v / 255 for v in color) for color in ((0, 0, 0), *palette.colors)]
     gaps = [math.dist(a, b) ** 2 for a, b in combinations(points, 2)]
     weights = [math.exp(-(math.dist(pixel, point) ** 2) / (min(gaps) / 6)) for point in points]
     return [weight / sum(weights) for weight in weights[1:]]
 
 
 def test_one_class_is_white() -> None:
-    assert Palette.of(["vessel"]).colours == ((255, 255, 255),)
+    assert Palette.of(["vessel"]).colors == ((255, 255, 255),)
 
 
 @pytest.mark.parametrize("count", [2, 5, 19, 254])
-def test_chosen_colours_are_far_from_each_other_and_from_black(count: int) -> None:
+def test_chosen_colors_are_far_from_each_other_and_from_black(count: int) -> None:
     palette = Palette.of(map(str, range(count)))
-    assert palette.colours == Palette.of(map(str, range(count))).colours
-    points = [(0, 0, 0), *palette.colours]
+    assert palette.colors == Palette.of(map(str, range(count))).colors
+    points = [(0, 0, 0), *palette.colors]
     nearest = min(math.dist(a, b) for a, b in combinations(points, 2))
-    # `count + 1` equal cubes fill the colour cube: a good spread is not far below their side.
+    # `count + 1` equal cubes fill the color cube: a good spread is not far below their side.
     assert nearest > 0.9 * 255 / (count + 1) ** (1 / 3)
 
 
-def test_first_colours_do_not_depend_on_the_number_of_classes() -> None:
+def test_first_colors_do_not_depend_on_the_number_of_classes() -> None:
     few, many = Palette.of([*"abc"]), Palette.of([*"abcdefgh"])
-    assert many.colours[:3] == few.colours
+    assert many.colors[:3] == few.colors
 
 
-def test_chosen_colours_are_the_farthest_of_a_slow_search() -> None:
+def test_chosen_colors_are_the_farthest_of_a_slow_search() -> None:
     grid = [
         (r, g, b) for r in range(0, 256, 17) for g in range(0, 256, 17) for b in range(0, 256, 17)
     ]
     chosen = [(0, 0, 0)]
-    for colour in Palette.of([*"abcd"]).colours:
+    for color in Palette.of([*"abcd"]).colors:
         farthest = max(min(math.dist(point, c) for c in chosen) for point in grid)
-        assert min(math.dist(colour, c) for c in chosen) == pytest.approx(farthest)
-        chosen.append(colour)
+        assert min(math.dist(color, c) for c in chosen) == pytest.approx(farthest)
+        chosen.append(color)
 
 
 @pytest.mark.parametrize("kind", ["uint8 array", "int32 array", "uint8 tensor", "int64 tensor"])
@@ -71,11 +71,11 @@ def test_paint_refuses_values_that_name_no_class(value: int) -> None:
 @pytest.mark.parametrize("palette", [Palette.of(["one"]), THREE, Palette.of([*"abcdefghij"])])
 def test_scores_agree_with_scalars(palette: Palette) -> None:
     generator = torch.Generator().manual_seed(0)
-    colours = torch.rand(2, 3, 4, 5, generator=generator) * 1.4 - 0.2
-    scores = palette.scores(colours)
+    colors = torch.rand(2, 3, 4, 5, generator=generator) * 1.4 - 0.2
+    scores = palette.scores(colors)
     assert scores.shape == (2, len(palette.classes), 4, 5)
     for n, y, x in np.ndindex(2, 4, 5):
-        expected = slow_scores(tuple(colours[n, :, y, x].double().tolist()), palette)
+        expected = slow_scores(tuple(colors[n, :, y, x].double().tolist()), palette)
         assert scores[n, :, y, x].tolist() == pytest.approx(expected, abs=1e-4)
 
 
@@ -91,20 +91,20 @@ def test_one_class_is_decided_half_way_between_black_and_white() -> None:
 
 def test_scores_are_differentiable() -> None:
     generator = torch.Generator().manual_seed(0)
-    colours = torch.rand(3, 2, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(THREE.scores, (colours,))
+    colors = torch.rand(3, 2, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(THREE.scores, (colors,))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_colours_are_scored_in_float32(dtype: torch.dtype) -> None:
-    colours = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+def test_half_colors_are_scored_in_float32(dtype: torch.dtype) -> None:
+    colors = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
     with torch.autocast("cpu", torch.bfloat16):
-        scores = THREE.scores(colours)
+        scores = THREE.scores(colors)
     assert scores.dtype == torch.float32
-    torch.testing.assert_close(scores, THREE.scores(colours.float()))
+    torch.testing.assert_close(scores, THREE.scores(colors.float()))
 
 
-def test_far_colours_give_finite_scores() -> None:
+def test_far_colors_give_finite_scores() -> None:
     assert THREE.scores(torch.tensor([1e4, -1e4, 3e4]).view(3, 1, 1)).isfinite().all()
 
 
@@ -123,24 +123,24 @@ def test_decide_sums_the_classes_and_takes_the_best() -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "colours", "line"),
+    ("classes", "colors", "line"),
     [
         ((), (), "0 classes; give 1 to 254"),
         (map(str, range(255)), ((255, 255, 255),) * 255, "255 classes; give 1 to 254"),
         (("a", "a"), ((255, 0, 0), (0, 255, 0)), "names used twice: a"),
         (("a", " "), ((255, 0, 0), (0, 255, 0)), "every class needs a name"),
         ("vessel", ((255, 0, 0),), "list of names, not as the text 'vessel'"),
-        (("a", "b"), ((255, 0, 0),), "2 classes and 1 colours"),
-        (("a", "b"), ((255, 0, 0), (255, 0, 0)), "two classes share a colour"),
+        (("a", "b"), ((255, 0, 0),), "2 classes and 1 colors"),
+        (("a", "b"), ((255, 0, 0), (255, 0, 0)), "two classes share a color"),
         (("a",), ((20, 20, 10),), r"\(20, 20, 10\) cannot be told from the background's black"),
-        (("a",), ((256, 0, 0),), "is no colour"),
-        (("a",), ((0.5, 0.5, 0.5),), "is no colour"),
-        (("a",), ((255, 0),), "is no colour"),
+        (("a",), ((256, 0, 0),), "is no color"),
+        (("a",), ((0.5, 0.5, 0.5),), "is no color"),
+        (("a",), ((255, 0),), "is no color"),
     ],
 )
-def test_bad_palettes_are_refused(classes: tuple, colours: tuple, line: str) -> None:
+def test_bad_palettes_are_refused(classes: tuple, colors: tuple, line: str) -> None:
     with pytest.raises(InputError, match=line):
-        Palette(classes, colours)
+        Palette(classes, colors)
 
 
 @pytest.mark.parametrize("classes", [[], ["a", "a"], ["", "x"], "vessel"])
@@ -151,4 +151,4 @@ def test_bad_class_names_are_refused(classes: list[str] | str) -> None:
 
 def test_colors_by_either_name() -> None:
     palette = Palette.of(["a", "b"])
-    assert palette.colors == palette.colours
+    assert palette.colors == palette.colors

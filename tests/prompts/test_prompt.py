@@ -25,8 +25,8 @@ def regions(*values: int, height: int = 12, width: int = 10) -> np.ndarray:
 
 
 def decided(prompt: Prompt, number: int = 0) -> np.ndarray:
-    """Return the class map that an example's colours stand for."""
-    return prompt.palette.decide(prompt.palette.scores(prompt.colours[number])).numpy()
+    """Return the class map that an example's colors stand for."""
+    return prompt.palette.decide(prompt.palette.scores(prompt.colors[number])).numpy()
 
 
 def test_an_example_is_kept_as_it_is() -> None:
@@ -67,7 +67,7 @@ def test_every_kind_of_example_gives_the_same_prompt(tmp_path: Path, kind: str) 
     expected = Prompt.from_examples([(image, mask)])
     assert prompt.palette.classes == ("1", "2")
     assert prompt.images[0].equal(expected.images[0])
-    assert prompt.colours[0].equal(expected.colours[0])
+    assert prompt.colors[0].equal(expected.colors[0])
 
 
 @pytest.mark.parametrize(
@@ -112,31 +112,31 @@ def test_a_named_class_takes_either_kind_of_two_valued_mask(values: tuple[int, i
 
 def test_examples_may_differ_in_size() -> None:
     small, large = (photo(8, 8), regions(0, 1, height=8, width=8)), (photo(), regions(0, 1))
-    images, colours = Prompt.from_examples([small, large]).at(16)
-    assert images.shape == colours.shape == (2, 3, 16, 16)
+    images, colors = Prompt.from_examples([small, large]).at(16)
+    assert images.shape == colors.shape == (2, 3, 16, 16)
 
 
-def test_at_resizes_images_smoothly_and_colours_to_the_nearest() -> None:
+def test_at_resizes_images_smoothly_and_colors_to_the_nearest() -> None:
     image, mask = photo(40, 30) // 4 + 96, regions(0, 1, 2, 2, 0, height=40, width=30)
-    images, colours = Prompt.from_examples([(image, mask)]).at(16)
+    images, colors = Prompt.from_examples([(image, mask)]).at(16)
     smooth = Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC)
     nearest = Image.fromarray(mask).resize((16, 16), Image.Resampling.NEAREST)
     assert np.abs(images[0].permute(1, 2, 0).numpy() * 255 - np.array(smooth)).max() < 1.01
-    assert torch.equal(colours[0], Palette.of(["1", "2"]).paint(np.array(nearest)))
+    assert torch.equal(colors[0], Palette.of(["1", "2"]).paint(np.array(nearest)))
 
 
 def test_at_its_own_size_learned_pixels_stay_untouched() -> None:
     learned = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
-    images, colours = Prompt((learned,), (-learned,), WHITE).at(8)
+    images, colors = Prompt((learned,), (-learned,), WHITE).at(8)
     assert images[0].equal(learned)
-    assert colours[0].equal(-learned)
+    assert colors[0].equal(-learned)
 
 
 def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
     example = (photo(), regions(0, 1))
     prompt = Prompt.from_examples([example], scale=2.0, canvas=32)
     assert prompt.scale == 2
-    assert prompt.images[0].shape == prompt.colours[0].shape == (3, 32, 32)
+    assert prompt.images[0].shape == prompt.colors[0].shape == (3, 32, 32)
     whole = np.pad(regions(0, 1).repeat(2, 0).repeat(2, 1), ((4, 4), (6, 6)), mode="reflect")
     assert np.array_equal(decided(prompt), whole)
 
@@ -155,10 +155,10 @@ def test_examples_at_a_scale_are_crops_and_small_ones_are_mirrored() -> None:
         ([(photo(), regions(0, 255))], {"classes": ["a", "b"]}, "all background"),
         ([(photo(), regions(0, 1) / 2)], {}, "float64"),
         ([(photo().astype(np.float32), regions(0, 1))], {}, "example 1, image.*float32"),
-        ([(photo().transpose(2, 0, 1).repeat(2, 0), regions(0, 1))], {}, "the colours come last"),
+        ([(photo().transpose(2, 0, 1).repeat(2, 0), regions(0, 1))], {}, "the colors come last"),
         ([(photo()[:0], regions(0, 1))], {}, "array of 0 x 10 x 3"),
         ([(7, regions(0, 1))], {}, "int given"),
-        ([(photo(), photo())], {}, "coloured"),
+        ([(photo(), photo())], {}, "colored"),
         ([(photo(), regions(0, 1))], {"scale": 0.5}, "need the backbone's canvas"),
         ([(photo(), regions(0, 1))], {"scale": 0.0, "canvas": 8}, "scale 0: must be"),
         ([(photo(), regions(0, 1))], {"scale": "fine", "canvas": 8}, "scale fine: must be"),
@@ -196,17 +196,17 @@ def test_files_are_named_in_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "colours", "line"),
+    ("images", "colors", "line"),
     [
-        ((), (), "0 images and 0 colourings"),
-        ((torch.zeros(3, 4, 4),), (), "1 images and 0 colourings"),
+        ((), (), "0 images and 0 colorings"),
+        ((torch.zeros(3, 4, 4),), (), "1 images and 0 colorings"),
         ((torch.zeros(3, 4, 4),), (torch.zeros(3, 4, 5),), r"\(3, 4, 4\) and \(3, 4, 5\)"),
         ((torch.zeros(4, 4, 4),), (torch.zeros(4, 4, 4),), "must be 3 x H x W"),
     ],
 )
-def test_bad_prompts_are_refused(images: tuple, colours: tuple, line: str) -> None:
+def test_bad_prompts_are_refused(images: tuple, colors: tuple, line: str) -> None:
     with pytest.raises(InputError, match=line):
-        Prompt(images, colours, WHITE)
+        Prompt(images, colors, WHITE)
     with pytest.raises(InputError, match="scale -1"):
         Prompt((torch.zeros(3, 4, 4),), (torch.zeros(3, 4, 4),), WHITE, scale=-1)
 

@@ -33,9 +33,9 @@ def segmenter(backbone: Path) -> Segmenter:
 def key(segmenter: Segmenter, name: str = "crack", **recipe: Any) -> Prompt:
     """Return a learned prompt whose card says how its files were read."""
     random = torch.Generator().manual_seed(3)
-    image, colours = torch.rand(2, 3, 16, 16, generator=random)
+    image, colors = torch.rand(2, 3, 16, 16, generator=random)
     prompt = Prompt(
-        (image,), (colours,), Palette.of([name]), scale=1.0,
+        (image,), (colors,), Palette.of([name]), scale=1.0,
         fingerprint=segmenter.network.fingerprint, name=name,
     )  # fmt: skip
     card = Card.of(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from prompttune.synthetic.scenes import FAMILIES, Task, part_of
-from prompttune.synthetic.shapes import MOST, TRAITS
+from prompttune.synthetic.shapes import MAX_THINGS, TRAITS
 
 
 def test_scenes_of_a_task_share_its_classes() -> None:
@@ -20,7 +20,7 @@ def test_scenes_of_a_task_share_its_classes() -> None:
         labels = {layer.label for layer in task.layers}
         parts = {layer.part.label for layer in task.layers if layer.part}
         assert set(np.unique(scene.classes)) <= {0} | labels | parts
-        assert scene.things.max() <= MOST
+        assert scene.things.max() <= MAX_THINGS
         with_parts += len(parts) > 0
     assert with_parts > 3
 
@@ -43,7 +43,7 @@ def test_shapes_are_numbered_and_differ_from_draw_to_draw(family, size: int) -> 
     rng = np.random.default_rng(0)
     drawn = [family(rng, size, rng.random(TRAITS)) for _ in range(12)]
     assert all(one.shape == (size, size) and one.dtype == np.uint8 for one in drawn)
-    assert max(one.max() for one in drawn) <= MOST
+    assert max(one.max() for one in drawn) <= MAX_THINGS
     assert any((one != drawn[0]).any() for one in drawn[1:])
     assert any(one.any() and not one.all() for one in drawn)
 

@@ -9,7 +9,7 @@ import torch
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.tuning.groups import Relabelled, class_groups, groups_in_turn, relabelling
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.loss import tuning_loss
@@ -133,6 +133,34 @@ def test_groups_that_no_crop_shows_are_harmless(network, grouped, monkeypatch, s
     loss.backward()
     assert 0 <= loss.item() <= 1
     assert all(torch.isfinite(each.grad).all() for each in prompt.parameters())
+
+
+def test_groups_learn_in_turn_those_first_that_are_shown() -> None:
+    nothing = torch.zeros(5, dtype=torch.long)
+    assert groups_in_turn(nothing, 0, 0) == groups_in_turn(nothing, 3, 5) == [0, 1, 2, 3, 4]
+    turns = [groups_in_turn(nothing, step, 2) for step in range(5)]
+    assert turns == [[0, 1], [2, 3], [0, 4], [1, 2], [3, 4]], "each twice in five steps"
+    shown = torch.tensor([0, 1, 0, 2, 0])
+    assert groups_in_turn(shown, 0, 2) == [1, 3]
+    assert groups_in_turn(shown, 1, 3) == [1, 3, 4], "then that whose turn it is"
+
+
+def test_only_the_groups_of_a_step_answer_and_learn(network, grouped, monkeypatch) -> None:
+    prompt = learnable(grouped)
+    recipe = replace(grouped, groups_a_step=1)
+    crops = batch((0, 3, 4))  # the second group's classes
+    loss = loss_of(PromptTuning(network, prompt, recipe), crops, monkeypatch)
+    loss.backward()
+    for half in (prompt.images, prompt.colours):
+        moved = half.grad.flatten(1).abs().sum(1) > 0
+        assert moved.tolist() == [False, True, False]
+    alone = LearnablePrompt(prompt.parts[1], 16, "both", bounded=True)
+    (answer,) = alone(network, crops["image"])
+    own = torch.tensor([0, 0, 0, 1, 2])[crops["class_map"]]
+    expected = tuning_loss(
+        answer, own, prompt.parts[1].palette, recipe.dice_weight, recipe.color_weight, recipe.beta
+    )
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_a_run_learns_one_prompt_a_group(network, grouped, many, tmp_path) -> None:

@@ -12,8 +12,8 @@ from prompttune.data.layouts import LoadedSample
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tuning.init import (
-    LEAST_BACKGROUND,
-    LEAST_SHARE,
+    MIN_BACKGROUND,
+    MIN_SHARE,
     SCENES,
     generated_examples,
     scored_map,
@@ -99,8 +99,8 @@ def test_each_shows_background_and_the_first_classes(count: int) -> None:
     for prompt in examples(4, NAMES[:count]):
         class_map = palette.decide(palette.scores(prompt.colours[0][None]), 0.5)[0]
         shares = torch.bincount(class_map.flatten().long(), minlength=count + 1) / class_map.numel()
-        assert shares[0] > LEAST_BACKGROUND
-        assert (shares[1 : 1 + min(count, 3)] > LEAST_SHARE).all()
+        assert shares[0] > MIN_BACKGROUND
+        assert (shares[1 : 1 + min(count, 3)] > MIN_SHARE).all()
 
 
 def test_each_answers_at_the_scale_and_canvas_asked_for() -> None:

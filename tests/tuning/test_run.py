@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils.data import default_collate
+from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.backbone import at_canvas, load
 from prompttune.backbone.weights import save_weights
@@ -273,6 +274,17 @@ def test_choosing_the_start_counts_as_tuning_time(
     tuned = tune(chosen, network, data, tmp_path / "run", QUIET)
     assert tuned.seconds > 0.5
     assert tuned.history[0][0] > 0.5
+
+
+def test_a_start_that_no_step_betters_is_kept(network, recipe, data, tmp_path, monkeypatch) -> None:
+    values = iter([0.5, 0.3, 0.2, 0.4])
+    monkeypatch.setattr(MulticlassF1Score, "compute", lambda self: torch.full((2,), next(values)))
+    recipe = replace(recipe, init="example")
+    tuned = tune(recipe, network, data, tmp_path / "run", QUIET)
+    assert (tuned.step, tuned.val_dice) == (0, 0.5)
+    assert [dice for _, dice in tuned.history] == pytest.approx([0.5, 0.3, 0.2, 0.4])
+    start = starting_prompt(recipe, 16, data.train)
+    assert torch.equal(pixels(tuned.prompt), pixels(start))
 
 
 def test_mean_start_is_the_mean_of_examples(recipe, data) -> None:

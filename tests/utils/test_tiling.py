@@ -121,7 +121,7 @@ def test_resize_does_not_overshoot_but_keeps_the_range_of_learned_pixels() -> No
     assert (resized.min(), resized.max()) == (0, 3)
 
 
-# Sizes at which no new pixel's centre falls between two old pixels, where either would be right.
+# Sizes at which no new pixel's center falls between two old pixels, where either would be right.
 @pytest.mark.parametrize("size", [(32, 30), (8, 10), (48, 36), (24, 18)])
 def test_resize_nearest_agrees_with_pillow(size: tuple[int, int]) -> None:
     values = (noise(24, 18) * 255).byte()

@@ -27,9 +27,9 @@ class Seeing(nn.Module):
         self.prompts: list[SimpleNamespace] = []
 
     def encode_prompt(
-        self, images: Tensor, colours: Tensor, seg_type: int, type_shift: Tensor | None
+        self, images: Tensor, colors: Tensor, seg_type: int, type_shift: Tensor | None
     ) -> SimpleNamespace:
-        return SimpleNamespace(images=images, colours=colours, seg_type=seg_type)
+        return SimpleNamespace(images=images, colors=colors, seg_type=seg_type)
 
     def ensemble(self, queries: Tensor, prompt: SimpleNamespace) -> Tensor:
         self.queries.append(queries)

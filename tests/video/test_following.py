@@ -22,7 +22,7 @@ def square(top: int, left: int, side: int = 8) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("centre", "size", "expected"),
+    ("center", "size", "expected"),
     [
         ((20, 30), (10, 20), Window(15, 20, 10, 20)),
         ((2, 63), (10, 20), Window(0, 44, 10, 20)),
@@ -30,16 +30,16 @@ def square(top: int, left: int, side: int = 8) -> np.ndarray:
     ],
 )
 def test_windows_stay_inside_the_frame(
-    centre: tuple[int, int], size: tuple[int, int], expected: Window
+    center: tuple[int, int], size: tuple[int, int], expected: Window
 ) -> None:
-    assert Window.around(centre, size, FRAME) == expected
+    assert Window.around(center, size, FRAME) == expected
 
 
 def test_the_extent_of_a_box_by_hand() -> None:
     mask = np.zeros(FRAME, bool)
     mask[10:14, 20:32] = True
     extent = Extent.of(mask)
-    assert extent.centre == pytest.approx((12, 26))
+    assert extent.center == pytest.approx((12, 26))
     # A uniform stretch of n pixels has a standard deviation of n / sqrt(12).
     assert extent.spread == pytest.approx((4 / 12**0.5, 12 / 12**0.5))
 
@@ -91,7 +91,7 @@ def test_examples_are_cut_to_their_objects(moving: ModuleType) -> None:
     assert follower.window == Window(16, 0, 16, 16)
     rows, columns = follower.window.slices
     assert torch.equal(prompt.images[0], frame[:, rows, columns])
-    white = prompt.colours[0].amin(0) > 0.5
+    white = prompt.colors[0].amin(0) > 0.5
     assert np.array_equal(white.numpy(), moving.mask_of(0)[rows, columns] > 0)
 
 
@@ -102,7 +102,7 @@ def test_an_example_without_objects_stays_whole(moving: ModuleType) -> None:
     prompt, follower = start_following(Prompt.from_examples(pairs), frame, CANVAS, PATCH)
     assert follower is not None
     assert [image.shape for image in prompt.images] == [(3, CANVAS, CANVAS)] * 2
-    assert not prompt.colours[0].any()
+    assert not prompt.colors[0].any()
 
 
 @pytest.mark.parametrize("why", ["scale", "key", "another image", "another size", "large"])
@@ -111,7 +111,7 @@ def test_where_no_window_is_of_use(moving: ModuleType, why: str) -> None:
     options: dict = {"scale": 1.0, "canvas": CANVAS} if why == "scale" else {}
     prompt = example(moving, **options)
     if why == "key":
-        prompt = Prompt(prompt.images, prompt.colours, prompt.palette, fingerprint="f" * 64)
+        prompt = Prompt(prompt.images, prompt.colors, prompt.palette, fingerprint="f" * 64)
     if why == "another image":
         frame = frame.flip(2)
     if why == "another size":

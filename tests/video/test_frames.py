@@ -64,16 +64,16 @@ def test_an_object_is_found_again(moving: ModuleType, segmenter: Segmenter) -> N
     assert np.array_equal(found[9], moving.mask_of(9))
 
 
-def test_several_objects_keep_their_colours(moving: ModuleType, segmenter: Segmenter) -> None:
-    # The fake network answers what it sees, so the objects are painted in the palette's colours.
+def test_several_objects_keep_their_colors(moving: ModuleType, segmenter: Segmenter) -> None:
+    # The fake network answers what it sees, so the objects are painted in the palette's colors.
     def maps(number: int) -> np.ndarray:
         mask = moving.mask_of(number)
         mask[30:40, 10 + number : 20 + number] = 2
         return mask
 
-    colours = np.array([(0, 0, 0), *Prompt.from_examples(
-        [(moving.frame_of(0), maps(0))]).palette.colours], np.uint8)  # fmt: skip
-    frames = [colours[maps(number)] for number in range(8)]
+    colors = np.array([(0, 0, 0), *Prompt.from_examples(
+        [(moving.frame_of(0), maps(0))]).palette.colors], np.uint8)  # fmt: skip
+    frames = [colors[maps(number)] for number in range(8)]
     prompt = Prompt.from_examples([(frames[0], maps(0))], classes=["square", "bar"])
     for number, class_map in enumerate(segment_frames(segmenter, prompt, frames, memory=2)):
         for value in (1, 2):
@@ -101,7 +101,7 @@ def test_a_real_network_remembers_as_the_hand_written_loop(moving: ModuleType) -
     network = SegGPT(config).requires_grad_(False)
     for parameter in network.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
-    # Where this random network colours something, but not all: the test must see a memory.
+    # Where this random network colors something, but not all: the test must see a memory.
     prompt = replace(first_prompt(moving), threshold=0.3)
     frames = [moving.frame_of(number) for number in range(5)]
     found = list(segment_frames(Segmenter(network, "cpu"), prompt, frames, memory=2, follow=False))
@@ -110,13 +110,13 @@ def test_a_real_network_remembers_as_the_hand_written_loop(moving: ModuleType) -
         small = F.interpolate(pixels[None], (16, 16), mode="bicubic", antialias=True)[0]
         return small.clamp(pixels.min(), pixels.max())
 
-    images, colours = prompt.at(16)
+    images, colors = prompt.at(16)
     memory: list[tuple[torch.Tensor, torch.Tensor]] = []
     entered = 0
     for frame, class_map in zip(frames, found, strict=True):
         query = fitted(to_tensor(frame))
         above = torch.stack([*images, *(image for image, _ in memory)])
-        painted = torch.stack([*colours, *(colour for _, colour in memory)])
+        painted = torch.stack([*colors, *(color for _, color in memory)])
         answer = denormalise(network.ensemble(normalise(query)[None], normalise(above),
                                               normalise(painted)))  # fmt: skip
         scores = F.interpolate(prompt.palette.scores(answer), moving.SIZE, mode="bilinear")[0]

@@ -1,4 +1,4 @@
-"""What is remembered, in which colours, and of which part of a frame."""
+"""What is remembered, in which colors, and of which part of a frame."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torch import Tensor
 from prompttune.inference.sliding_window import Result
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.video.memory import Memory, soft_colours
+from prompttune.video.memory import Memory, soft_colors
 
 CANVAS = 8
 RED_BLUE = Palette(("red", "blue"), ((255, 0, 0), (0, 0, 255)))
@@ -30,12 +30,12 @@ def plain(value: float, size: tuple[int, int] = (CANVAS, CANVAS)) -> tuple[Tenso
     )
 
 
-def test_soft_colours_are_the_expected_ones() -> None:
+def test_soft_colors_are_the_expected_ones() -> None:
     scores = torch.tensor([0.25, 0.5]).view(2, 1, 1)
     # A quarter red, half blue, the rest black.
-    assert soft_colours(scores, RED_BLUE).flatten().tolist() == pytest.approx([0.25, 0, 0.5])
+    assert soft_colors(scores, RED_BLUE).flatten().tolist() == pytest.approx([0.25, 0, 0.5])
     hard = torch.tensor([0.0, 1.0]).view(2, 1, 1)
-    assert torch.equal(soft_colours(hard, RED_BLUE), RED_BLUE.paint(np.array([[2]])))
+    assert torch.equal(soft_colors(hard, RED_BLUE), RED_BLUE.paint(np.array([[2]])))
 
 
 @pytest.mark.parametrize("length", [0, 1, 3])
@@ -50,15 +50,15 @@ def test_the_last_frames_stand_behind_the_prompt(length: int) -> None:
     assert kept.images[0] is prompt.images[0]
     values = [float(image.mean()) for image in kept.images[1:]]
     assert values == pytest.approx([0.3, 0.4, 0.5][3 - length :])
-    for colours in kept.colours[1:]:
-        assert colours.mean((1, 2)).tolist() == pytest.approx([0.9, 0, 0])
+    for colors in kept.colors[1:]:
+        assert colors.mean((1, 2)).tolist() == pytest.approx([0.9, 0, 0])
 
 
 def test_large_frames_are_kept_at_the_canvas_size() -> None:
     memory = Memory(prompt_of(), 2, CANVAS)
     memory.add(*plain(0.5, (50, 70)))
     kept = memory.prompt()
-    assert kept.images[1].shape == kept.colours[1].shape == (3, CANVAS, CANVAS)
+    assert kept.images[1].shape == kept.colors[1].shape == (3, CANVAS, CANVAS)
 
 
 def test_a_frame_without_objects_does_not_enter() -> None:
@@ -80,8 +80,8 @@ def test_at_a_scale_the_window_with_most_foreground_is_kept() -> None:
     # The object, 5 x 5 at this scale, lies inside the window and keeps its score.
     assert kept.scale == 0.5
     assert kept.images[1].shape == (3, CANVAS, CANVAS)
-    assert int((kept.colours[1][2] > 0.4).sum()) == 25
-    assert float(kept.colours[1][2].max()) == pytest.approx(0.8, abs=0.01)
-    assert float(kept.colours[1][0].max()) < 0.01
-    inside = kept.colours[1][2] > 0.4
+    assert int((kept.colors[1][2] > 0.4).sum()) == 25
+    assert float(kept.colors[1][2].max()) == pytest.approx(0.8, abs=0.01)
+    assert float(kept.colors[1][0].max()) < 0.01
+    inside = kept.colors[1][2] > 0.4
     assert float(kept.images[1][0][inside].mean()) == pytest.approx(0.6, abs=0.1)

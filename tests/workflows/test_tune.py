@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pixels(prompt: Prompt | Composition) -> torch.Tensor:
-    return torch.cat([torch.stack([*part.images, *part.colours]) for part in prompt.parts])
+    return torch.cat([torch.stack([*part.images, *part.colors]) for part in prompt.parts])
 
 
 def test_pairs_become_a_prompt_and_nothing_is_written(

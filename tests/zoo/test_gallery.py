@@ -97,8 +97,8 @@ def test_a_key_is_shown_with_its_pictures_and_scores(make: Make, own: Path, tmp_
     assert ["tuned on", "16 images, chosen on 4 others; folders"] in page.rows
     assert "<b>first\nsecond" in page.text
     assert "real image" not in page.text
-    for colour in ("#ffffff", "#ff0011"):
-        assert f"background: {colour}" in page.html
+    for color in ("#ffffff", "#ff0011"):
+        assert f"background: {color}" in page.html
 
 
 def test_pictures_are_the_learned_pixels(make: Make, own: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_groups_show_their_own_classes(make: Make, own: Path, tmp_path: Path) ->
     second, card = make(prompts=1)
     parts = [
         type(each)(
-            each.images, each.colours, Palette.of((name,)), scale=0.5, seg_type=1, threshold=0.4,
+            each.images, each.colors, Palette.of((name,)), scale=0.5, seg_type=1, threshold=0.4,
             fingerprint="ab" * 32, name="retina",
         )
         for each, name in ((first, "vessel"), (second, "disc"))

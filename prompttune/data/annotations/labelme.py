@@ -77,7 +77,7 @@ def _outline(shape: dict[str, Any]) -> Outline:
     (x, y), (x2, y2) = np.asarray(points, np.float64)
     if kind == "rectangle":
         return Polygons.of([[x, y, x2, y, x2, y2, x, y2]])
-    if kind == "circle":  # the centre and a point of the border
+    if kind == "circle":  # the center and a point of the border
         turns = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
         ring = np.stack([np.cos(turns), np.sin(turns)], 1) * np.hypot(x2 - x, y2 - y)
         return Polygons.of([ring + np.array((x, y))])
@@ -87,7 +87,7 @@ def _outline(shape: dict[str, Any]) -> Outline:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"has a mask that is no image ({error})") from None
     if pixels.ndim != 2:
-        raise ValueError("has a mask in colour")
+        raise ValueError("has a mask in color")
     return Bitmap(pixels, int(y), int(x))
 
 

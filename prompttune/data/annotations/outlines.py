@@ -1,7 +1,7 @@
 """Outlines of annotated things: polygons, run lengths, bitmaps, painted into class maps.
 
 Coordinates are x, y in pixels, counted from the image's top left corner: pixel (0, 0) spans 0..1. A
-pixel belongs to a polygon if its centre lies inside.
+pixel belongs to a polygon if its center lies inside.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Polygons:
         return float(sum(map(_shoelace, self.polygons)))
 
     def paint(self, class_map: np.ndarray, value: int) -> None:
-        """Set the pixels whose centres lie in a polygon."""
+        """Set the pixels whose centers lie in a polygon."""
         height, width = class_map.shape
         beyond = OUTSIDE * max(height, width)
         for points in self.polygons:
@@ -111,7 +111,7 @@ class Bitmap:
 
 
 def fill_polygon(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return which pixel centres lie inside a polygon, by the even-odd rule.
+    """Return which pixel centers lie inside a polygon, by the even-odd rule.
 
     Args:
         points: `K x 2`, x and y counted from the corner.
@@ -119,10 +119,10 @@ def fill_polygon(points: np.ndarray, height: int, width: int) -> np.ndarray:
         width: of the mask.
 
     Returns:
-        `height x width bool`. A centre on a left or upper edge is inside, on a right or lower one
+        `height x width bool`. A center on a left or upper edge is inside, on a right or lower one
         not: polygons that share an edge share no pixel.
     """
-    x, y = (points - 0.5).T  # centres have whole coordinates now
+    x, y = (points - 0.5).T  # centers have whole coordinates now
     dx, dy = np.roll(x, -1) - x, np.roll(y, -1) - y
     first = np.ceil(np.minimum(y, y + dy)).clip(0, height).astype(int)
     rows = np.ceil(np.maximum(y, y + dy)).clip(0, height).astype(int) - first

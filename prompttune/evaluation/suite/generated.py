@@ -18,7 +18,7 @@ SEED = 1_000_000_007
 SCENES = 4
 """An example, two that choose the threshold, and the query."""
 ATTEMPTS = 1000
-LEAST, MOST = 0.03, 0.7
+MIN_SHARE, MAX_SHARE = 0.03, 0.7
 """Share of a generated image that its class covers."""
 
 
@@ -42,7 +42,7 @@ def _generated_problem(family: Shape, place: int, canvas: int) -> Problem:
         task, label = _task_with(family, rng)
         scenes = [_scene(task, rng, canvas, label) for _ in range(SCENES)]
         shares = [scene.class_map.mean() for scene in scenes]
-        if min(shares) > LEAST and max(shares) < MOST:
+        if min(shares) > MIN_SHARE and max(shares) < MAX_SHARE:
             return _problem("shape", None, scenes)
     raise RuntimeError(f"{family.__name__}: no task in {ATTEMPTS} shows its class well")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from prompttune.evaluation.page import FALSE, HIT, MISSED, colour_answer
+from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer
 from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite.problems import Part, Problem, present_sets, read_problems
 from prompttune.evaluation.suite.report import LABELS
@@ -65,13 +65,13 @@ def _row(
     value = getattr(trial.mean, problem.metric)
     prompt = bench.from_examples(bench.drawn[:1])
     seen = [planes[0].permute(1, 2, 0).numpy() for planes in prompt.at(bench.canvas)]
-    answer = colour_answer(class_map, query.class_map, query.field_of_view, prompt.palette)
+    answer = color_answer(class_map, query.class_map, query.field_of_view, prompt.palette)
     label = f"{name}: {problem.name}, {LABELS[problem.metric]} {value:.2f}"
     return label, [*((each * 255).round().astype(np.uint8) for each in seen), query.image, answer]
 
 
 def _sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Image.Image:
-    """Lay labelled rows out below each other, with heads above and a key below."""
+    """Lay labeled rows out below each other, with heads above and a key below."""
     width = len(COLUMNS) * (SIDE + GAP) + GAP
     height = len(rows) * (SIDE + STRIP) + 2 * STRIP + GAP
     sheet = Written((width, height), font_size=FONT_SIZE)

@@ -19,9 +19,9 @@ from prompttune.tasks.recipe import load_recipe
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-LEAST_IMAGES = 3
+MIN_IMAGES = 3
 """A class of several is scored if at least so many images to be scored show it."""
-LEAST_SHOWN = 1e-3
+MIN_SHOWN = 1e-3
 """Share of the pixels that an example must show: a part of ten pixels tells nobody anything."""
 VIDEO_SCALE = None
 """Frames are seen whole: objects are larger than a window."""
@@ -152,8 +152,8 @@ def read_problems(root: Path, name: str, part: Part) -> list[Problem]:
     problems = []
     for number, label in enumerate(recipe.classes, 1):
         places = [_shown(shares[id(each)], number, count > 1) for each in (validation, test)]
-        drawable = _shown(shares[id(data.train)], number, True, LEAST_SHOWN)
-        if not drawable or (count > 1 and len(places[1]) < LEAST_IMAGES):
+        drawable = _shown(shares[id(data.train)], number, True, MIN_SHOWN)
+        if not drawable or (count > 1 and len(places[1]) < MIN_IMAGES):
             continue
         problems.append(
             Problem(

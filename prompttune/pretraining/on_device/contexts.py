@@ -12,14 +12,14 @@ from torch import Tensor
 
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import unlabelled
-from prompttune.pretraining.on_device.colouring import CLASSES, palettes, recolour
+from prompttune.pretraining.on_device.coloring import CLASSES, palettes, recolor
 from prompttune.pretraining.on_device.pool import IGNORE, DevicePool
 from prompttune.pretraining.on_device.scenes import SceneBank
 from prompttune.pretraining.sources.pool import ImageSet
 from prompttune.synthetic.batched.counter_random import Draws
 
 VALUES = 256
-LEAST_SHARE = 1 / 400
+MIN_SHARE = 1 / 400
 """Of the first view: a class of fewer pixels does not show what it is."""
 
 
@@ -55,7 +55,7 @@ class ContextTasks:
         parts = [self._part(kind, some) for kind, some in self._shared_out(draws) if len(some.keys)]
         images, labels, values, instance = (torch.cat(same) for same in zip(*parts, strict=True))
         mine = draws.to(self.device)
-        images = recolour(draws, images.flatten(0, 1)).view(images.shape)
+        images = recolor(draws, images.flatten(0, 1)).view(images.shape)
         index, palette = self._chosen(mine, labels, values, instance)
         targets = _painted(index, palette)
         return {
@@ -136,7 +136,7 @@ class ContextTasks:
         seen = (first + rows).flatten()
         counts = torch.zeros(tasks * VALUES, device=seen.device)
         counts.scatter_add_(0, seen, torch.ones_like(seen, dtype=torch.float32))
-        shown = counts.view(tasks, VALUES) > LEAST_SHARE * first.shape[1]
+        shown = counts.view(tasks, VALUES) > MIN_SHARE * first.shape[1]
         shown[:, [0, IGNORE]] = False
         preference = draws.uniform("chosen", VALUES)
         preference.scatter_(1, value[:, None], 2.0)

@@ -1,4 +1,4 @@
-"""A pool of labelled images on the device that trains, and views of them, made in batches.
+"""A pool of labeled images on the device that trains, and views of them, made in batches.
 
 The batched counterpart of `contexts` and `warps`: which images, where in them and how they are
 turned, scaled and bent are all drawn from a sample's keys.
@@ -28,7 +28,7 @@ class Places:
 
     image: Tensor
     """B x V int64, numbers of images."""
-    centre: Tensor
+    center: Tensor
     """B x V x 2 float32, column and row."""
     value: Tensor
     """B int64, the class in common, 0 where none is asked for."""
@@ -88,8 +88,8 @@ class DevicePool:
         member = _members(draws, self._counts[context], views, same_image)
         entry = self._first[context][:, None] + member
         anchor = draws.integers("anchor", self._anchors.shape[1], views)
-        centre = self._anchors[entry, anchor].float()
-        return Places(self._shown[entry], centre, self._values[context])
+        center = self._anchors[entry, anchor].float()
+        return Places(self._shown[entry], center, self._values[context])
 
     def images(self, draws: Draws, views: int, same_image: float) -> Places:
         """Draw images of one set, whatever they show; with the share `same_image` one alone."""
@@ -134,7 +134,7 @@ class DevicePool:
         own = draws.between("own extent", CLOSEST, WIDEST, views)
         alike = draws.chance("alike", 0.7)[:, None]
         extent = torch.where(alike, shared, own).clamp(0.3, 1.1) * short
-        middle = places.centre + extent[..., None] * draws.between("off", -0.35, 0.35, views, 2)
+        middle = places.center + extent[..., None] * draws.between("off", -0.35, 0.35, views, 2)
         margin = _TRUE_PIXELS * extent[..., None]
         size_here = self.sizes[places.image].flip(-1).float()
         middle = torch.minimum(torch.maximum(middle, margin), size_here - margin)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.on_device import colouring
+from prompttune.pretraining.on_device import coloring
 from prompttune.synthetic.batched.counter_random import Draws
 from prompttune.synthetic.batched.layering import Plan, draw_layers
 from prompttune.synthetic.batched.painting import paint
@@ -54,14 +54,14 @@ class DeviceTasks:
         del layers
         draws = plan.draws.to(device)
         instance = plan.instance.to(device, non_blocking=True)
-        colours = colouring.class_colours(draws, labels, instance, self.mix)
-        target = colouring.colour(labels, colours)
-        masked = colouring.hide(draws, self.canvas // self.patch, self.mix)
+        colors = coloring.class_colors(draws, labels, instance, self.mix)
+        target = coloring.color(labels, colors)
+        masked = coloring.hide(draws, self.canvas // self.patch, self.mix)
         made = {
-            "image": self._stacked(colouring.recolour(plan.draws, images)),
+            "image": self._stacked(coloring.recolor(plan.draws, images)),
             "target": target,
             "masked": masked,
-            "weight": colouring.weigh(target, masked, self.patch, self.mix.foreground),
+            "weight": coloring.weigh(target, masked, self.patch, self.mix.foreground),
             "seg_type": instance.long(),
         }
         back = plan.order.argsort().to(device, non_blocking=True)

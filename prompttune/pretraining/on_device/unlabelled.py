@@ -61,7 +61,7 @@ def appearance(draws: Draws, images: Tensor) -> Tensor:
 
 
 def overlaid(draws: Draws, images: Tensor, labels: Tensor, most: int) -> Tensor:
-    """Paint labelled shapes over images: each label in a color of its own, partly see-through.
+    """Paint labeled shapes over images: each label in a color of its own, partly see-through.
 
     Args:
         draws: of the B tasks.

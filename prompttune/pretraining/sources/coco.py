@@ -17,8 +17,8 @@ from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import MALFORMED
 
-MOST_CLASSES = 253
-_MOST_INSTANCES = 250
+MAX_CLASSES = 253
+_MAX_INSTANCES = 250
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Annotations:
             things = frozenset(one.id for one in parsed.categories if one.is_thing)
         except MALFORMED as error:
             raise InputError(f"{place}: no COCO annotations ({error!r})") from error
-        if len(ids) > MOST_CLASSES:
-            raise InputError(f"{place}: {len(ids)} categories; at most {MOST_CLASSES} can be used")
+        if len(ids) > MAX_CLASSES:
+            raise InputError(f"{place}: {len(ids)} categories; at most {MAX_CLASSES} can be used")
         classes = {value: number for number, value in enumerate(ids, 1)}
         return cls(classes, things, dict(segments), masks, place)
 
@@ -104,7 +104,7 @@ class Annotations:
         category = one["category_id"]
         crowd = bool(one.get("iscrowd", 0))
         maps["classes"][mask] = IGNORE if crowd else self.classes[category]
-        if crowd or number > _MOST_INSTANCES:
+        if crowd or number > _MAX_INSTANCES:
             maps["instances"][mask] = IGNORE
         else:
             maps["instances"][mask] = number if category in self.things else 0

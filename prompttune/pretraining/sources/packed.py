@@ -18,7 +18,7 @@ from prompttune.utils.malformed import MALFORMED
 
 MANIFEST = "pool.json"
 VERSION = 1
-MOST_UNPACKED = 4
+MAX_UNPACKED = 4
 """Times the size of the file: what a pool holds is compressed already."""
 _NO_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError)
 """What zipfile raises. RuntimeError: encrypted, or compressed in a way that it does not know."""
@@ -93,8 +93,8 @@ class PackedFiles:
 
 
 def _check_size(path: Path, packed: Sequence[zipfile.ZipInfo]) -> None:
-    if sum(entry.file_size for entry in packed) > MOST_UNPACKED * path.stat().st_size:
-        raise InputError(f"{path}: no packed pool: it unpacks to over {MOST_UNPACKED} times itself")
+    if sum(entry.file_size for entry in packed) > MAX_UNPACKED * path.stat().st_size:
+        raise InputError(f"{path}: no packed pool: it unpacks to over {MAX_UNPACKED} times itself")
 
 
 def open_files(path: Path) -> FolderFiles | PackedFiles:

@@ -1,4 +1,4 @@
-"""Labelled images for pre-training, held in memory: see `reading.py` for what can be read."""
+"""Labeled images for pre-training, held in memory: see `reading.py` for what can be read."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from prompttune.pretraining.pseudo_labels import colour_clusters
+from prompttune.pretraining.pseudo_labels import color_clusters
 from prompttune.pretraining.sources.packed import open_files
 from prompttune.pretraining.sources.reading import Record, SetConfig, read_set
 from prompttune.utils.constants import IGNORE
@@ -58,8 +58,8 @@ class Labelled:
 
     @cached_property
     def segments(self) -> Labels:
-        """Labels without meaning, from colour and place: contexts for images without labels."""
-        return Labels.of(colour_clusters(self.images[0]))
+        """Labels without meaning, from color and place: contexts for images without labels."""
+        return Labels.of(color_clusters(self.images[0]))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class ImageSet:
 
     @cached_property
     def with_instances(self) -> tuple[int, ...]:
-        """Indices of the images with at least two labelled objects."""
+        """Indices of the images with at least two labeled objects."""
         numbered = ((i, one.instances) for i, one in enumerate(self.images))
         return tuple(i for i, one in numbered if one and len({*one.anchors} - {0, IGNORE}) > 1)
 

@@ -22,7 +22,7 @@ from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels, 
 from prompttune.utils.errors import InputError
 
 JSON, PNGS, IMAGES = "annotations/panoptic_val2017.json", "annotations/panoptic_val2017", "val2017"
-LEAST_AREA = 64
+MIN_AREA = 64
 """Smaller segments of an answer, in pixels, are void."""
 
 
@@ -80,12 +80,12 @@ class Panoptic(Benchmark):
         segments: dict[int, Segment] = {}
         for mask, category in self._things(image, categories):
             free = mask & (found == 0)
-            if free.sum() >= LEAST_AREA:
+            if free.sum() >= MIN_AREA:
                 segments[len(segments) + 1] = Segment(category)
                 found[free] = len(segments)
         for category in np.unique(categories[found == 0]).tolist():
             rest = (categories == category) & (found == 0)
-            if category and not self.categories[category]["isthing"] and rest.sum() >= LEAST_AREA:
+            if category and not self.categories[category]["isthing"] and rest.sum() >= MIN_AREA:
                 segments[len(segments) + 1] = Segment(category)
                 found[rest] = len(segments)
         return found, segments
@@ -103,7 +103,7 @@ class Panoptic(Benchmark):
             return
         result = self.segmenter.predict(image, self.instances)
         masks = []
-        for one in find_instances(result, LEAST_AREA, one_class=True):
+        for one in find_instances(result, MIN_AREA, one_class=True):
             left, top, width, height = one.box
             mask = np.zeros(categories.shape, bool)
             mask[top : top + height, left : left + width] = one.mask

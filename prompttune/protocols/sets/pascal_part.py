@@ -12,7 +12,7 @@ from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
 
-MOST_EPISODES, MOST_TRIES = 2500, 10_000
+MAX_EPISODES, MAX_TRIES = 2500, 10_000
 GROUPS = ("animals", "indoor", "person", "vehicles")
 LIST = "all_obj_part_to_image.json"
 OBJECTS = "Annotations_Part_json_merged_part_classes"
@@ -41,7 +41,7 @@ def episodes(root: Path, options: Options) -> EpisodeSet:
         own = [
             key for key, part in listed.items() if part["train"] and part["val"] and key != LEFT_OUT
         ]
-        count = min(sum(len(part["val"]) for part in listed.values()), MOST_EPISODES)
+        count = min(sum(len(part["val"]) for part in listed.values()), MAX_EPISODES)
     except (KeyError, TypeError):
         raise InputError(f"{root / LIST}: is not Matcher's list; get it again") from None
     if not own:
@@ -62,7 +62,7 @@ def _draw(
 ) -> list[Ref]:
     """Draw a query and examples of other images; each shows an object that has the part."""
     refs: list[Ref] = []
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         image = draw.one(images)
         if any(image == ref[0] for ref in refs):
             continue

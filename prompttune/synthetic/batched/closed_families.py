@@ -21,7 +21,7 @@ from prompttune.synthetic.batched.fields import (
 )
 
 SIDE = 3
-MOST = SIDE * SIDE  # shapes in a scene
+MAX_SHAPES = SIDE * SIDE  # shapes in a scene
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Stamps:
 
 
 def scatter(items: Items) -> Stamps:
-    """Place one to `MOST` shapes, many small or few large ones."""
+    """Place one to `MAX_SHAPES` shapes, many small or few large ones."""
     share = items.task.uniform("crowd") ** 1.5
-    count = 1 + (share * MOST).long()
+    count = 1 + (share * MAX_SHAPES).long()
     size = items.task.between("size", 0.12, 0.38) * (1 - 0.62 * share)
-    radii = size[:, None] * items.scene.between("sizes", 0.75, 1.3, MOST)
-    there = torch.arange(MOST, device=count.device) < count[:, None]
+    radii = size[:, None] * items.scene.between("sizes", 0.75, 1.3, MAX_SHAPES)
+    there = torch.arange(MAX_SHAPES, device=count.device) < count[:, None]
     points = spread_points(items.scene, "places", SIDE)
     index = nearest(items, points, torch.where(there, radii, 0.0)).index
     x, y = items.place
@@ -50,7 +50,7 @@ def scatter(items: Items) -> Stamps:
     dx = (x - look_up(points[..., 0], index)) / radius
     dy = (y - look_up(points[..., 1], index)) / radius
     spread = torch.where(items.task.chance("any turn", 0.6), math.pi, 0.15)
-    turn = spread[:, None] * items.scene.between("turns", -1, 1, MOST)
+    turn = spread[:, None] * items.scene.between("turns", -1, 1, MAX_SHAPES)
     cosine, sine = look_up(turn.cos(), index), look_up(turn.sin(), index)
     stretch = items.trait("stretch", -0.6, 1.2).clamp(min=0) + 1
     return Stamps((dx * cosine + dy * sine) * stretch, dy * cosine - dx * sine, radius, index)
@@ -68,7 +68,7 @@ def _whole(items: Items, name: str, low: int, high: int) -> Tensor:
 def harmonics(items: Items, stamps: Stamps) -> Tensor:
     """Radius of two harmonics of the angle: discs, clovers, amoebae."""
     distance, angle = _polar(stamps)
-    phase = look_up(items.table("phases", MOST) * (2 * math.pi), stamps.index)
+    phase = look_up(items.table("phases", MAX_SHAPES) * (2 * math.pi), stamps.index)
     first, second = (_whole(items, name, 2, 8) for name in ("first", "second"))
     outline = 0.75 + items.trait("swing", -0.1, 0.3).clamp(min=0) * (first * angle).cos()
     ripple = items.trait("ripple", -0.15, 0.15).clamp(min=0)
@@ -112,7 +112,7 @@ def shards(items: Items, stamps: Stamps) -> Tensor:
 
 
 def asterisks(items: Items, stamps: Stamps) -> Tensor:
-    """Arms from a centre: bars, crosses, asterisks; thick or tapering."""
+    """Arms from a center: bars, crosses, asterisks; thick or tapering."""
     distance, angle = _polar(stamps)
     half = math.pi / _whole(items, "arms", 2, 8)
     off = torch.remainder(angle + half, 2 * half) - half
@@ -142,8 +142,8 @@ def gears(items: Items, stamps: Stamps) -> Tensor:
 
 def letters(items: Items, stamps: Stamps) -> Tensor:
     """Letters and figures: one for the whole task, or any of one font."""
-    own = items.scene.integers("glyphs", GLYPHS, MOST)
-    shared = items.task.integers("glyph", GLYPHS)[:, None].expand(-1, MOST)
+    own = items.scene.integers("glyphs", GLYPHS, MAX_SHAPES)
+    shared = items.task.integers("glyph", GLYPHS)[:, None].expand(-1, MAX_SHAPES)
     glyph = torch.where(items.task.chance("one glyph", 0.6)[:, None], shared, own)
     level = glyph_field(stamps.u * 0.5 + 0.5, stamps.v * 0.5 + 0.5, look_up(glyph, stamps.index))
     return (level * 2 + items.trait("bold", -0.02, 0.08)) * stamps.radius

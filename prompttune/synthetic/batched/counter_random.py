@@ -28,7 +28,7 @@ def _shifted(bits: Tensor, places: int) -> Tensor:
 
 
 def mix(bits: Tensor) -> Tensor:
-    """Scramble int64 one to one, so that neighbours share nothing: the SplitMix64 finaliser."""
+    """Scramble int64 one to one, so that neighbors share nothing: the SplitMix64 finaliser."""
     bits = (bits ^ _shifted(bits, 30)) * _FIRST
     bits = (bits ^ _shifted(bits, 27)) * _SECOND
     return bits ^ _shifted(bits, 31)

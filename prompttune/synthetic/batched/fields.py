@@ -46,7 +46,7 @@ class Items:
 
     @cached_property
     def grid(self) -> Tensor:
-        """Pixel centres along one side, in [0, 1]: S."""
+        """Pixel centers along one side, in [0, 1]: S."""
         at = torch.arange(self.size, device=self.task.keys.device, dtype=torch.float32)
         return (at + 0.5) / self.size
 
@@ -58,8 +58,8 @@ class Items:
         mirror = torch.where(self.view.chance("mirror", 0.25), -1.0, 1.0)
         across, along = zoom * angle.cos(), zoom * angle.sin()
         turn = torch.stack((across * mirror, -along, along * mirror, across), 1).view(-1, 2, 2)
-        centre = 0.5 + self.view.between("shift", -0.12, 0.12, 2)
-        return turn, centre - 0.5 * turn.sum(2)
+        center = 0.5 + self.view.between("shift", -0.12, 0.12, 2)
+        return turn, center - 0.5 * turn.sum(2)
 
     @cached_property
     def place(self) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from prompttune.synthetic.batched.fields import Items, noise_waves, waves_and_sl
 from prompttune.synthetic.batched.spread_families import SOLID, SPREAD, stripes
 
 LAYERS = 5
-KINDS = 3  # labelled kinds in a task at most
+KINDS = 3  # labeled kinds in a task at most
 PLAIN, CONTOUR, HOLED, HATCHED = range(4)
 WHOLE, CORE, PIECE, RIM = range(4)  # a layer of its own, or a part of the one below
 
@@ -48,7 +48,7 @@ class Plan:
     """B int64, 1 ... LAYERS."""
     hard: Tensor
     instance: Tensor
-    """B bool both; in an instance sample each shape of the labelled kind is its own class."""
+    """B bool both; in an instance sample each shape of the labeled kind is its own class."""
     label: Tensor
     """B x LAYERS int64: 1 ... KINDS, or 0 for a distractor."""
     family: Tensor

@@ -13,7 +13,7 @@ CANDIDATES = 12
 
 
 def first_apart(candidates: Tensor, earlier: list[Tensor], least: Tensor) -> Tensor:
-    """Take of N x K x 3 colours the first that differs from all `earlier` (N x 3) by `least` (N).
+    """Take of N x K x 3 colors the first that differs from all `earlier` (N x 3) by `least` (N).
 
     Differences are those of the channel that differs most. Where there is none: the one that
     differs most.
@@ -30,7 +30,7 @@ def _looks(task: Draws, hard: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     The fourth channel is the strength of the grain. Third: N x (1 + LAYERS) int64, whose pattern a
     layer has. A hard task may have layers that only pattern or only shape tell apart.
     """
-    colours, tints = [task.uniform("background", 3)], []
+    colors, tints = [task.uniform("background", 3)], []
     patterns = [torch.zeros_like(task.keys)]
     grains = [task.choice("grain", (0.0, 0.02, 0.05, 0.1))]
     strength = task.choice("tint", (0.03, 0.1, 0.25))
@@ -42,19 +42,19 @@ def _looks(task: Draws, hard: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         as_background, as_below = kind < 0.15, (kind < 0.3) & (kind >= 0.15) & (k > 1)
         least = torch.where(hard, draws.choice("least", (0.12, 0.3, 0.5)), 0.45)
         least = torch.where(busy, least.clamp(min=0.3), least)  # faint in a strong pattern: lost
-        colour = first_apart(draws.uniform("colours", CANDIDATES, 3), colours, least)
+        color = first_apart(draws.uniform("colours", CANDIDATES, 3), colors, least)
         strength = draws.choice("tint", (0.03, 0.1, 0.25))
         differing = torch.where(busy, 0.03, 0.3)
         strength = torch.where(as_background, differing, strength)
         tint = draws.normal("tints", 3) * strength[:, None]
         own = torch.full_like(patterns[0], k)
         grain = draws.choice("grain", (0.0, 0.02, 0.05, 0.1))
-        colour = torch.where(as_background[:, None], colours[0], colour)
-        colours.append(torch.where(as_below[:, None], colours[-1], colour))
+        color = torch.where(as_background[:, None], colors[0], color)
+        colors.append(torch.where(as_below[:, None], colors[-1], color))
         tints.append(torch.where(as_below[:, None], tints[-1], tint))
         patterns.append(torch.where(as_below, patterns[-1], own))
         grains.append(torch.where(as_below, grains[-1], grain))
-    base = torch.cat((torch.stack(colours, 1), torch.stack(grains, 1)[..., None]), 2)
+    base = torch.cat((torch.stack(colors, 1), torch.stack(grains, 1)[..., None]), 2)
     tint = torch.nn.functional.pad(torch.stack(tints, 1), (0, 1))
     return base, tint, torch.stack(patterns, 1)
 
@@ -124,7 +124,7 @@ def _first(items: Items, some: slice) -> tuple[Draws, Draws, Draws]:
 
 
 class _Canvas:
-    """Images under way, N x 4 x S x S: three colours and the strength of the grain."""
+    """Images under way, N x 4 x S x S: three colors and the strength of the grain."""
 
     def __init__(self, items: Items, hard: Tensor, looks: list[Tensor]) -> None:
         self.items, self.hard = items, hard

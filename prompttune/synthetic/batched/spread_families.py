@@ -93,10 +93,10 @@ def stripes(items: Items) -> Tensor:
 
 
 def whorls(items: Items) -> Tensor:
-    """Rings, spirals and rays about a centre."""
+    """Rings, spirals and rays about a center."""
     x, y = items.place
-    centre = items.scene.between("centre", 0.05, 0.95, 2)[:, :, None, None]
-    dx, dy = x - centre[:, 0], y - centre[:, 1]
+    center = items.scene.between("centre", 0.05, 0.95, 2)[:, :, None, None]
+    dx, dy = x - center[:, 0], y - center[:, 1]
     distance, angle = torch.hypot(dx, dy) + 1e-3, torch.atan2(dy, dx) / (2 * math.pi)
     arms = items.task.choice("arms", (0, 0, 1, 2, 3, 6, 10))[:, None, None]
     cycles = items.trait("cycles", 1.5, 6) * (arms < 5)

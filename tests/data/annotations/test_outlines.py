@@ -10,7 +10,7 @@ from prompttune.data.annotations.outlines import Bitmap, Polygons, fill_polygon
 
 
 def slow_inside(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Count for each pixel's centre the edges to its left that its row crosses."""
+    """Count for each pixel's center the edges to its left that its row crosses."""
     mask = np.zeros((height, width), bool)
     for row in range(height):
         for column in range(width):
@@ -22,7 +22,7 @@ def slow_inside(points: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_polygons_hold_the_centres_that_lie_inside(seed: int) -> None:
+def test_polygons_hold_the_centers_that_lie_inside(seed: int) -> None:
     """Random ones, so mostly with edges that cross, and partly outside."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(-4, 24, (rng.integers(3, 9), 2))
@@ -45,9 +45,9 @@ def test_a_large_polygon_is_what_opencv_fills_but_for_its_border(seed: int) -> N
     radii = rng.uniform(20, 60, 24)
     points = np.stack([80 + radii * np.cos(angles), 70 + radii * np.sin(angles)], 1)
     filled, border = np.zeros((140, 160), np.uint8), np.zeros((140, 160), np.uint8)
-    at_centres = np.round((points - 0.5) * 256).astype(np.int32)
-    cv2.fillPoly(filled, [at_centres], 1, shift=8)
-    cv2.polylines(border, [at_centres], True, 1, 2, shift=8)
+    at_centers = np.round((points - 0.5) * 256).astype(np.int32)
+    cv2.fillPoly(filled, [at_centers], 1, shift=8)
+    cv2.polylines(border, [at_centers], True, 1, 2, shift=8)
     ours = np.zeros((140, 160), np.uint8)
     outline = Polygons.of([points.ravel().tolist()])
     outline.paint(ours, 1)
@@ -56,7 +56,7 @@ def test_a_large_polygon_is_what_opencv_fills_but_for_its_border(seed: int) -> N
     assert ours.sum() == pytest.approx(outline.area(), rel=0.02)
 
 
-def test_neighbours_share_no_pixel_and_leave_none() -> None:
+def test_neighbors_share_no_pixel_and_leave_none() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 30, (2, 2))
     fan = np.array([[0, 0], [30, 0], [30, 30], [0, 30], [0, 0]], float)

@@ -6,7 +6,7 @@ from PIL import Image
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.evaluation.page import FALSE, HIT, MISSED
 from prompttune.evaluation.suite import picture as suite_picture
-from prompttune.evaluation.suite.generated import LEAST, MOST, generated_problems
+from prompttune.evaluation.suite.generated import MAX_SHARE, MIN_SHARE, generated_problems
 from prompttune.evaluation.suite.problems import Part, Problem
 from prompttune.evaluation.suite.trials import Setting
 from prompttune.inference.segmenter import Segmenter
@@ -37,7 +37,7 @@ def test_generated_problems_are_six_different_ones_that_show_their_class():
     for problem in list(problems.values())[:-1]:
         samples = [*problem.train, *problem.validation, *problem.test]
         assert {sample.image.shape for sample in samples} == {(32, 32, 3)}
-        assert all(LEAST < sample.class_map.mean() < MOST for sample in samples)
+        assert all(MIN_SHARE < sample.class_map.mean() < MAX_SHARE for sample in samples)
         assert len({sample.image.tobytes() for sample in samples}) == 4
     again = generated_problems(32)
     for one, other in zip(problems.values(), again.values(), strict=True):

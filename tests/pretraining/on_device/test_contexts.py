@@ -11,8 +11,8 @@ from telling_sets import telling_set
 from prompttune.pretraining import dataset as pairs
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import ContextTasks, contexts
-from prompttune.pretraining.on_device.colouring import CLASSES
-from prompttune.pretraining.on_device.contexts import LEAST_SHARE
+from prompttune.pretraining.on_device.coloring import CLASSES
+from prompttune.pretraining.on_device.contexts import MIN_SHARE
 from prompttune.pretraining.sources.pool import IGNORE
 from prompttune.synthetic.batched.counter_random import Draws
 
@@ -36,9 +36,9 @@ def tasks(mix: Mix, seed: int = 5, sets=SETS) -> ContextTasks:
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, torch.Tensor]:
-    """Labelled tasks whose light is left alone, so that their images tell the labels."""
+    """Labeled tasks whose light is left alone, so that their images tell the labels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contexts, "recolour", lambda draws, images: images)
+        patch.setattr(contexts, "recolor", lambda draws, images: images)
         made = tasks(NOTHING).batch(INDICES)
     red = made["images"][:, :, 0] * 255
     return {**made, "labels": red.round().long(), "exact": (red - red.round()).abs() < 0.01}
@@ -152,7 +152,7 @@ def test_ignored_pixels_weigh_nothing_and_others_do(told) -> None:
 
 
 def test_what_is_colored_is_shown_by_the_first_view(told) -> None:
-    least = LEAST_SHARE * (SIZE // 2) ** 2
+    least = MIN_SHARE * (SIZE // 2) ** 2
     for target in told["targets"]:
         colors = target.movedim(1, -1)
         for color in colors.flatten(0, 2).unique(dim=0):

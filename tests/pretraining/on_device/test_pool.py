@@ -39,9 +39,9 @@ def views(places: Places) -> tuple[Tensor, Tensor]:
 
 def test_places_show_the_class_in_common(places: Places) -> None:
     assert places.image.shape == (TASKS, VIEWS)
-    assert places.centre.shape == (TASKS, VIEWS, 2)
-    for images, centres, value in zip(places.image, places.centre, places.value, strict=True):
-        for number, (column, row) in zip(images, centres.int().tolist(), strict=True):
+    assert places.center.shape == (TASKS, VIEWS, 2)
+    for images, centers, value in zip(places.image, places.center, places.value, strict=True):
+        for number, (column, row) in zip(images, centers.int().tolist(), strict=True):
             assert IMAGES[number].classes.class_map[row, column] == value
     assert set(places.value.tolist()) == {40, 90, 140, 200}
 
@@ -90,7 +90,7 @@ def test_images_are_drawn_wherever() -> None:
     places = POOL.images(Draws.of(3, torch.arange(2000)), 2, 0.0)
     assert not places.value.any()
     sizes = torch.tensor([image.classes.class_map.shape for image in IMAGES])[places.image]
-    part = places.centre / sizes.flip(-1)
+    part = places.center / sizes.flip(-1)
     assert part.min() >= 0
     assert part.max() <= 1
     assert torch.allclose(part.mean((0, 1)), torch.tensor(0.5), atol=0.02)
@@ -144,8 +144,8 @@ def test_views_are_what_a_slow_reading_gives(places: Places, views: tuple[Tensor
 
 def test_anchors_lie_within_their_views(places: Places) -> None:
     at = POOL._warp(DRAWS, places, SIZE)
-    centres = places.centre.flatten(0, 1)[:, None, None]
-    away = (at - centres).norm(dim=-1).flatten(1).amin(1)
+    centers = places.center.flatten(0, 1)[:, None, None]
+    away = (at - centers).norm(dim=-1).flatten(1).amin(1)
     sizes = torch.tensor([image.classes.class_map.shape for image in IMAGES])
     short = sizes[places.image.flatten()].amin(1)
     assert (away < 2 * 1.1 * short / SIZE).float().mean() > 0.97
@@ -182,7 +182,7 @@ def test_a_task_is_the_same_in_any_batch(places: Places, views: tuple[Tensor, Te
     few = Draws.of(7, some)
     again = POOL.contexts(few, VIEWS, 0.3)
     assert torch.equal(again.image, places.image[some])
-    assert torch.equal(again.centre, places.centre[some])
+    assert torch.equal(again.center, places.center[some])
     for one, other in zip(POOL.view(few, again, SIZE), views, strict=True):
         assert agree(one, other.unflatten(0, (TASKS, VIEWS))[some].flatten(0, 1))
 

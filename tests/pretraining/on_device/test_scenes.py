@@ -7,7 +7,7 @@ import torch
 
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.on_device import scenes
-from prompttune.pretraining.on_device.colouring import CLASSES
+from prompttune.pretraining.on_device.coloring import CLASSES
 from prompttune.pretraining.on_device.scenes import SceneBank
 from prompttune.synthetic.batched.counter_random import Draws
 

@@ -70,20 +70,20 @@ def test_nothing_waits_for_the_device(monkeypatch):
     assert {one.device.type for one in made.values()} == {"meta"}
 
 
-def test_colours(batch):
+def test_colors(batch):
     seen = [palette(target) for target in batch["target"]]
-    assert sum(len(colours) > 1 for colours in seen) > 0.93 * COUNT
-    for target, colours in zip(batch["target"], seen, strict=True):
-        assert (colours == 0).all(1).any()
-        apart = torch.cdist(colours, colours) + torch.eye(len(colours))
+    assert sum(len(colors) > 1 for colors in seen) > 0.93 * COUNT
+    for target, colors in zip(batch["target"], seen, strict=True):
+        assert (colors == 0).all(1).any()
+        apart = torch.cdist(colors, colors) + torch.eye(len(colors))
         assert apart.min() > 0.29
         halves = [palette(half) for half in target.chunk(2, 1)]
-        coloured = [half[half.sum(1) > 0] for half in halves]
-        assert torch.equal(*coloured)  # each class in both halves, in one colour
-    assert max(len(colours) for colours in seen) > 3
+        colored = [half[half.sum(1) > 0] for half in halves]
+        assert torch.equal(*colored)  # each class in both halves, in one color
+    assert max(len(colors) for colors in seen) > 3
 
 
-def test_fixed_colours_belong_to_the_class():
+def test_fixed_colors_belong_to_the_class():
     fixed = DeviceTasks(SIZE, PATCH, Mix(colours="fixed", instances=0.0), seed=5)
     target = fixed.batch(torch.arange(COUNT), "cpu")["target"]
     assert len(torch.unique(target.transpose(0, 1).flatten(1).t(), dim=0)) <= 4
@@ -124,7 +124,7 @@ def test_masks_and_weights_are_those_of_single_samples(batch):
         np.testing.assert_allclose(weight[0].numpy(), expected, rtol=1e-5)
 
 
-def test_colour_tells_in_easy_tasks():
+def test_color_tells_in_easy_tasks():
     mix = Mix(hard=0.0, instances=0.0)
     made = DeviceTasks(SIZE, PATCH, mix, seed=2).batch(torch.arange(60), "cpu")
     inside = made["target"].amax(1, keepdim=True) > 0

@@ -43,7 +43,7 @@ def test_uniform_along_samples_and_along_draws(name):
         assert 20 < chi < 95  # 49 degrees of freedom: outside with probability below .0002
 
 
-def test_neighbours_names_and_seeds_share_nothing():
+def test_neighbors_names_and_seeds_share_nothing():
     first = MANY.uniform("a")
     others = (
         MANY.uniform("b"),

@@ -3,7 +3,7 @@
 import torch
 from scene_items import layered as layered
 
-from prompttune.synthetic.batched.closed_families import MOST
+from prompttune.synthetic.batched.closed_families import MAX_SHAPES
 from prompttune.synthetic.batched.painting import paint
 
 
@@ -21,4 +21,4 @@ def test_labels_are_those_of_the_topmost_layer(layered):
             shown = which if plan.instance[row] and number else number.expand(32, 32)
             expected = torch.where(inside, shown, expected)
         assert torch.equal(labels[image], expected)
-    assert labels.max() <= MOST
+    assert labels.max() <= MAX_SHAPES

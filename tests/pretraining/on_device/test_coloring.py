@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from scene_items import layered as layered
 
-from prompttune.pretraining.on_device.colouring import _blur, random_colours
+from prompttune.pretraining.on_device.coloring import _blur, random_colors
 from prompttune.synthetic.batched.counter_random import Draws
 from prompttune.synthetic.batched.painting import first_apart
 
@@ -20,11 +20,11 @@ def test_blur_is_that_of_opencv():
         np.testing.assert_allclose(blurred.permute(1, 2, 0).numpy(), expected, atol=1e-5)
 
 
-def test_colours_keep_apart():
-    colours = random_colours(Draws.of(0, torch.arange(500)), 9, 0.3)
-    apart = torch.cdist(colours, colours) + 9 * torch.eye(10)
+def test_colors_keep_apart():
+    colors = random_colors(Draws.of(0, torch.arange(500)), 9, 0.3)
+    apart = torch.cdist(colors, colors) + 9 * torch.eye(10)
     assert apart.min() > 0.3
-    assert not colours[:, 0].any()
+    assert not colors[:, 0].any()
     offered = torch.tensor([[[0.5, 0.5, 0.6], [0.1, 0.5, 0.5], [0.9, 0.5, 0.5]]])
     grey = torch.full((1, 3), 0.5)
     assert first_apart(offered, [grey], torch.tensor([0.3])).tolist() == [offered[0, 1].tolist()]

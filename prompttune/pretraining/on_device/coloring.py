@@ -1,4 +1,4 @@
-"""Batches of in-context colouring: light and colour of the images, colours of the classes, masks.
+"""Batches of in-context coloring: light and color of the images, colors of the classes, masks.
 
 The batched counterparts of what `pairs` does to one sample; B samples are 2B images, of which image
 2b is a prompt and 2b + 1 its query.
@@ -7,21 +7,21 @@ The batched counterparts of what `pairs` does to one sample; B samples are 2B im
 import torch
 from torch import Tensor
 
-from prompttune.pretraining.coloring import fixed_colours
+from prompttune.pretraining.coloring import fixed_colors
 from prompttune.pretraining.dataset import Mix
 from prompttune.synthetic.batched.counter_random import Draws
 
 CLASSES = 9
 """Most labels of a sample: its kinds of things, or its instances."""
 FEW = 3
-"""So many classes or fewer have colours farther apart."""
-LEAST_SHARE = 0.004
+"""So many classes or fewer have colors farther apart."""
+MIN_SHARE = 0.004
 """Of an image; what shows less of a class does not show it."""
 _KERNEL = 2
 
 
-def recolour(draws: Draws, images: Tensor) -> Tensor:
-    """Change light and colour: strongly and alike for all images of a sample, weakly for each.
+def recolor(draws: Draws, images: Tensor) -> Tensor:
+    """Change light and color: strongly and alike for all images of a sample, weakly for each.
 
     `draws`: B samples, on the host; `images`: V B x 3 x S x S in [0, 1], those of a sample side by
     side. Returns images alike.
@@ -43,7 +43,7 @@ def recolour(draws: Draws, images: Tensor) -> Tensor:
 
 
 def _light(draws: Draws, each: Draws) -> tuple[Tensor, Tensor]:
-    """Draw one affine map of the colours for each image: V B x 3 x 3 and V B x 3.
+    """Draw one affine map of the colors for each image: V B x 3 x 3 and V B x 3.
 
     Inversion and mixing of channels belong to the sample, gain and shift to each image.
     """
@@ -74,8 +74,8 @@ def _blur(images: Tensor, sigma: Tensor) -> Tensor:
     return images
 
 
-def random_colours(draws: Draws, count: int, least: float) -> Tensor:
-    """Draw `count` colours for each sample, N x (1 + count) x 3; the first is black.
+def random_colors(draws: Draws, count: int, least: float) -> Tensor:
+    """Draw `count` colors for each sample, N x (1 + count) x 3; the first is black.
 
     Each is the first of some uniform ones that is `least` away from black and all earlier ones.
     """
@@ -92,13 +92,13 @@ def random_colours(draws: Draws, count: int, least: float) -> Tensor:
 
 
 def palettes(draws: Draws, kept: Tensor) -> Tensor:
-    """Draw the colours of `kept` (B int64) classes: B x (1 + CLASSES) x 3 in [0, 1], black first.
+    """Draw the colors of `kept` (B int64) classes: B x (1 + CLASSES) x 3 in [0, 1], black first.
 
-    None is near black, no two are alike; often they are corners of the colour cube, as palettes at
+    None is near black, no two are alike; often they are corners of the color cube, as palettes at
     inference are, and then often white first.
     """
-    few = random_colours(draws.fork("few"), FEW, 0.45)
-    many = random_colours(draws.fork("many"), CLASSES, 0.3)
+    few = random_colors(draws.fork("few"), FEW, 0.45)
+    many = random_colors(draws.fork("many"), CLASSES, 0.3)
     few = torch.nn.functional.pad(few, (0, 0, 0, CLASSES - FEW))
     palette = torch.where((kept <= FEW)[:, None, None], few, many)
     rank = draws.uniform("corners", 7)
@@ -111,17 +111,17 @@ def palettes(draws: Draws, kept: Tensor) -> Tensor:
     return palette
 
 
-def class_colours(draws: Draws, labels: Tensor, instance: Tensor, mix: Mix) -> Tensor:
-    """Choose classes that both images show and draw their colours.
+def class_colors(draws: Draws, labels: Tensor, instance: Tensor, mix: Mix) -> Tensor:
+    """Choose classes that both images show and draw their colors.
 
     `labels`: 2B x S x S uint8 up to `CLASSES`; `instance`: B bool, where as many as may be are
-    chosen, elsewhere often one. Returns B x (1 + CLASSES) x 3 float32, the colour of
+    chosen, elsewhere often one. Returns B x (1 + CLASSES) x 3 float32, the color of
     each label: black for background and what was not chosen.
     """
     present = torch.stack(
         [(labels == label).sum((1, 2), dtype=torch.int32) for label in range(1, CLASSES + 1)], 1
     )
-    enough = LEAST_SHARE * labels[0].numel()
+    enough = MIN_SHARE * labels[0].numel()
     shown = (present >= enough).view(-1, 2, CLASSES).all(1)
     most = 1 + (mix.max_classes * draws.uniform("kept").square()).long()
     most = torch.where(instance, mix.max_classes, most)
@@ -129,19 +129,19 @@ def class_colours(draws: Draws, labels: Tensor, instance: Tensor, mix: Mix) -> T
     place = key.argsort(dim=1).argsort(dim=1)
     kept = shown & (place < most[:, None])
     if mix.colours == "fixed":
-        table = torch.from_numpy(fixed_colours()[1 : CLASSES + 1]).to(labels.device)
-        coloured = table * kept[..., None]
+        table = torch.from_numpy(fixed_colors()[1 : CLASSES + 1]).to(labels.device)
+        colored = table * kept[..., None]
     else:
         place = torch.where(kept, place + 1, 0)[..., None].expand(-1, -1, 3)
-        coloured = palettes(draws, kept.sum(1)).gather(1, place)
-    return torch.nn.functional.pad(coloured, (0, 0, 1, 0))
+        colored = palettes(draws, kept.sum(1)).gather(1, place)
+    return torch.nn.functional.pad(colored, (0, 0, 1, 0))
 
 
-def colour(labels: Tensor, colours: Tensor) -> Tensor:
-    """Colour the labels, 2B x S x S, by each sample's `class_colours`: B x 3 x 2S x S float32."""
+def color(labels: Tensor, colors: Tensor) -> Tensor:
+    """Color the labels, 2B x S x S, by each sample's `class_colors`: B x 3 x 2S x S float32."""
     size = labels.shape[-1]
     index = labels.view(-1, 1, 2 * size * size).long().expand(-1, 3, -1)
-    return colours.transpose(1, 2).gather(2, index).view(-1, 3, 2 * size, size)
+    return colors.transpose(1, 2).gather(2, index).view(-1, 3, 2 * size, size)
 
 
 def hide(draws: Draws, side: int, mix: Mix) -> Tensor:
@@ -156,7 +156,7 @@ def hide(draws: Draws, side: int, mix: Mix) -> Tensor:
 
 
 def weigh(target: Tensor, masked: Tensor, patch: int, foreground: float) -> Tensor:
-    """Weigh the hidden pixels so that coloured ones have at least the share `foreground`.
+    """Weigh the hidden pixels so that colored ones have at least the share `foreground`.
 
     `target`: B x 3 x 2S x S, `masked`: B x tokens. Returns B x 1 x 2S x S float32. The boost is at
     most tenfold: a handful of pixels must not be the whole loss.
@@ -164,10 +164,10 @@ def weigh(target: Tensor, masked: Tensor, patch: int, foreground: float) -> Tens
     height, width = target.shape[2:]
     hidden = masked.view(-1, 1, height // patch, width // patch)
     hidden = hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
-    coloured = hidden & (target.amax(1, keepdim=True) > 0)
-    shown, all_hidden = (one.flatten(1).sum(1, dtype=torch.int32) for one in (coloured, hidden))
+    colored = hidden & (target.amax(1, keepdim=True) > 0)
+    shown, all_hidden = (one.flatten(1).sum(1, dtype=torch.int32) for one in (colored, hidden))
     share = shown / all_hidden.clamp(min=1)
     boost = foreground * (1 - share) / (share * (1 - foreground)).clamp(min=1e-6)
     few = (share > 0) & (share < foreground)
     boost = torch.where(few, boost.clamp(max=10.0), 1.0).view(-1, 1, 1, 1)
-    return torch.where(coloured, boost, 1.0) * hidden
+    return torch.where(colored, boost, 1.0) * hidden
