@@ -195,7 +195,7 @@ def current(values: Mapping[str, Any]) -> dict[str, Any]:
         now = RENAMED.get(name, name)
         if now != name:
             warn(f"{name} is called {now} now; the next version forgets {name}", once=name)
-        if now == "learn" and value in _LEARN:
+        if now == "learn" and isinstance(value, str) and value in _LEARN:
             warn(f"learn {value} is called {_LEARN[value]} now", once=f"learn {value}")
             value = _LEARN[value]
         found[now] = value
