@@ -21,6 +21,10 @@ LEAST = 0.002
 """No opinion counts as surer than this: the other could never outvote it."""
 
 
+MOST = 1e4
+"""Of a logit, either way."""
+
+
 @dataclass(frozen=True, eq=False)
 class Companion:
     """The weights of a small U-Net, and how much it counts.
@@ -69,7 +73,9 @@ class Companion:
         for skipped in reversed(seen[:-1]):
             x = F.interpolate(x, size=skipped.shape[-2:], mode="bilinear")
             x = _block(torch.cat((skipped, x), 1), pairs)
-        return F.conv2d(x, *next(pairs)).float()
+        logits = F.conv2d(x, *next(pairs)).float()
+        # Weights of a key from elsewhere may be so large that products overflow.
+        return logits.nan_to_num(0.0, MOST, -MOST).clamp(-MOST, MOST)
 
     def weigh(self, queries: Tensor, scores: Tensor) -> Tensor:
         """Weigh its opinion against the prompt's.

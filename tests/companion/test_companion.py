@@ -66,3 +66,13 @@ def test_shares_out_of_range_are_refused(share: float) -> None:
 def test_weights_of_another_network_are_refused() -> None:
     with pytest.raises(InputError, match="these widths have"):
         Companion(torch.zeros(10), (4, 8), 1, 0.5)
+
+
+def test_weights_that_overflow_leave_scores_that_are_some() -> None:
+    weights = torch.full((weight_count((4, 8), 1),), 65504.0)
+    scores = Companion(weights, (4, 8), 1, 0.5).weigh(
+        torch.randn(1, 3, 16, 16) * 100, torch.rand(1, 1, 16, 16)
+    )
+    assert torch.isfinite(scores).all()
+    assert (scores >= 0).all()
+    assert (scores <= 1).all()
