@@ -68,7 +68,8 @@ def tuned_best(bench: Bench) -> list[Candidate]:
 
 def tuned_prompt(bench: Bench) -> list[Candidate]:
     """The key without its companion: the frozen network and the learned prompt alone."""
-    alone = changed(bench.key, companion=None)
+    # What the key knows of its scores it knows of those with the companion.
+    alone = changed(bench.key, companion=None, calibration=None, zoomed=None)
     return [bench.prompted(f"tuned, prompt alone: {bench.key.name}", alone)]
 
 
@@ -77,7 +78,8 @@ def companion(bench: Bench) -> list[Candidate]:
     (part, *others) = bench.key.parts
     if part.companion is None or others:
         return tuned(bench)
-    alone = replace(part, companion=replace(part.companion, share=1.0))
+    weighed = replace(part.companion, share=1.0)
+    alone = replace(part, companion=weighed, calibration=None, zoomed=None)
     return [bench.prompted(f"companion alone: {bench.key.name}", alone)]
 
 

@@ -127,7 +127,8 @@ class Segmenter(FrozenBackbone):
                 key was tuned. Arrays of one or three channels have their bands already.
             zooms: answer the image at these multiples of the prompt's scale, each above 0 and at
                 most 4, and take the mean scores; a prompt without a scale sees it once. A zoom z
-                takes about `z**2` times the work.
+                takes about `z**2` times the work. A key with a companion, which knows things at
+                one size, answers mirrored in place of several zooms, as with `flips`.
 
         Returns:
             One result, or a list of them in the order of the images.

@@ -48,8 +48,19 @@ def _size_for(
     return (canvas, canvas) if scale is None else scaled_size(*size, scale * zoom)
 
 
-def _zooms_of(prompt: Prompt, zooms: Sequence[float]) -> Sequence[float]:
-    return UNZOOMED if prompt.known_scale is None else zooms
+def _ways_of(
+    prompt: Prompt, flips: Sequence[Flip], zooms: Sequence[float]
+) -> tuple[Sequence[Flip], Sequence[float]]:
+    """Return how a prompt is asked.
+
+    What sees images whole has no zooms. A companion has learned things at one size, and its answers
+    at others are worse than none: in place of several zooms it is asked mirrored.
+    """
+    if prompt.known_scale is None:
+        return flips, UNZOOMED
+    if prompt.companion is not None and len(zooms) > 1:
+        return ALL_FLIPS, UNZOOMED
+    return flips, zooms
 
 
 def check_work(
@@ -57,7 +68,7 @@ def check_work(
     size: tuple[int, int],
     canvas: int,
     overlap: float,
-    flips: int,
+    flips: Sequence[Flip],
     zooms: Sequence[float] = UNZOOMED,
 ) -> None:
     """Refuse what asks for more memory or work than one image may, before any is spent.
@@ -67,7 +78,7 @@ def check_work(
         size: height and width of the image.
         canvas: the backbone's own, of prompts without one.
         overlap: as in `Segmenter.predict`, within its bound.
-        flips: how often each window is answered.
+        flips: in which each window is answered.
         zooms: as in `Segmenter.predict`.
 
     Raises:
@@ -76,11 +87,12 @@ def check_work(
     sizes, work = {}, 0
     for part in prompt.parts:
         side = part.canvas or canvas
-        for zoom in _zooms_of(part, zooms):
+        views, ways = _ways_of(part, flips, zooms)
+        for zoom in ways:
             height, width = (max(each, side) for each in _size_for(part, size, side, zoom))
             sizes[height, width, side] = height * width
             windows = window_count(height, width, side, overlap)
-            work += windows * flips * side**2 * len(part.images)
+            work += windows * len(views) * side**2 * len(part.images)
     classes = sum(len(part.palette.classes) for part in prompt.parts)
     check_image(prompt.name, size[0] * size[1], sum(sizes.values()), classes, work)
 
@@ -170,12 +182,12 @@ class Question:
         self.image, self.prompt = image, prompt
         self.size = image.shape[0], image.shape[1]
         self._zooms = len(zooms)
-        check_work(prompt, self.size, canvas, overlap, len(flips), zooms)
+        check_work(prompt, self.size, canvas, overlap, flips, zooms)
         sized: Sized = {}
 
         def each_zoom(part: Prompt) -> list[Part]:
-            ways = _zooms_of(part, zooms)
-            return [Part(image, part, canvas, overlap, flips, zoom, sized) for zoom in ways]
+            views, ways = _ways_of(part, flips, zooms)
+            return [Part(image, part, canvas, overlap, views, zoom, sized) for zoom in ways]
 
         self._of_each = [each_zoom(part) for part in prompt.parts]
         self.parts = [part for parts in self._of_each for part in parts]

@@ -124,10 +124,12 @@ def _zoomed(
 ) -> Zoomed | None:
     """Choose the threshold of answers over zooms, and learn what those are worth.
 
-    None for groups, whose time is that of one prompt times their number, and for what sees images
-    whole, where a zoom changes nothing.
+    None for what is never asked so: groups, whose time is that of one prompt times their number,
+    what sees images whole, and keys with a companion, which are asked mirrored instead.
     """
     if isinstance(prompt, Composition) or prompt.known_scale is None or not crops:
+        return None
+    if prompt.companion is not None:
         return None
     answers = _answers(prompt, segmenter, crops, BEST.overlap, BEST.zooms)
     shown = [

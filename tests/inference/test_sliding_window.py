@@ -8,9 +8,17 @@ import pytest
 import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
+from prompttune.companion.network import CompanionNetwork
 from prompttune.inference import sliding_window as answer
 from prompttune.inference.segmenter import Segmenter
-from prompttune.inference.sliding_window import Question, Window, answered, check_work
+from prompttune.inference.sliding_window import (
+    ALL_FLIPS,
+    UNFLIPPED,
+    Question,
+    Window,
+    answered,
+    check_work,
+)
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -137,6 +145,19 @@ def test_an_image_that_is_seen_whole_has_no_zooms(segmenter: Segmenter) -> None:
     assert np.array_equal(segmenter.predict(image, prompt, zooms=(0.5, 2.0)).scores, once)
 
 
+def test_a_companion_is_asked_mirrored_in_place_of_zooms(segmenter: Segmenter) -> None:
+    torch.manual_seed(0)
+    companion = CompanionNetwork(1, (4, 8)).eval().folded(0.5)
+    prompt = prompt_of(1, classes="a", scale=1.0, companion=companion)
+    image = photo(20, 24)
+    found = segmenter.predict(image, prompt, zooms=(0.5, 1.0, 2.0)).scores
+    assert np.array_equal(found, segmenter.predict(image, prompt, flips=True).scores)
+    assert not np.array_equal(found, segmenter.predict(image, prompt).scores)
+    one = segmenter.predict(image, prompt, zooms=(0.5,)).scores
+    half = segmenter.predict(image, replace(prompt, scale=0.5)).scores
+    assert np.array_equal(one, half)
+
+
 def test_zooms_out_of_bounds(segmenter: Segmenter) -> None:
     with pytest.raises(InputError, match="zoom 5"):
         segmenter.predict(photo(16, 16), prompt_of(1, scale=1.0), zooms=(1, 5))
@@ -192,12 +213,12 @@ def test_work_is_bounded_before_it_is_spent() -> None:
 
     def refused(asked: Prompt | Composition, size: tuple[int, int], overlap: float = 0.25) -> str:
         with pytest.raises(InputError) as caught:
-            check_work(asked, size, 128, overlap, flips=1)
+            check_work(asked, size, 128, overlap, UNFLIPPED)
         return str(caught.value)
 
-    check_work(prompt(64, 1.0), (9999, 10_000), 128, 0.25, flips=4)
-    check_work(prompt(1, None), (9999, 10_000), 128, 0.25, flips=4)
-    check_work(prompt(1, 1.0, classes=150), (1000, 1000), 128, 0.9, flips=1)
+    check_work(prompt(64, 1.0), (9999, 10_000), 128, 0.25, ALL_FLIPS)
+    check_work(prompt(1, None), (9999, 10_000), 128, 0.25, ALL_FLIPS)
+    check_work(prompt(1, 1.0, classes=150), (1000, 1000), 128, 0.9, UNFLIPPED)
     assert "at its scale the image has 400000000 pixels" in refused(prompt(1, 20.0), (1000, 1000))
     # A thin image is mirrored to the width of a canvas.
     assert "at its scale the image has 1280000000" in refused(prompt(1, 1.0), (1, 10_000_000))
@@ -205,7 +226,7 @@ def test_work_is_bounded_before_it_is_spent() -> None:
     assert "pixels of work" in refused(prompt(100, 1.0), (9999, 10_000), overlap=0.9)
     # Prompts of one scale share an image; those of several have each their own.
     parts = [replace(prompt(1, 1.0), palette=Palette.of([f"x{n}"])) for n in range(3)]
-    check_work(Composition(parts), (8000, 8000), 128, 0.25, flips=1)
+    check_work(Composition(parts), (8000, 8000), 128, 0.25, UNFLIPPED)
     apart = [replace(part, scale=1 + n / 100) for n, part in enumerate(parts)]
     assert "at its scale" in refused(Composition(apart), (8000, 8000))
 
