@@ -33,7 +33,9 @@ MIN_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
-class _Crop:
+class Piece:
+    """A part of an image, its truth, and which pixels count."""
+
     image: np.ndarray
     class_map: np.ndarray
     counted: np.ndarray
@@ -73,6 +75,22 @@ def calibrated(
     return changed(prompt, calibration=calibration, zoomed=zoomed, domain=domain)
 
 
+def validation_pieces(
+    prompt: Prompt, segmenter: Segmenter, data: TaskData, overlap: float, seed: int
+) -> Iterator[Piece]:
+    """Cut pieces of validation images, three windows wide, that are answered as images are.
+
+    Args:
+        prompt: whose windows they are.
+        segmenter: with its backbone.
+        data: its images.
+        overlap: of neighboring windows.
+        seed: of the pieces.
+    """
+    length = _length(_side(prompt, segmenter), WINDOWS, overlap)
+    return _crops(data.val, CROPS, length, np.random.default_rng(seed))
+
+
 def _side(prompt: Prompt, segmenter: Segmenter) -> int | None:
     """Return the side of a window in pixels of the image; None: windows are whole images."""
     scale = prompt.known_scale
@@ -85,7 +103,7 @@ def _length(side: int | None, windows: int, overlap: float) -> int | None:
 
 def _crops(
     samples: Sequence[LoadedSample], most: int, length: int | None, rng: np.random.Generator
-) -> Iterator[_Crop]:
+) -> Iterator[Piece]:
     """Cut `most` crops, evenly from as many images as there are; of small images one each."""
     order = rng.permutation(len(samples))[:most]
     each = -(-most // max(1, len(order)))
@@ -100,7 +118,7 @@ def _crops(
                 int(rng.integers(whole - part + 1)) for whole, part in zip(size, taken, strict=True)
             )
             window = np.s_[top : top + taken[0], left : left + taken[1]]
-            yield _Crop(sample.image[window], sample.class_map[window], counted[window])
+            yield Piece(sample.image[window], sample.class_map[window], counted[window])
 
 
 _Answers = list[tuple[np.ndarray, np.ndarray]]
@@ -110,7 +128,7 @@ _Answers = list[tuple[np.ndarray, np.ndarray]]
 def _answers(
     prompt: Prompt | Composition,
     segmenter: Segmenter,
-    crops: Sequence[_Crop],
+    crops: Sequence[Piece],
     overlap: float,
     zooms: Sequence[float] = (1.0,),
 ) -> _Answers:
@@ -120,7 +138,7 @@ def _answers(
 
 
 def _zoomed(
-    prompt: Prompt | Composition, segmenter: Segmenter, crops: Sequence[_Crop], held_out: bool
+    prompt: Prompt | Composition, segmenter: Segmenter, crops: Sequence[Piece], held_out: bool
 ) -> Zoomed | None:
     """Choose the threshold of answers over zooms, and learn what those are worth.
 
@@ -145,7 +163,7 @@ def _zoomed(
 
 
 def _calibration(
-    prompt: Prompt | Composition, crops: Sequence[_Crop], answers: _Answers, held_out: bool
+    prompt: Prompt | Composition, crops: Sequence[Piece], answers: _Answers, held_out: bool
 ) -> Calibration:
     groups = [len(part.palette.classes) for part in prompt.parts]
     foreground, classes = CurveFit(), CurveFit()
@@ -167,7 +185,7 @@ def _calibration(
 
 
 def _domain(
-    prompt: Prompt, segmenter: Segmenter, train: Sequence[_Crop], held_out: Sequence[_Crop]
+    prompt: Prompt, segmenter: Segmenter, train: Sequence[Piece], held_out: Sequence[Piece]
 ) -> Domain:
     features = [segmenter.describe(crop.image, prompt) for crop in train]
     others = [segmenter.describe(crop.image, prompt) for crop in held_out]

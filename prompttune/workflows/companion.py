@@ -3,22 +3,16 @@
 import time
 from dataclasses import replace
 
-import numpy as np
-import torch
-
-from prompttune.companion.companion import weighed
-from prompttune.companion.network import CompanionNetwork
-from prompttune.data.crops import CropDataset
+from prompttune.companion.companion import Companion
 from prompttune.evaluation.metrics import choose_threshold
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.companion import MAX_CROP, train_companion
+from prompttune.tuning.companion import train_companion
 from prompttune.tuning.run import Machine, Tuned
-from prompttune.utils.constants import IGNORE
-from prompttune.utils.normalize import normalise, to_uint8
+from prompttune.workflows.calibrate import validation_pieces
 
 SHARES = (0.25, 0.5, 0.65, 0.8, 1.0)
 UNKNOWN = 0.5
@@ -35,7 +29,7 @@ def with_companion(
     """Learn a companion beside a tuned prompt, if the recipe asks for one.
 
     Groups, whole images, and instances, whose colors have no meaning of their own, have none. Where
-    validation crops are answered best without one, the prompt stays alone.
+    validation images are answered best without one, the prompt stays alone.
 
     Args:
         prompt: as tuned.
@@ -51,13 +45,13 @@ def with_companion(
     if not steps or not isinstance(prompt, Prompt) or prompt.seg_type or prompt.scale is None:
         return prompt
     canvas = segmenter.canvas(prompt)
-    network = train_companion(recipe, canvas, data, steps, machine)
+    companion = train_companion(recipe, canvas, data, steps, machine).folded(UNKNOWN)
     names = {sample.name for sample in data.train}
     if any(sample.name in names for sample in data.val):
-        return replace(prompt, companion=network.folded(UNKNOWN))
+        return replace(prompt, companion=companion)
     quick = Segmenter(segmenter.network, precision="bf16" if machine.bf16 else "fp32")
-    share = _best_share(prompt, network, recipe, quick, data)
-    return replace(prompt, companion=network.folded(share)) if share else prompt
+    share = best_share(prompt, companion, quick, data, recipe)
+    return replace(prompt, companion=replace(companion, share=share)) if share else prompt
 
 
 def accompanied(
@@ -69,30 +63,32 @@ def accompanied(
     return replace(tuned, prompt=prompt, seconds=tuned.seconds + time.perf_counter() - began)
 
 
-@torch.inference_mode()
-def _best_share(
-    prompt: Prompt, network: CompanionNetwork, recipe: Recipe, segmenter: Segmenter, data: TaskData
+def best_share(
+    prompt: Prompt, companion: Companion, segmenter: Segmenter, data: TaskData, recipe: Recipe
 ) -> float:
-    """Return the share with the best Dice over the pixels of validation crops, 0 for none.
+    """Return the share with the best mean Dice on pieces of validation images, 0 for none.
 
-    Each share is judged at its own best threshold.
+    Pieces are answered as whole images are, and each share is judged at its own best threshold:
+    single windows around things would not show what is found where nothing is.
+
+    Args:
+        prompt: alone.
+        companion: learned beside it.
+        segmenter: with its backbone.
+        data: whose validation images neither has learned.
+        recipe: of the task.
     """
-    side = min(segmenter.canvas(prompt), MAX_CROP)
-    val = CropDataset(
-        list(data.val), side, recipe.scale, recipe.seed, recipe.val_crops, augment=False
-    )
-    crops = torch.stack([crop["image"] for crop in val])
-    truth = np.concatenate([crop["class_map"].numpy() for crop in val])
-    counted = truth != IGNORE
-    alone = replace(prompt, scale=1.0, domain=None)  # crops are at the prompt's scale already
-    answers = segmenter.stream(map(to_uint8, crops), alone, overlap=0.0)
-    given = torch.stack([torch.from_numpy(answer.scores) for answer in answers])
-    companion = network.folded(UNKNOWN)
-    own = torch.cat([companion.logits(normalise(crop[None])) for crop in crops])
+    pieces = list(validation_pieces(prompt, segmenter, data, recipe.overlap, recipe.seed))
 
     def dice(share: float) -> float:
-        scores = weighed(own, given, share) if share else given
-        planes = np.concatenate(list(scores.numpy()), 1)
-        return choose_threshold([(planes, np.where(counted, truth, 0), counted)])[1]
+        counted = replace(companion, share=share) if share else None
+        asked = replace(prompt, domain=None, companion=counted)
+        images = (piece.image for piece in pieces)
+        answers = segmenter.stream(images, asked, recipe.overlap)
+        shown = [
+            (answer.scores, piece.class_map, piece.counted)
+            for answer, piece in zip(answers, pieces, strict=True)
+        ]
+        return choose_threshold(shown)[1]
 
     return max((0.0, *SHARES), key=dice)
