@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     todo = {
         image: mask
         for image, mask in masks.items()
-        if not (options.skip_done and is_done(mask, options.instances, options.format))
+        if not (options.skip_done and _is_done(image, mask, options))
     }
     if masks and not todo:
         from prompttune.outputs.unfinished import finish_tables
@@ -64,6 +64,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.video:
         return _segment_video(segmenter, prompt, options)
     return _segment_images(segmenter, prompt, todo, options, skipped=len(masks) - len(todo))
+
+
+def _is_done(image: Path, mask: Path, options: argparse.Namespace) -> bool:
+    """Say whether all results of an image are there, of the pages that are wanted."""
+    if not is_done(mask, options.instances, options.format):
+        return False
+    if mask.suffix != ".tif":
+        return True
+    from prompttune.data.chosen_pages import ChosenPages
+    from prompttune.data.decoding import page_count
+    from prompttune.outputs.rasters import holds_pages
+    from prompttune.volumes.opening import is_volume
+
+    pages = page_count(image)
+    if pages == 1 or is_volume(image):
+        return True
+    chosen = ChosenPages.of(options.pages)
+    try:
+        return holds_pages(mask, None if chosen is None else chosen.wanted(pages, image))
+    except InputError:  # a page that is not there: told where it is read
+        return False
 
 
 def _named(options: argparse.Namespace) -> dict[Path, Path]:

@@ -59,3 +59,8 @@ class ChosenPages:
                 raise InputError(f"{path}: has {count} pages; --pages {self.text} asks for others")
             found.update(range(first - 1, last or count))
         return sorted(found)
+
+    def wanted(self, count: int, path: Path) -> list[int] | None:
+        """Return the chosen pages of a stack, as `of_stack`; None where they are all of them."""
+        found = self.of_stack(count, path)
+        return None if len(found) == count else found

@@ -338,9 +338,14 @@ def _decode_rasterio(path: Path, page: int, error: Exception) -> np.ndarray:
 
 
 def _leading(series: "tifffile.TiffPageSeries") -> tuple[str, tuple[int, ...]]:
-    """Return axes and lengths of a series before those of one page."""
-    own = len(series.keyframe.shape)
-    return series.axes[: series.ndim - own], tuple(series.shape[: series.ndim - own])
+    """Return axes and lengths of a series before those of one page.
+
+    Of an array `H x W x 1` that tifffile wrote a last axis comes after them.
+    """
+    count = series.axes.find(series.keyframe.axes)
+    if count < 0 or math.prod(series.shape[count + len(series.keyframe.axes) :]) != 1:
+        count = series.ndim - len(series.keyframe.shape)
+    return series.axes[:count], tuple(series.shape[:count])
 
 
 def _channels(series: "tifffile.TiffPageSeries") -> int:

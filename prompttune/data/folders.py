@@ -83,11 +83,21 @@ def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     else:
         if val is None and not test.is_dir():
             parts.append(test)  # which is named as lacking
-        read = {part: pairs(part, finding, classes) for part in parts}
-        kind = "images/ + masks/" + (f" ({read[train].said})" if read[train].said else "")
+        own = [path.name for path in folders_of(train, finding)]
+        read = {part: pairs(part, _as_in(part, own, finding), classes) for part in parts}
+        lying = " + ".join(f"{each.name}/" for each in folders_of(train, finding))
+        kind = lying + (f" ({read[train].said})" if read[train].said else "")
     named = {train: "train", val: "val", test: "test"}
     called = " and ".join(f"{each.name}/" for each in parts)
     return found_of({named[part]: each for part, each in read.items()}, f"{called} with {kind}")
+
+
+def _as_in(part: Path, names: Sequence[str], finding: Finding) -> Finding:
+    """Look for the folders of `train/` in another part, where they may hold too few to tell."""
+    images, masks = (part / name for name in names)
+    if finding.images_dir or finding.masks_dir or not (images.is_dir() and masks.is_dir()):
+        return finding
+    return replace(finding, images_dir=images, masks_dir=masks)
 
 
 def _yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
@@ -303,6 +313,7 @@ def is_labelled(folder: Path) -> bool:
     return (
         any(path.name.lower() in inside for path in folder.iterdir() if path.is_dir())
         or bool(parts_of_names(folder))
+        or has_folders(folder)
         or any(path.suffix.lower() in (".json", ".geojson", ".xml") for path in folder.iterdir())
         or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None

@@ -15,6 +15,7 @@ from prompttune.data.pairing import (
     things_of,
 )
 from prompttune.data.samples import Sample
+from prompttune.data.two_folders import two_folders
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES, images_below
 from prompttune.utils.malformed import understood
@@ -30,10 +31,20 @@ MASK_FOLDERS = (
     "ground truth", "ground-truth", "semantic", "lbl", "lbls",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
-_NAMED_IMAGES = ("{}_images", "{}_image", "{}_imgs", "{}_img", "{}-images", "images_{}", "{}")
+_NAMED_IMAGES = (
+    "{}_images",
+    "{}_image",
+    "{}_imgs",
+    "{}_img",
+    "{}-images",
+    "images_{}",
+    "{}_x",
+    "x_{}",
+    "{}",
+)
 _NAMED_MASKS = (
     "{}_masks", "{}_mask", "{}_labels", "{}_label", "{}_gt", "{}_annot", "{}annot", "{}-masks",
-    "{}_annotations", "{}_segmentation", "masks_{}", "labels_{}",
+    "{}_annotations", "{}_segmentation", "{}_seg", "masks_{}", "labels_{}", "{}_y", "y_{}",
 )  # fmt: skip
 _UNREAD = frozenset(
     {".npy", ".npz", ".h5", ".hdf5", ".mat", ".zarr", ".mha", ".nrrd", ".czi", ".nd2", ".lif"}
@@ -258,10 +269,11 @@ def _check_partners(files: dict[str, Path], partners: dict[str, Path], kind: str
 
 def folders_of(folder: Path, finding: Finding) -> tuple[Path, Path]:
     """Return where images and where masks lie."""
-    return (
-        finding.images_dir or first_of(folder, IMAGE_FOLDERS),
-        finding.masks_dir or first_of(folder, MASK_FOLDERS),
-    )
+    images, masks = first_of(folder, IMAGE_FOLDERS), first_of(folder, MASK_FOLDERS)
+    if finding.images_dir is None and finding.masks_dir is None:
+        known = images.is_dir() and masks.is_dir()
+        return (images, masks) if known else two_folders(folder) or (images, masks)
+    return finding.images_dir or images, finding.masks_dir or masks
 
 
 def first_of(folder: Path, names: Sequence[str]) -> Path:

@@ -177,7 +177,10 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
         if options.colors is not None or options.kind == "colors":
             return stored_of_array(np.asarray(image.convert("RGB")), options, name)
         indices = np.asarray(image)
-        white = _white_of(image) if options.kind == "auto" and options.values is None else None
+        free = options.kind == "auto" and options.values is None
+        if free and (greys := _greys_of(image)) is not None:
+            return Stored(greys[indices], "grey")
+        white = _white_of(image) if free else None
         if white is not None:
             return Stored(white[indices], "two-color palette")
         return Stored(indices, "indices", _doubt_of(image, indices))
@@ -187,18 +190,50 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
     return stored_of_array(numbers_of(image), options, name, form)
 
 
+_NEAR_WHITE = 250
+"""Tools that reduce colors miss white and black by a little."""
+_APART = 16
+"""Greys of classes differ by so much."""
+_LISTED = 20
+"""Colors between black and a white this far down a palette are classes of their own."""
+
+
 def _white_of(image: Image.Image) -> np.ndarray | None:
     """Return for each index whether its color is white; None for palettes of other colors."""
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     used = np.unique(np.asarray(image))
     if not 1 <= used.size <= 2 or used[-1] >= len(colors):
         return None
-    white, black = (colors == 255).all(1), (colors == 0).all(1)
+    white = np.asarray((colors >= _NEAR_WHITE).all(1))
+    black = np.asarray((colors <= 255 - _NEAR_WHITE).all(1))
+    index = int(used[-1])
+    if black[0] and 1 < index <= _LISTED and not black[1:index].any():
+        return None  # a class among others that this mask does not show
     # Tools fill palettes up with black, so it is the colors that are used which count.
     if not (white | black).all() or (used.size == 2 and white[used[0]] == white[used[1]]):
         return None
     table = np.zeros(256, np.uint8)
     table[: len(white)] = white
+    return table
+
+
+def _greys_of(image: Image.Image) -> np.ndarray | None:
+    """Return the grey of each index of a palette of a few greys whose first is not black.
+
+    Tools that reduce colors put them in any order, and then the greys say more than the numbers. A
+    palette that begins with black, as of classes, is None; so are two colors.
+    """
+    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    last = int(np.flatnonzero(colors.any(1)).max(initial=-1))  # tools fill up with black
+    listed = colors[: last + 2]
+    greys = listed[:, 0].astype(int)
+    if not 3 <= len(listed) <= _LISTED or not greys[0] or (listed != listed[:, :1]).any():
+        return None
+    shades = np.unique(greys)
+    if shades[0] or len(shades) < 3 or np.diff(shades).min() < _APART:
+        return None
+    table = np.zeros(256, np.uint8)
+    table[: len(colors)] = colors[:, 0]
     return table
 
 

@@ -123,7 +123,7 @@ class ResultWriter:
                 PageWriter(overlay_path(mask), None, place.tags),
                 NiftiWriter(mask, each.path)
                 if is_nifti(mask)
-                else PageWriter(mask, self._prompt.palette, tags),
+                else PageWriter(mask, self._prompt.palette, tags, self._chosen(each)),
             )
             self._open[mask] = _Open(files)
         begun = self._open[mask]
@@ -138,6 +138,10 @@ class ResultWriter:
             self._write_objects(mask, begun.objects)
             for file in self._open.pop(mask).files:
                 file.finish()
+
+    def _chosen(self, each: Slice) -> list[int] | None:
+        chosen = self._asked.pages
+        return None if chosen is None else chosen.wanted(each.pages, each.path)
 
     def _add_seg(self, each: Slice, mask: Path, class_map: np.ndarray) -> None:
         """Collect the slices of a DICOM file or series, and write them as DICOM SEG at the end."""

@@ -1,5 +1,6 @@
 """Class maps and overlays as TIFF: georeferenced, or the pages of a stack; whole or not at all."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,17 @@ class PageWriter:
         path: of the file; its folder exists.
         palette: of class maps; None for pages in colors.
         tags: further tags of the first page.
+        pages: of the stack that was segmented, from 0, where they are not all; kept in the file.
     """
 
-    def __init__(self, path: Path, palette: Palette | None, tags: tuple[Tag, ...] = ()) -> None:
-        self.path, self._tags = path, tags
+    def __init__(
+        self,
+        path: Path,
+        palette: Palette | None,
+        tags: tuple[Tag, ...] = (),
+        pages: Sequence[int] | None = None,
+    ) -> None:
+        self.path, self._tags, self._said = path, tags, _in_words(pages)
         self._colors = None if palette is None else _colormap(palette)
         self._temporary = temporary_for(path)
         self._file = tifffile.TiffWriter(self._temporary)
@@ -35,7 +43,9 @@ class PageWriter:
             compression="zlib",
             metadata=None,
             extratags=self._tags,
+            description=self._said,
         )
+        self._said = None
 
     def finish(self) -> None:
         """Give the file its name, now that all pages are in it."""
@@ -49,6 +59,28 @@ class PageWriter:
         """Leave no file behind."""
         self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+
+def holds_pages(path: Path, pages: Sequence[int] | None) -> bool:
+    """Say whether a class map is of these pages of a stack.
+
+    Args:
+        path: of a TIFF that `PageWriter` wrote.
+        pages: from 0; None: all of them.
+    """
+    try:
+        with tifffile.TiffFile(path) as file:
+            said = file.pages.first.description
+    except Exception:  # of another program, or damaged: it is done again
+        return False
+    return (said if said.startswith(_PAGES) else "") == (_in_words(pages) or "")
+
+
+_PAGES = "prompttune: pages "
+
+
+def _in_words(pages: Sequence[int] | None) -> str | None:
+    return None if pages is None else _PAGES + ",".join(str(page + 1) for page in pages)
 
 
 def _colormap(palette: Palette) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from prompttune.data.decoding import header, page_count
+from prompttune.data.decoding import decode_tiff, header, page_count
 from prompttune.data.reading import ImageOptions, read_image, read_picture
 from prompttune.utils.errors import InputError
 
@@ -117,3 +117,13 @@ def test_pixels_without_data_are_marked_and_left_out_of_the_stretch(tmp_path: Pa
     assert not picture.empty[5:].any()
     assert picture.stretch is not None
     assert 100 <= picture.stretch.low < 110
+
+
+def test_an_array_with_a_last_axis_of_one_is_one_picture(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 1), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels[0])
+    tifffile.imwrite(tmp_path / "stack.tif", pixels)
+    assert [page_count(tmp_path / name) for name in ("a.tif", "stack.tif")] == [1, 3]
+    assert header(tmp_path / "a.tif")[0] == (30, 20)
+    np.testing.assert_array_equal(decode_tiff(tmp_path / "a.tif"), pixels[0, :, :, 0])
+    np.testing.assert_array_equal(decode_tiff(tmp_path / "stack.tif", 2), pixels[2, :, :, 0])

@@ -9,7 +9,7 @@ import tifffile
 from mask_images import INDICES, SHAPES, palette_image
 from PIL import Image
 
-from prompttune.data.mask_forms import MaskOptions
+from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored
 from prompttune.data.reading import read_mask
 from prompttune.utils.errors import InputError
 
@@ -95,3 +95,28 @@ def test_exif_does_not_turn_masks(tmp_path: Path) -> None:
     exif[274] = 6
     Image.fromarray(SHAPES * np.uint8(255)).save(tmp_path / "mask.png", exif=exif)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 1), SHAPES)
+
+
+def with_palette(path: Path, indices: np.ndarray, *colors: tuple[int, int, int]) -> Path:
+    image = Image.fromarray(indices, "P")
+    image.putpalette([value for color in colors for value in color])
+    image.save(path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+def test_palettes_of_greys(tmp_path: Path) -> None:
+    """One file alone must mean what it means beside the others of its set."""
+    black, grey, white = ((value,) * 3 for value in (0, 128, 255))
+    path = tmp_path / "a.png"
+    classes = np.arange(3, dtype=np.uint8).repeat(4).reshape(3, 4)
+    last = np.array([[0, 2], [2, 0]], np.uint8)
+    for indices in (classes, last):  # the second shows no grey, and its white is the second class
+        stored = read_stored(with_palette(path, indices, black, grey, white), AUTO)
+        np.testing.assert_array_equal(stored.values, indices)
+    shuffled = np.array([1, 2, 0], np.uint8)  # of a palette white, black, grey
+    for indices in (classes, last):
+        stored = read_stored(with_palette(path, shuffled[indices], white, black, grey), AUTO)
+        np.testing.assert_array_equal(stored.values, np.array([0, 128, 255], np.uint8)[indices])
+    near = with_palette(path, 1 - (classes > 1).astype(np.uint8), (254,) * 3, (1,) * 3)
+    np.testing.assert_array_equal(read_stored(near, AUTO).values, classes > 1)

@@ -114,6 +114,24 @@ def test_a_stack_is_answered_by_a_stack(tmp_path: Path, line, capsys) -> None:
     assert "done already" in capsys.readouterr().out
 
 
+def test_other_pages_of_a_stack_are_not_done(tmp_path: Path, line, capsys) -> None:
+    tifffile.imwrite(tmp_path / "z.tif", STACK, photometric="minisblack")
+    mask = tmp_path / "out" / "z.tif"
+    assert predict.main(line(tmp_path / "z.tif", "--pages", "1-2")) == 0
+    first = tifffile.imread(mask)
+    assert first.shape[0] == 2
+    assert predict.main(line(tmp_path / "z.tif", "--pages", "1,2", "--skip_done")) == 0
+    assert "done already" in capsys.readouterr().out
+    assert predict.main(line(tmp_path / "z.tif", "--pages", "4-5", "--skip_done")) == 0
+    assert "done already" not in capsys.readouterr().out
+    others = tifffile.imread(mask)
+    assert predict.main(line(tmp_path / "z.tif", "--skip_done")) == 0
+    whole = tifffile.imread(mask)
+    np.testing.assert_array_equal(whole[3:5], others)
+    assert predict.main(line(tmp_path / "z.tif", "--pages", "1-6", "--skip_done")) == 0
+    assert "done already" in capsys.readouterr().out
+
+
 def test_objects_of_a_stack_bear_the_number_of_their_page(tmp_path: Path, line) -> None:
     tifffile.imwrite(tmp_path / "z.tif", STACK, photometric="minisblack")
     assert predict.main(line(tmp_path / "z.tif", "--instances", "--min_area", 1)) == 0

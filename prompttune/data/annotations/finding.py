@@ -13,8 +13,14 @@ from prompttune.data.annotations.cvat import XML, cvat_annotations
 from prompttune.data.annotations.geojson import geojson_annotation, is_geojson
 from prompttune.data.annotations.labelme import labelme_annotation
 from prompttune.data.annotations.labelstudio import is_label_studio, label_studio_annotations
+from prompttune.data.annotations.supervisely import (
+    is_supervisely,
+    supervisely_annotation,
+    supervisely_files,
+)
 from prompttune.data.annotations.things import Annotation
-from prompttune.data.annotations.yolo import has_yolo, yolo_annotations
+from prompttune.data.annotations.via import is_via, via_annotations
+from prompttune.data.annotations.yolo import has_yolo, lies_beside, yolo_annotations
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
 from prompttune.utils.malformed import understood
@@ -53,8 +59,10 @@ def find_annotated(
     - CVAT: `annotations.xml`.
     - labelme: a JSON file for each image.
     - QuPath: a GeoJSON file for each image, in pixels, or in map coordinates of a GeoTIFF.
-    - YOLO: a text file for each image in `labels/` beside `images/`; images without one show
-      nothing.
+    - Supervisely: `img/` with `ann/NAME.jpg.json`, in the folder or in those of its data sets.
+    - VIA: the only JSON file, a project or regions.
+    - YOLO: a text file for each image in `labels/` beside `images/`, or beside the image; images
+      without one show nothing.
 
     Other images that no file names are left out: nobody has said that they show nothing.
 
@@ -74,9 +82,12 @@ def find_annotated(
         with understood(folder / XML, "CVAT annotations"):
             found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
         return Annotated(tuple(found), "CVAT annotations", folder=inside)
+    files = supervisely_files(folder)
+    if files:
+        return _annotated(folder, folder, files, suffixes, crowds)
     files = _json_files(folder) or _json_files(inside) or _json_beside(folder)
     if not files:
-        return None
+        return read_yolo(inside, inside, suffixes) if lies_beside(inside, suffixes) else None
     if (folder / COCO) in files:
         files = [folder / COCO]
     return _annotated(folder, inside, files, suffixes, crowds)
@@ -149,6 +160,11 @@ def _of_json(
     elif isinstance(first, dict) and "shapes" in first:
         kind = "labelme annotations"
         found, notes = _of_each(files, lambda f: labelme_annotation(f, _read(f), images.find))
+    elif is_supervisely(first):
+        kind = "Supervisely annotations"
+        found, notes = _of_each(files, lambda f: supervisely_annotation(f, _read(f), images.find))
+    elif len(files) == 1 and is_via(first):
+        kind, found = "VIA annotations", via_annotations(first_file, first, images.find)
     elif len(files) == 1:
         kind, found = "COCO annotations", coco_annotations(first_file, first, images.find, crowds)
         ids, notes = category_ids(first), _about_crowds(first_file, first, found)

@@ -122,6 +122,12 @@ def class_numbers(
     """
     names = sorted({t.name for each in annotations for t in each.things if not t.crowd})
     lacking = [name for name in classes if name not in names]
+    meant = [name for name in names if name.strip().casefold() == classes[0].casefold()]
+    if lacking and len(classes) == 1 and len(meant) == 1:
+        return {meant[0]: 1}
+    numbers = [int(name) for name in names if name.isdecimal()]
+    if lacking and names and len(numbers) == len(names) and max(numbers) < len(classes):
+        return {str(number): number + 1 for number in range(len(classes))}  # YOLO's, without names
     if not lacking:
         return {name: number for number, name in enumerate(classes, 1)}
     if not names:

@@ -46,6 +46,27 @@ def has_yolo(labels: Path) -> bool:
     )
 
 
+def lies_beside(folder: Path, suffixes: frozenset[str]) -> bool:
+    """Say whether text files of shapes lie in one folder with their images.
+
+    Args:
+        folder: of both.
+        suffixes: of image files, in lower case.
+    """
+    own = {path.stem for path in folder.iterdir() if path.suffix.lower() in suffixes}
+    texts = [path for path in folder.iterdir() if path.suffix == ".txt" and path.stem in own]
+    return bool(texts) and any(map(_holds_shapes, texts))
+
+
+def _holds_shapes(file: Path) -> bool:
+    """Say whether the first line is a number and at least four shares, as of a box."""
+    try:
+        words = file.read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
+        return len(words) > 4 and all(0 <= float(word) <= 1.1 for word in words[1:])
+    except (OSError, ValueError):
+        return False
+
+
 def _annotation(image: Path, file: Path, names: Sequence[str] | None) -> Annotation:
     size, _, _ = header(image)
     if not file.is_file():

@@ -44,3 +44,19 @@ def test_yolo_segmentation_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "labels" / "1.txt").write_text("7 0 0 1 0 1 1")
     with pytest.raises(InputError, match=r"1\.txt: line 1: .*without a name in data\.yaml"):
         maps(tmp_path, "crack")
+
+
+def test_yolo_beside_the_images_and_without_names(tmp_path: Path) -> None:
+    yolo(tmp_path, ".", ".", 4, "0 ")
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "note.txt").write_text("drawn in May")
+    found = maps(tmp_path, "crack")
+    assert len(found) == 4
+    np.testing.assert_array_equal(found["0"] == 1, INSIDE)
+
+
+def test_other_texts_beside_images_are_no_annotations(tmp_path: Path) -> None:
+    image(tmp_path / "0.jpg")
+    (tmp_path / "0.txt").write_text("a long caption of this picture\n")
+    with pytest.raises(InputError, match="no known layout"):
+        find_split(tmp_path, classes=("crack",))

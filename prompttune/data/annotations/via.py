@@ -1,0 +1,90 @@
+"""VGG Image Annotator's JSON: a project, or the regions alone, of versions 1 and 2."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prompttune.data.annotations.outlines import Outline, Polygons
+from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.utils.errors import InputError
+
+UNNAMED_REGION = "object"
+"""Of regions without attributes."""
+_CORNERS = 128
+_NAMES = ("label", "class", "name", "type", "category")
+
+
+def is_via(content: Any) -> bool:
+    """Say whether parsed JSON is what the annotator writes."""
+    if not isinstance(content, dict):
+        return False
+    entries = content.get("_via_img_metadata", content)
+    first = next(iter(entries.values()), None) if isinstance(entries, dict) else None
+    return isinstance(first, dict) and "filename" in first and "regions" in first
+
+
+def via_annotations(
+    file: Path, content: Mapping[str, Any], find_image: Callable[[str], Path | None]
+) -> list[Annotation]:
+    """Read images with regions. One without regions is left out: nobody has looked at it, mostly.
+
+    Args:
+        file: where the content comes from.
+        content: parsed JSON.
+        find_image: from an image's name in the file to its path.
+
+    Raises:
+        InputError: an image that is missing.
+    """
+    found = []
+    for entry in content.get("_via_img_metadata", content).values():
+        name, regions = str(entry["filename"]), entry["regions"]
+        listed = list(regions.values()) if isinstance(regions, dict) else list(regions)
+        if not listed:
+            continue
+        image = find_image(name)
+        if image is None:
+            raise InputError(f"{file}: names the image {name!a}, which is not there")
+        things = tuple(_things(listed, f"{file}: {name}"))
+        found.append(Annotation(image, file, None, things))
+    return found
+
+
+def _things(regions: list[dict[str, Any]], where: str) -> Iterator[Thing]:
+    for number, region in enumerate(regions, 1):
+        shape = region["shape_attributes"]
+        place = f"{where}: region {number}"
+        name = _name(region.get("region_attributes") or {})
+        yield Thing(name, place, partial(_outline, shape))
+
+
+def _name(attributes: Mapping[str, Any]) -> str:
+    """Return the class: of an attribute that is called so, or of the only one."""
+    for key in (*(key for key in attributes if key.lower() in _NAMES), *attributes):
+        value = attributes[key]
+        if isinstance(value, dict):  # check boxes: those that are set
+            value = " ".join(sorted(word for word, on in value.items() if on))
+        if value:
+            return str(value).strip()
+    return UNNAMED_REGION
+
+
+def _outline(shape: Mapping[str, Any]) -> Outline:
+    kind = shape["name"]
+    if kind == "polygon":
+        return Polygons.of([list(zip(shape["all_points_x"], shape["all_points_y"], strict=True))])
+    if kind == "rect":
+        left, top = shape["x"], shape["y"]
+        right, bottom = left + shape["width"], top + shape["height"]
+        return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
+    if kind in ("circle", "ellipse"):
+        turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+        radii = (shape["r"],) * 2 if kind == "circle" else (shape["rx"], shape["ry"])
+        ring = np.stack([np.cos(turns), np.sin(turns)], 1) * radii
+        angle = float(shape.get("theta", 0))
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        return Polygons.of([ring @ turn + (shape["cx"], shape["cy"])])
+    raise ValueError(f"is a {kind}, which covers no pixels; draw a polygon")
