@@ -18,7 +18,7 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
 from prompttune.utils.malformed import MALFORMED
 
-_MOST_BYTES = 100_000_000
+_MAX_BYTES = 100_000_000
 """Of a bitmap when it is unpacked; an image of 100 megapixels has no more."""
 
 
@@ -88,7 +88,7 @@ def _outline(each: dict[str, Any]) -> Outline:
 def _bitmap(given: dict[str, Any]) -> Outline:
     try:
         unpacker = zlib.decompressobj()
-        content = unpacker.decompress(base64.b64decode(given["data"]), _MOST_BYTES)
+        content = unpacker.decompress(base64.b64decode(given["data"]), _MAX_BYTES)
         with Image.open(BytesIO(content)) as image:
             pixels = np.asarray(image)
     except (OSError, SyntaxError, zlib.error, Image.DecompressionBombError) as error:
