@@ -19,7 +19,7 @@ from prompttune.data.opencv import decode_image
 from prompttune.data.orientation import ORIENTATION as ORIENTATION
 from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SLIDES, is_tiff_name
+from prompttune.utils.image_files import SLIDES
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
@@ -392,14 +392,3 @@ def numbers_of(image: Image.Image) -> np.ndarray:
     if image.mode == "I" and pixels.min() >= 0 and pixels.max() < 65536:
         return pixels.astype(np.uint16)
     return pixels
-
-
-def orientation_in(path: Path) -> int:
-    """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
-    if is_tiff_name(path) or path.suffix.lower() in (".nii", ".gz", ".dcm", ".bmp", ".gif"):
-        return 1
-    try:
-        with opened(path) as image:
-            return 1 if image is None else orientation_in_header(path, image)
-    except InputError:  # reading it will say what is wrong
-        return 1

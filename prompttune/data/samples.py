@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.data.annotations.things import Painting
-from prompttune.data.decoding import orientation_in
+from prompttune.data.decoding import opened
 from prompttune.data.mask_forms import AUTO, MaskOptions
-from prompttune.data.orientation import upright
+from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.data.reading import (
     AS_STORED,
     ImageOptions,
@@ -19,6 +19,7 @@ from prompttune.data.reading import (
     read_mask,
 )
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import is_tiff_name
 
 OTHER_SHAPE = 0.02
 """A mask whose sides differ by more than this share from its image's is another image's."""
@@ -155,3 +156,14 @@ def hash_data(entries: Mapping[str, Path | bytes]) -> str:
             digest = hashlib.sha256(entry).hexdigest()
         total.update(f"{digest}  {name}\n".encode())
     return total.hexdigest()
+
+
+def orientation_in(path: Path) -> int:
+    """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
+    if is_tiff_name(path) or path.suffix.lower() in (".nii", ".gz", ".dcm", ".bmp", ".gif"):
+        return 1
+    try:
+        with opened(path) as image:
+            return 1 if image is None else orientation_in_header(path, image)
+    except InputError:  # reading it will say what is wrong
+        return 1

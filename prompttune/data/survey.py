@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median_low
 
-from prompttune.data.decoding import header, orientation_in
+from prompttune.data.decoding import header
 from prompttune.data.mask_forms import MaskOptions, Stored, read_stored
 from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
 from prompttune.data.masks import class_counts
 from prompttune.data.reading import ImageOptions, read_numbers
-from prompttune.data.samples import Sample, read_layers
+from prompttune.data.samples import Sample, orientation_in, read_layers
 from prompttune.data.stretch import common_stretch
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.image_files import SUFFIXES, is_hidden

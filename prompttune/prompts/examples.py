@@ -162,8 +162,8 @@ def _with_images(
 
 def _turned_mask(class_map: np.ndarray, size: tuple[int, int], image: ImageLike) -> np.ndarray:
     """Turn a mask that was drawn before an EXIF tag turned its image sideways, and say so."""
-    from prompttune.data.decoding import orientation_in
     from prompttune.data.orientation import upright
+    from prompttune.data.samples import orientation_in
 
     if class_map.shape == size or class_map.shape != size[::-1]:
         return class_map
