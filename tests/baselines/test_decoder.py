@@ -9,6 +9,7 @@ import torch
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
+from prompttune.baselines import decoder
 from prompttune.baselines.decoder import tune_with_decoder
 from prompttune.baselines.rows import Rivals
 from prompttune.evaluation.comparison import Bench
@@ -21,7 +22,13 @@ CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_taps=(0, 1),
     taps=(2,), image_taps=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
-RECIPE = Recipe(task="squares", max_steps=6, val_every=2, batch=2, val_crops=4, lr=0.05)
+RECIPE = Recipe(task="squares", max_steps=20, val_every=2, batch=2, val_crops=4, lr=0.05)
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learn so fast that some step is better than the start, which is kept else."""
+    monkeypatch.setattr(decoder, "LR", 0.05)
 
 
 @pytest.fixture

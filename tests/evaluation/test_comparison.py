@@ -96,9 +96,10 @@ def test_all_rows_together_predict_each_image_once_a_prompt_and_with_one_overlap
     expected = count_predictions(bench, ROWS)
     scored(bench, *ROWS)
 
-    assert len(segmenter.calls) == (5 + 1 + 1 + 1 + 1 + 1 + 1) * (2 + 3)
+    assert len(segmenter.calls) == (5 + 1 + 1 + 1 + 1 + 1 + 1 + 1) * (2 + 3)
     # The grid of examples begins as the first example does, which is what a call remembers; the key
-    # is asked four times: without and with flips, at its best, and with all its tokens.
+    # is asked five times: without and with flips, at its best, with all its tokens, and without a
+    # companion, which here it has not got.
     assert len(set(segmenter.calls)) == (5 + 1 + 1 + 1) * (2 + 3)
     assert {overlap for *_, overlap in segmenter.calls} == {0.4, BEST.overlap}
     assert len(counted) == expected

@@ -46,9 +46,10 @@ def test_the_file_is_what_safetensors_reads(make: Make, tmp_path: Path) -> None:
 def test_the_shipped_key_is_read() -> None:
     prompt, card = load_key(Path(__file__).parents[2] / "prompts_zoo" / "retina")
     assert isinstance(prompt, Prompt)
-    assert (card.groups, card.required_features) == (None, ())
+    assert (card.groups, card.required_features) == (None, ("companion",))
     assert card.tuning is not None
     assert prompt.palette.classes == ("vessel",)
+    assert prompt.companion is not None
 
 
 def test_whole_image_key_has_no_scale(make: Make, tmp_path: Path) -> None:
