@@ -3,26 +3,25 @@
 The network of a prompt was trained on other images and sees patches; it knows what things look like
 and needs few examples. What it lacks is the last pixel: where exactly a thin thing runs. A small
 convolutional network, learned on the same images as the prompt, has just that, and errs elsewhere.
-Their mean in the logarithm (a product of experts: Hinton, Neural Computation 14, 2002) errs less
-than either.
+Their mean in the logarithm (a product of experts: Hinton, Neural Computation 14, 2002) can err less
+than either; how much the companion counts in it, up to all, is for validation images to say.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prompttune.companion.shapes import PER_CONVOLUTION, weight_count, weight_shapes
+from prompttune.companion.shapes import weight_count, weight_shapes
 from prompttune.utils.errors import InputError
 
-LEAST = 0.002
+MIN_OPINION = 0.002
 """No opinion counts as surer than this: the other could never outvote it."""
-
-
-MOST = 1e4
-"""Of a logit, either way."""
+MAX_LOGIT = 1e4
+"""Either way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,9 @@ class Companion:
     """Of the key, without the background."""
     share: float
     """What it counts, above 0 (nothing) to 1 (it alone)."""
-    _ready: dict[torch.device, list[Tensor]] = field(default_factory=dict, repr=False, init=False)
+    _ready: dict[torch.device, list[tuple[Tensor, Tensor]]] = field(
+        default_factory=dict, repr=False, init=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", tuple(self.widths))
@@ -65,17 +66,11 @@ class Companion:
         Returns:
             `B x (C + 1) x H x W float32`, the background first.
         """
-        pairs = iter(self._pairs(queries.device))
-        x, seen = queries.contiguous(memory_format=torch.channels_last), []
-        for level in range(len(self.widths)):
-            x = _block(x if level == 0 else F.max_pool2d(x, 2), pairs)
-            seen.append(x)
-        for skipped in reversed(seen[:-1]):
-            x = F.interpolate(x, size=skipped.shape[-2:], mode="bilinear")
-            x = _block(torch.cat((skipped, x), 1), pairs)
-        logits = F.conv2d(x, *next(pairs)).float()
+        *inner, out = self._pairs(queries.device)
+        x = down_and_up(queries, len(self.widths), (_Convolution(*pair) for pair in inner))
+        logits = F.conv2d(x, *out).float()
         # Weights of a key from elsewhere may be so large that products overflow.
-        return logits.nan_to_num(0.0, MOST, -MOST).clamp(-MOST, MOST)
+        return logits.nan_to_num(0.0, MAX_LOGIT, -MAX_LOGIT).clamp(-MAX_LOGIT, MAX_LOGIT)
 
     def weigh(self, queries: Tensor, scores: Tensor) -> Tensor:
         """Weigh its opinion against the prompt's.
@@ -87,37 +82,75 @@ class Companion:
         Returns:
             Scores of the same shape, float32.
         """
-        return weighed(self.logits(queries), scores, self.share)
+        return weighed(self.logits(queries).softmax(1)[:, 1:], scores, self.share)
 
     def _pairs(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         """Return weights and biases of each convolution, on a device, made once."""
         if device not in self._ready:
             shapes = weight_shapes(self.widths, self.classes)
-            parts = self.weights.float().split([torch.Size(shape).numel() for shape in shapes])
-            self._ready[device] = [
-                part.view(shape).to(device) for part, shape in zip(parts, shapes, strict=True)
-            ]
-        tensors = self._ready[device]
-        return list(zip(tensors[::PER_CONVOLUTION], tensors[1::PER_CONVOLUTION], strict=True))
+            parts = self.weights.float().to(device).split(list(map(math.prod, shapes)))
+            tensors = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+            self._ready[device] = list(zip(tensors[::2], tensors[1::2], strict=True))
+        return self._ready[device]
 
 
-def weighed(logits: Tensor, scores: Tensor, share: float) -> Tensor:
+def weighed(own: Tensor, given: Tensor, share: float) -> Tensor:
     """Return the mean of two opinions in the logarithm, made probabilities again.
 
     Args:
-        logits: the companion's, `B x (C + 1) x H x W`, the background first.
-        scores: the prompt's, `B x C x H x W` in [0, 1], their sum at most 1.
+        own: the companion's scores, `B x C x H x W` in [0, 1], their sum at most 1.
+        given: the prompt's, likewise.
         share: what the companion counts, 0 to 1.
 
     Returns:
         Scores, `B x C x H x W float32`.
     """
-    given = torch.cat((1 - scores.sum(1, keepdim=True), scores), 1)
-    own, given = (each.clamp(LEAST, 1 - LEAST).log() for each in (logits.softmax(1), given))
-    return torch.lerp(given, own, share).softmax(1)[:, 1:]
+    return torch.lerp(_logs(given), _logs(own), share).softmax(1)[:, 1:]
 
 
-def _block(x: Tensor, pairs: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
-    for _ in range(2):
-        x = F.silu(F.conv2d(x, *next(pairs), padding=1))
+def _logs(scores: Tensor) -> Tensor:
+    """Put the background before the classes, and take logarithms."""
+    each = torch.cat((1 - scores.sum(1, keepdim=True), scores), 1)
+    return each.clamp(MIN_OPINION, 1 - MIN_OPINION).log()
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """A convolution of 3 x 3, and SiLU."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.silu(F.conv2d(x, self.weight, self.bias, padding=1))
+
+
+def down_and_up(
+    queries: Tensor, levels: int, layers: Iterable[Callable[[Tensor], Tensor]]
+) -> Tensor:
+    """Pass through all of a U-Net but its last convolution, while it is learned and afterwards.
+
+    Args:
+        queries: `B x 3 x H x W`.
+        levels: of the network.
+        layers: two for each level down, then two for each up (`prompttune.companion.shapes`).
+
+    Returns:
+        Features of the finest level, `B x width x H x W`.
+    """
+    left = iter(layers)
+
+    def two(x: Tensor) -> Tensor:
+        for _ in range(2):
+            x = next(left)(x)
+        return x
+
+    x = two(queries.contiguous(memory_format=torch.channels_last))
+    seen = []
+    for _ in range(levels - 1):
+        seen.append(x)
+        x = two(F.max_pool2d(x, 2))
+    for skipped in reversed(seen):
+        wider = F.interpolate(x, size=skipped.shape[-2:], mode="bilinear")
+        x = two(torch.cat((skipped, wider), 1))
     return x

@@ -1,13 +1,13 @@
 """The companion while it is learned: each convolution with a batch normalization behind it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from prompttune.companion.companion import Companion
+from prompttune.companion.companion import Companion, down_and_up
 from prompttune.companion.shapes import convolutions
 
 WIDTHS = (16, 32, 64, 96)
@@ -32,15 +32,7 @@ class CompanionNetwork(nn.Module):
 
     def forward(self, queries: Tensor) -> Tensor:
         """Map normalized pixels, `B x 3 x H x W`, to logits, `B x (C + 1) x H x W`."""
-        layers = iter(self.inner)
-        x, seen = queries.contiguous(memory_format=torch.channels_last), []
-        for level in range(len(self.widths)):
-            x = _block(x if level == 0 else F.max_pool2d(x, 2), layers)
-            seen.append(x)
-        for skipped in reversed(seen[:-1]):
-            x = F.interpolate(x, size=skipped.shape[-2:], mode="bilinear")
-            x = _block(torch.cat((skipped, x), 1), layers)
-        logits: Tensor = self.out(x)
+        logits: Tensor = self.out(down_and_up(queries, len(self.widths), self.inner))
         return logits
 
     @torch.no_grad()
@@ -73,9 +65,3 @@ class _Layer(nn.Module):
     def folded(self) -> nn.Conv2d:
         """Return one convolution that does what both do in eval mode."""
         return fuse_conv_bn_eval(self.convolution.eval(), self.norm.eval())
-
-
-def _block(x: Tensor, layers: Iterator[nn.Module]) -> Tensor:
-    for _ in range(2):
-        x = next(layers)(x)
-    return x

@@ -6,9 +6,6 @@ Needs no torch, since cards are read without it.
 import math
 from collections.abc import Sequence
 
-PER_CONVOLUTION = 2
-"""Tensors: weights and biases."""
-
 
 def convolutions(widths: Sequence[int], classes: int) -> list[tuple[str, tuple[int, int, int]]]:
     """List the convolutions of a companion in the order in which its weights lie.
@@ -34,8 +31,7 @@ def convolutions(widths: Sequence[int], classes: int) -> list[tuple[str, tuple[i
 
 def weight_count(widths: Sequence[int], classes: int) -> int:
     """Return how many numbers the companion of so many classes has."""
-    each = (out * (into * side**2 + 1) for _, (out, into, side) in convolutions(widths, classes))
-    return sum(each)
+    return sum(map(math.prod, weight_shapes(widths, classes)))
 
 
 def weight_shapes(widths: Sequence[int], classes: int) -> list[tuple[int, ...]]:
@@ -43,7 +39,6 @@ def weight_shapes(widths: Sequence[int], classes: int) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     for _, (out, into, side) in convolutions(widths, classes):
         shapes += [(out, into, side, side), (out,)]
-    assert sum(map(math.prod, shapes)) == weight_count(widths, classes)
     return shapes
 
 

@@ -13,7 +13,7 @@ from prompttune.data.annotations.finding import (
     read_yolo,
 )
 from prompttune.data.annotations.things import Annotation, Painting, class_numbers
-from prompttune.data.annotations.yolo import has_yolo
+from prompttune.data.annotations.yolo import has_yolo, lies_beside
 from prompttune.data.class_names import UNNAMED
 from prompttune.data.finding import ANYWHERE
 from prompttune.data.finding import Finding as Finding
@@ -314,6 +314,7 @@ def is_labelled(folder: Path) -> bool:
         any(path.name.lower() in inside for path in folder.iterdir() if path.is_dir())
         or bool(parts_of_names(folder))
         or has_folders(folder)
+        or lies_beside(folder, SUFFIXES)
         or any(path.suffix.lower() in (".json", ".geojson", ".xml") for path in folder.iterdir())
         or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None

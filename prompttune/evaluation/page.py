@@ -45,7 +45,7 @@ def render_page(
     more = reliability_columns(content["rows"])
     return render(
         "evaluation/comparison.html.jinja",
-        title=f"{content['task']}: one example against the tuned prompt",
+        title=f"{content['task']}: one example against the tuned key",
         content=content, lead=lead, notices=notices, key=key, pictures=pictures, chart=chart,
         heads=("row", "prompts", *MEASURES.values(), *more.values(), "seconds an image"),
         rows=[_cells(row, more) for row in content["rows"]],

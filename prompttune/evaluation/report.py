@@ -125,7 +125,7 @@ def headline(rows: Sequence[RowScores]) -> str:
         return ""
     gain = dice["tuned"] - dice["one-shot"]
     text = (
-        f"The tuned prompt reaches a Dice of {dice['tuned']:.3f}, {abs(gain):.3f} "
+        f"The tuned key reaches a Dice of {dice['tuned']:.3f}, {abs(gain):.3f} "
         f"{'above' if gain >= 0 else 'below'} the mean of {trials['one-shot']} examples"
     )
     if "one-shot-best" in dice:

@@ -3,7 +3,9 @@
 import time
 from dataclasses import replace
 
-from prompttune.companion.companion import Companion
+import torch
+
+from prompttune.companion.companion import Companion, weighed
 from prompttune.evaluation.metrics import choose_threshold
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
@@ -79,15 +81,19 @@ def best_share(
         recipe: of the task.
     """
     pieces = list(validation_pieces(prompt, segmenter, data, recipe.overlap, recipe.seed))
+    sure = replace(prompt, domain=None, companion=replace(companion, share=1.0))
+    given, own = (
+        [
+            torch.from_numpy(answer.scores)[None]
+            for answer in segmenter.stream((piece.image for piece in pieces), asked, recipe.overlap)
+        ]
+        for asked in (replace(prompt, domain=None), sure)
+    )
 
     def dice(share: float) -> float:
-        counted = replace(companion, share=share) if share else None
-        asked = replace(prompt, domain=None, companion=counted)
-        images = (piece.image for piece in pieces)
-        answers = segmenter.stream(images, asked, recipe.overlap)
         shown = [
-            (answer.scores, piece.class_map, piece.counted)
-            for answer, piece in zip(answers, pieces, strict=True)
+            (weighed(mine, theirs, share)[0].numpy(), piece.class_map, piece.counted)
+            for mine, theirs, piece in zip(own, given, pieces, strict=True)
         ]
         return choose_threshold(shown)[1]
 

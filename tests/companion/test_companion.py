@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from prompttune.companion.companion import LEAST, Companion, weighed
+from prompttune.companion.companion import MIN_OPINION, Companion, weighed
 from prompttune.companion.shapes import weight_count
 from prompttune.utils.errors import InputError
 
@@ -18,27 +18,27 @@ def made(classes: int = 1, share: float = 0.5) -> Companion:
 
 def test_one_class_is_a_mean_of_logits() -> None:
     logits, scores = torch.randn(1, 2, 5, 5), torch.rand(1, 1, 5, 5) * 0.9 + 0.05
-    own = (logits[:, 1:] - logits[:, :1]).sigmoid().clamp(LEAST, 1 - LEAST)
+    own = (logits[:, 1:] - logits[:, :1]).sigmoid().clamp(MIN_OPINION, 1 - MIN_OPINION)
     expected = (0.3 * own.logit() + 0.7 * scores.logit()).sigmoid()
-    assert torch.allclose(weighed(logits, scores, 0.3), expected, atol=1e-5)
+    assert torch.allclose(weighed(logits.softmax(1)[:, 1:], scores, 0.3), expected, atol=1e-5)
 
 
 def test_several_classes_follow_the_slow_formula() -> None:
     logits = torch.randn(1, 4, 2, 2)
     scores = torch.rand(1, 4, 2, 2).softmax(1)[:, 1:]
-    found = weighed(logits, scores, 0.6)
+    found = weighed(logits.softmax(1)[:, 1:], scores, 0.6)
     for y in range(2):
         for x in range(2):
-            own = logits[0, :, y, x].softmax(0).clamp(LEAST, 1 - LEAST)
+            own = logits[0, :, y, x].softmax(0).clamp(MIN_OPINION, 1 - MIN_OPINION)
             given = torch.tensor([1 - float(scores[0, :, y, x].sum()), *scores[0, :, y, x]])
-            product = own**0.6 * given.clamp(LEAST, 1 - LEAST) ** 0.4
+            product = own**0.6 * given.clamp(MIN_OPINION, 1 - MIN_OPINION) ** 0.4
             assert torch.allclose(found[0, :, y, x], (product / product.sum())[1:], atol=1e-5)
 
 
 def test_a_share_of_one_is_the_companion_alone_and_of_next_to_nothing_the_prompt() -> None:
-    logits, scores = torch.randn(1, 2, 5, 5), torch.rand(1, 1, 5, 5) * 0.9 + 0.05
-    assert torch.allclose(weighed(logits, scores, 1.0), logits.softmax(1)[:, 1:], atol=1e-3)
-    assert torch.allclose(weighed(logits, scores, 1e-6), scores, atol=1e-4)
+    own, given = torch.rand(2, 1, 1, 5, 5) * 0.9 + 0.05
+    assert torch.allclose(weighed(own, given, 1.0), own, atol=1e-5)
+    assert torch.allclose(weighed(own, given, 1e-6), given, atol=1e-4)
 
 
 def test_an_answer_does_not_depend_on_its_batch() -> None:

@@ -72,6 +72,20 @@ def test_a_card_of_another_number_of_groups(make: Make, tmp_path: Path) -> None:
         save_key(both, alone, tmp_path)
 
 
+def forged(forge: Any, pair: tuple[Prompt, Card], change: Callable[[Any], Any]) -> Path:
+    """Save a key in place of the forge's own, change its file, and return its folder."""
+    forge = type(forge)(save_key(*pair, forge.path.parent.parent, overwrite=True))
+    change(forge)
+    forge.write()
+    return forge.path.parent
+
+
+def card_of(prompt: Prompt, card: Card) -> Card:
+    """Return the card of a prompt that was changed."""
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    return Card.of(prompt, backbone="seggpt-small", **fields)
+
+
 def with_shift(make: Make, dim: int = 5) -> tuple[Prompt, Card]:
     prompt, card = make()
     prompt = replace(prompt, type_shift=torch.linspace(-1, 1, dim))
@@ -80,8 +94,7 @@ def with_shift(make: Make, dim: int = 5) -> tuple[Prompt, Card]:
 
 def test_a_type_shift_is_kept(make: Make, tmp_path: Path) -> None:
     prompt, card = with_shift(make)
-    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    assert Card.of(prompt, backbone="seggpt-small", **fields) == card
+    assert card_of(prompt, card) == card
     folder = save_key(prompt, card, tmp_path)
     assert torch.equal(load_key(folder)[0].type_shift, prompt.type_shift)
     with safe_open(folder / "prompt.safetensors", framework="np") as file:
@@ -118,11 +131,7 @@ def test_a_type_shift_and_its_feature_go_together(make: Make, tmp_path: Path, wh
 def test_each_break_of_a_type_shift(
     make: Make, forge: Any, change: Callable[[Any], Any], match: str
 ) -> None:
-    folder = forge.path.parent
-    forge = type(forge)(save_key(*with_shift(make), folder.parent, overwrite=True))
-    change(forge)
-    forge.write()
-    refused(forge.path.parent, match)
+    refused(forged(forge, with_shift(make), change), match)
 
 
 def reliable(make: Make) -> tuple[Prompt, Card]:
@@ -136,8 +145,7 @@ def reliable(make: Make) -> tuple[Prompt, Card]:
         zoomed=Zoomed(0.25, Calibration(Curve(values), Curve(values), (0.2, 0.7), 6, False)),
         domain=Domain(centers, 2.5, 3.0),
     )
-    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    return prompt, Card.of(prompt, backbone="seggpt-small", **fields)
+    return prompt, card_of(prompt, card)
 
 
 def test_what_a_key_knows_of_itself_comes_back(make: Make, tmp_path: Path) -> None:
@@ -158,8 +166,7 @@ def test_what_a_key_knows_of_itself_comes_back(make: Make, tmp_path: Path) -> No
 def test_a_compact_key_keeps_its_tokens(make: Make, tmp_path: Path) -> None:
     prompt, card = make()
     prompt = replace(prompt, kept_tokens=((0, 3, 9), (1, 2, 5)))
-    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
-    card = Card.of(prompt, backbone="seggpt-small", **fields)
+    card = card_of(prompt, card)
     folder = save_key(prompt, card, tmp_path)
     assert load_key(folder)[0].kept_tokens == prompt.kept_tokens
     assert "later blocks see 3 of its tokens" in (folder / "README.md").read_text()
@@ -263,8 +270,4 @@ def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Pa
 def test_each_break_of_a_companion(
     make: Make, forge: Any, change: Callable[[Any], Any], match: str
 ) -> None:
-    folder = forge.path.parent
-    forge = type(forge)(save_key(*accompanied(make), folder.parent, overwrite=True))
-    change(forge)
-    forge.write()
-    refused(forge.path.parent, match)
+    refused(forged(forge, accompanied(make), change), match)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
-from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.data.annotations.things import Annotation, Thing, image_of
 from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
 
@@ -34,9 +34,7 @@ def cvat_annotations(file: Path, find_image: Callable[[str], Path | None]) -> li
     found = []
     for entry in root.iter("image"):
         name = entry.get("name", "")
-        image = find_image(name)
-        if image is None:
-            raise InputError(f"{file}: names the image {name!a}, which is not there")
+        image = image_of(name, find_image, file)
         size = int(entry.get("width", 0)), int(entry.get("height", 0))
         things = tuple(_things(entry, f"{file}: {name}"))
         found.append(Annotation(image, file, size if all(size) else None, things))

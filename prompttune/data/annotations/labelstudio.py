@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
-from prompttune.data.annotations.things import Annotation, Thing
+from prompttune.data.annotations.things import Annotation, Thing, image_of
 from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import MALFORMED
@@ -46,9 +46,7 @@ def label_studio_annotations(
         name = _image_name(task)
         if name is None:
             raise InputError(f"{place}: names no image")
-        image = _find(name, find_image)
-        if image is None:
-            raise InputError(f"{place}: names the image {name!a}, which is not there")
+        image = image_of(name, lambda name: _find(name, find_image), place)
         results = _results(task)
         if results is None:  # nobody has looked at it yet
             continue

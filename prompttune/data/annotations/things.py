@@ -41,6 +41,23 @@ class Annotation:
     things: tuple[Thing, ...]
 
 
+def image_of(name: str, find_image: Callable[[str], Path | None], place: Path | str) -> Path:
+    """Return the image of a name in a file of annotations.
+
+    Args:
+        name: as the file has it.
+        find_image: from such a name to a path.
+        place: for the error, file included.
+
+    Raises:
+        InputError: an image that is missing.
+    """
+    image = find_image(name)
+    if image is None:
+        raise InputError(f"{place}: names the image {name!a}, which is not there")
+    return image
+
+
 @dataclass(frozen=True, eq=False)
 class Painting:
     """The outlines of an image's named classes, ready to be painted."""

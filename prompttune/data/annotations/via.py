@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from prompttune.data.annotations.outlines import Outline, Polygons
-from prompttune.data.annotations.things import Annotation, Thing
-from prompttune.utils.errors import InputError
+from prompttune.data.annotations.things import Annotation, Thing, image_of
 
 UNNAMED_REGION = "object"
 """Of regions without attributes."""
@@ -45,9 +44,7 @@ def via_annotations(
         listed = list(regions.values()) if isinstance(regions, dict) else list(regions)
         if not listed:
             continue
-        image = find_image(name)
-        if image is None:
-            raise InputError(f"{file}: names the image {name!a}, which is not there")
+        image = image_of(name, find_image, file)
         things = tuple(_things(listed, f"{file}: {name}"))
         found.append(Annotation(image, file, None, things))
     return found
