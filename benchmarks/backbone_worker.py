@@ -34,7 +34,7 @@ def main() -> None:
     before = _memory(given.device)
     start = time.perf_counter()
     answer = run()
-    _synchronise(given.device)
+    _synchronize(given.device)
     seconds = time.perf_counter() - start
     result = {
         "seconds": seconds,
@@ -158,12 +158,12 @@ def _matmul_rate(config: SegGPTConfig, device: str, bf16: bool) -> float:
     for _ in range(8):
         start = time.perf_counter()
         times_transposed(a, b)
-        _synchronise(device)
+        _synchronize(device)
         seconds.append(time.perf_counter() - start)
     return 2 * a.numel() * len(b) / min(seconds)
 
 
-def _synchronise(device: str) -> None:
+def _synchronize(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
 

@@ -27,7 +27,7 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
 from prompttune.protocols.sampling import Draw
-from prompttune.utils.normalize import denormalise, normalise, to_tensor
+from prompttune.utils.normalize import denormalize, normalize, to_tensor
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.tiling import resize, resize_nearest, resize_scores
 
@@ -120,17 +120,17 @@ def _plain(config: str | None, precision: str) -> tuple[Segmenter, Answer]:
     def answer(episodes: Sequence[Episode]) -> list[np.ndarray]:
         found = []
         for query, examples in episodes:
-            pixels = [normalise(resize(to_tensor(each.image), (side, side))) for each in examples]
+            pixels = [normalize(resize(to_tensor(each.image), (side, side))) for each in examples]
             masks = [resize_nearest(torch.from_numpy(each.mask), (side, side)) for each in examples]
-            one = normalise(resize(to_tensor(query.image), (side, side)))
+            one = normalize(resize(to_tensor(query.image), (side, side)))
             colors = model(
                 pixel_values=torch.stack([one] * len(examples)),
                 prompt_pixel_values=torch.stack(pixels),
-                prompt_masks=normalise(ONE_CLASS.paint(torch.stack(masks).long())),
+                prompt_masks=normalize(ONE_CLASS.paint(torch.stack(masks).long())),
                 feature_ensemble=len(examples) > 1,
                 embedding_type="semantic",
             ).pred_masks[0, :, side:]
-            scores = ONE_CLASS.scores(denormalise(colors))
+            scores = ONE_CLASS.scores(denormalize(colors))
             found.append(resize_scores(scores, query.mask.shape)[0].numpy())
         return found
 

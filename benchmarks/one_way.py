@@ -23,11 +23,11 @@ from torch import Tensor
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 from prompttune.pretraining.config import read_recipe
-from prompttune.pretraining.init import initialise
+from prompttune.pretraining.init import initialize
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "pretrain" / "small.yaml"
 TWO_WAY = SegGPTConfig(
-    canvas=128, patch=8, dim=384, depth=12, heads=6, merge_block=2, taps=(2, 5, 8, 11),
+    canvas=128, patch=8, dim=384, depth=12, heads=6, merge_index=2, out_indices=(2, 5, 8, 11),
     decoder_dim=32, pretrain_canvas=128,
 )  # fmt: skip
 PROMPTS, BATCH = 8, 8
@@ -59,7 +59,7 @@ def main() -> None:
 
 def _network(config: SegGPTConfig) -> SegGPT:
     network = build(config)
-    initialise(network, seed=0)
+    initialize(network, seed=0)
     return network.eval().requires_grad_(False)
 
 

@@ -21,7 +21,7 @@ from prompttune.export.onnx_file import DEFAULT_OPSET, PRECISIONS, OnnxOptions, 
 from prompttune.inference.sliding_window import Question, Window, answered
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe, recipe_values
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -56,15 +56,15 @@ def main() -> None:
 
 
 def _pytorch(segmenter: Segmenter, prompt: Prompt) -> Run:
-    images, colors = (normalise(x) for x in prompt.at(segmenter.canvas(prompt)))
+    images, colors = (normalize(x) for x in prompt.at(segmenter.canvas(prompt)))
     network = segmenter.at(segmenter.canvas(prompt))
     with torch.inference_mode():
         key = network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
 
     def run(windows: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            queries = normalise(torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 255)
-            return prompt.palette.scores(denormalise(network.ensemble(queries, key))).numpy()
+            queries = normalize(torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 255)
+            return prompt.palette.scores(denormalize(network.ensemble(queries, key))).numpy()
 
     return run
 

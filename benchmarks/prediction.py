@@ -32,7 +32,7 @@ from prompttune.inference.writing import Asked
 from prompttune.outputs.drawing import index_image
 from prompttune.prompts.prompt import Prompt
 from prompttune.synthetic.fundus import generate_fundus
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from seggpt_oracle import random_network, transformers_model
@@ -45,7 +45,7 @@ Loop = Callable[[], list[np.ndarray]]
 
 
 OFFICIAL_LAYOUT = SegGPTConfig(
-    canvas=64, patch=8, dim=192, depth=8, heads=3, merge_block=2, taps=(2, 4, 6, 7),
+    canvas=64, patch=8, dim=192, depth=8, heads=3, merge_index=2, out_indices=(2, 4, 6, 7),
     decoder_dim=16, pretrain_canvas=64,
 )  # fmt: skip
 """What transformers can compute too, small enough that all that is not the network shows."""
@@ -139,7 +139,7 @@ def _windows(image: np.ndarray, prompt: Prompt, canvas: int) -> list[Tensor]:
 def _forward(segmenter: Segmenter, prompt: Prompt, windows: list[Tensor]) -> list[np.ndarray]:
     """Run the network alone, its prompt encoded once."""
     network = segmenter.network
-    images, colors = (normalise(x) for x in prompt.at(network.config.canvas))
+    images, colors = (normalize(x) for x in prompt.at(network.config.canvas))
     with segmenter.computing():
         encoded = network.encode_prompt(images, colors)
         size = segmenter.batch_size(len(images))
@@ -162,7 +162,7 @@ def _with_transformers(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) 
     model = transformers_model(segmenter.network)
     canvas, output = segmenter.network.config.canvas, paths[0].parent / "transformers"
     output.mkdir(exist_ok=True)
-    images, colors = (normalise(x) for x in prompt.at(canvas))
+    images, colors = (normalize(x) for x in prompt.at(canvas))
     together = segmenter.batch_size(1) if len(images) == 1 else 1
 
     def answer(queries: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ def _with_transformers(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) 
             embedding_type="semantic",
             feature_ensemble=len(images) > 1,
         )
-        return denormalise(result.pred_masks[: len(queries), :, canvas:])
+        return denormalize(result.pred_masks[: len(queries), :, canvas:])
 
     @torch.inference_mode()
     def loop() -> list[np.ndarray]:
@@ -183,7 +183,7 @@ def _with_transformers(segmenter: Segmenter, prompt: Prompt, paths: list[Path]) 
             image = load_image(path)
             part = Part(image, prompt, canvas, overlap=0.25)
             windows = torch.stack(_windows(image, prompt, canvas))
-            answers = torch.cat([answer(normalise(few)) for few in windows.split(together)])
+            answers = torch.cat([answer(normalize(few)) for few in windows.split(together)])
             for place, scores in zip(
                 part.blend.places, prompt.palette.scores(answers), strict=True
             ):

@@ -97,7 +97,7 @@ class Rounds(pl.Callback):
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the time of the whole; after a stretch, measure the parts."""
-        _synchronise(pl_module.device)
+        _synchronize(pl_module.device)
         position = trainer.global_step % (self._warm + self._steps)
         if position == self._warm:
             self._start = self._clock()
@@ -145,11 +145,11 @@ class Rounds(pl.Callback):
 def _timed(run: Callable[[], Any], device: torch.device, clock: Clock) -> float:
     start = clock()
     run()
-    _synchronise(device)
+    _synchronize(device)
     return clock() - start
 
 
-def _synchronise(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
 
@@ -175,9 +175,9 @@ def operations(config: SegGPTConfig, batch: int) -> float:
     dim, tokens, decoder = config.dim, config.tokens, config.decoder_dim
     linear = (8 + 4 * config.mlp_ratio) * dim**2
     attention = dim * (4 * tokens + 2 * sum(config.grid))
-    early, late = config.merge_block + 1, config.taps[-1] - config.merge_block
+    early, late = config.merge_index + 1, config.out_indices[-1] - config.merge_index
     blocks = (2 * early + late) * tokens * (linear + attention)
-    decode = 2 * tokens * len(config.taps) * dim * config.patch**2 * decoder
+    decode = 2 * tokens * len(config.out_indices) * dim * config.patch**2 * decoder
     pixels = 2 * config.canvas**2
     colors = pixels * (18 * decoder**2 + 6 * decoder)
     embed = 2 * tokens * 6 * config.patch**2 * dim

@@ -252,7 +252,7 @@ def pictures(found: dict[Run, dict[str, Any]]) -> dict[str, Image.Image]:
             for name, row in _by_row(result).items():
                 if name in lines:
                     lines[name].append((count, row["dice"]))
-        drawn[f"proof-{task}-images.png"] = draw_lines(lines, "labelled images")
+        drawn[f"proof-{task}-images.png"] = draw_lines(lines, "labeled images")
     for run, result in found.items():
         if run.images is None and not run.limits:
             lines = {name: [tuple(at) for at in line] for name, line in result["learning"].items()}

@@ -24,7 +24,7 @@ from prompttune.inference.rasters import segment_raster
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 from prompttune.utils.tiling import scaled_size, windows
 
 BLOCK = 512
@@ -63,7 +63,7 @@ def forward(segmenter: Segmenter, prompt: Prompt, count: int) -> float:
     began = time.process_time()
     with segmenter.computing():
         for start in range(0, count, batch):
-            given = normalise(queries[: count - start].to(segmenter.device))
+            given = normalize(queries[: count - start].to(segmenter.device))
             segmenter.at(canvas).ensemble(given, encoded).float().cpu()
     return time.process_time() - began
 

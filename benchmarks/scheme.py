@@ -21,15 +21,15 @@ ROOT = Path(__file__).parents[1]
 BASE = ROOT / "recipes" / "pretrain" / "cpu.yaml"
 COMMON: dict[str, dict[str, Any]] = {
     "mix": {
-        "generated": 0.5, "hard": 0.3, "unlabelled": 0.5, "same_image": 0.6, "instances": 0.1,
+        "generated": 0.5, "hard": 0.3, "unlabeled": 0.5, "same_image": 0.6, "instances": 0.1,
         "mix_context": 0.15, "half_masked": 0.7, "patch_ratio": 0.75, "foreground": 0.3,
     },
-    "optimiser": {"lr": 1e-3, "weight_decay": 0.05, "warmup": 0.08, "decay": 0.4, "clip": 1.0,
+    "optimizer": {"lr": 1e-3, "weight_decay": 0.05, "warmup": 0.08, "decay": 0.4, "clip": 1.0,
                   "beta": 1.0},
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "the scheme": {},
-    "fixed colors": {"colours": "fixed"},
+    "fixed colors": {"colors": "fixed"},
     "no mix-context": {"mix_context": 0.0},
     "half masks alone": {"half_masked": 1.0},
     "real images alone": {"generated": 0.0},

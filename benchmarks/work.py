@@ -6,7 +6,8 @@ from prompttune.backbone.config import VIT_LARGE, SegGPTConfig
 
 CONFIGS = {
     "vit-large": VIT_LARGE,
-    "small": SegGPTConfig(canvas=128, patch=8, dim=64, depth=4, heads=2, merge_block=1, taps=(2, 3),
+    "small": SegGPTConfig(canvas=128, patch=8, dim=64, depth=4, heads=2, merge_index=1,
+    out_indices=(2, 3),
                           decoder_dim=8, pretrain_canvas=64),
 }  # fmt: skip
 
@@ -56,7 +57,7 @@ def operations(task: Task, config: SegGPTConfig, batch: int) -> float:
 
     linear = (prompts + 1) * half * linear_a_token
     attention = prompts * config.tokens * attention_a_query
-    early, late = config.merge_block + 1, config.taps[-1] - config.merge_block
+    early, late = config.merge_index + 1, config.out_indices[-1] - config.merge_index
     streams_and_late = early * (batch + (not task.cached)) + max(late - 1, 0) * batch
     linear, attention = linear * streams_and_late, attention * streams_and_late
     if late:
@@ -65,7 +66,7 @@ def operations(task: Task, config: SegGPTConfig, batch: int) -> float:
         linear += batch * (ends * linear_a_token + unseen * key_value)
         attention += batch * prompts * ends * attention_a_query
     pixels = config.patch**2 * config.decoder_dim
-    linear += batch * 2 * (half + border) * len(config.taps) * dim * pixels
+    linear += batch * 2 * (half + border) * len(config.out_indices) * dim * pixels
     linear += batch * 18 * config.canvas**2 * config.decoder_dim**2
     images = batch + (0 if task.cached else 2 * prompts)
     linear += images * 2 * half * 3 * config.patch**2 * dim

@@ -13,9 +13,10 @@ from prompttune.backbone import SegGPT, SegGPTConfig, hub
 from prompttune.backbone.checkpoints import hub_name
 from prompttune.backbone.weights import save_weights
 
-# As the released network in what an official file cannot tell: merge block 2, taps by equal parts.
+# As the released network in what an official file cannot tell: merge block 2,
+out_indices by equal parts.
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=6, heads=2, merge_block=2, taps=(2, 5), decoder_dim=8,
+    canvas=16, patch=4, dim=16, depth=6, heads=2, merge_index=2, out_indices=(2, 5), decoder_dim=8,
     pretrain_canvas=12,
 )  # fmt: skip
 

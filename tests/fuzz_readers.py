@@ -120,8 +120,8 @@ def backbones() -> list[bytes]:
 
     network = SegGPT(
         SegGPTConfig(
-            canvas=8, patch=4, dim=4, depth=2, heads=1, merge_block=0, taps=(0, 1), decoder_dim=2,
-            pretrain_canvas=8,
+            canvas=8, patch=4, dim=4, depth=2, heads=1, merge_index=0, out_indices=(0, 1),
+            decoder_dim=2, pretrain_canvas=8,
         )
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -135,8 +135,9 @@ def backbones() -> list[bytes]:
 def recipes() -> list[bytes]:
     """Return the recipe of a small pretraining run."""
     values = {
-        "backbone": {"canvas": 16, "patch": 4, "dim": 8, "depth": 4, "heads": 2, "taps": [2, 3]},
-        "mix": {"generated": 1.0}, "optimiser": {"lr": 1e-3}, "sets": [{"name": "a"}],
+        "backbone": {"canvas": 16, "patch": 4, "dim": 8, "depth": 4, "heads": 2,
+                     "out_indices": [2, 3]}, "mix": {"generated": 1.0}, "optimizer": {"lr": 1e-3},
+                     "sets": [{"name": "a"}],
         "max_steps": 3, "batch": 2, "ema": 0.9, "seed": 4, "views": 3, "prompts": [1],
     }  # fmt: skip
     return [yaml.safe_dump(values).encode()]

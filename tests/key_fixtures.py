@@ -13,7 +13,7 @@ import torch
 
 from prompttune.companion.companion import Companion
 from prompttune.companion.shapes import weight_count
-from prompttune.keys.card import Card, Data, Initialisation, Scores
+from prompttune.keys.card import Card, Data, Initialization, Scores
 from prompttune.keys.key import save_key
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
@@ -54,7 +54,7 @@ def make_key(
     fields: dict[str, Any] = {
         "task": "retina",
         "backbone": "seggpt-small",
-        "initialisation": Initialisation(kind="noise", contains_real_image=False),
+        "initialisation": Initialization(kind="noise", contains_real_image=False),
         "recipe": {"steps": 300, "rate": 0.01, "sizes": (1, 2)},
         "data": Data(layout="folders", train=16, val=4, sha256="0" * 64, generated=False),
         "date": datetime(2026, 1, 31, 12, 0, 0, 999, tzinfo=UTC),

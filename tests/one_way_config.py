@@ -3,6 +3,7 @@
 from prompttune.backbone import SegGPTConfig
 
 ONE_WAY = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16,
-    one_way=True, apart=2, class_token=True, match_taps=(0,), image_taps=(1,), pixel_dim=2,
+    canvas=16, patch=8, dim=16, depth=4, heads=2, out_indices=(2, 3), decoder_dim=4,
+    pretrain_canvas=16, one_way=True, apart=2, class_token=True, match_indices=(0,),
+    image_indices=(1,), pixel_dim=2,
 )  # fmt: skip

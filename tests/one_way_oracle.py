@@ -16,12 +16,12 @@ Weights = dict[str, Tensor]
 EXTRAS = {
     "plain": {},
     "class-token": {"class_token": True},
-    "matching": {"match_taps": (0, 2)},
-    "image-taps": {"image_taps": (0, 1)},
+    "matching": {"match_indices": (0, 2)},
+    "image-taps": {"image_indices": (0, 1)},
     "pixels": {"pixel_dim": 5},
-    "all": {"class_token": True, "match_taps": (1,), "image_taps": (0,), "pixel_dim": 4},
-    "never-apart": {"apart": 0, "taps": (0, 2)},
-    "other-grid": {"canvas": 20, "class_token": True, "match_taps": (2,)},
+    "all": {"class_token": True, "match_indices": (1,), "image_indices": (0,), "pixel_dim": 4},
+    "never-apart": {"apart": 0, "out_indices": (0, 2)},
+    "other-grid": {"canvas": 20, "class_token": True, "match_indices": (2,)},
 }
 
 
@@ -29,7 +29,7 @@ def small(**changes: object) -> SegGPTConfig:
     """Return a one-way config with changes; its last block is beyond the decoder."""
     sizes = {
         "canvas": 12, "patch": 4, "dim": 24, "depth": 6, "heads": 3, "mlp_ratio": 2.0,
-        "taps": (3, 4), "decoder_dim": 8, "pretrain_canvas": 12, "one_way": True, "apart": 3,
+        "out_indices": (3, 4), "decoder_dim": 8, "pretrain_canvas": 12, "one_way": True, "apart": 3,
     }  # fmt: skip
     return SegGPTConfig(**(sizes | changes))
 
@@ -65,16 +65,16 @@ def slow_answer(
     )
     targets = [_patches(w, "target_embed", config, color) for color in colors.double()]
     below = before[-1] + x + hidden + kind
-    if config.match_taps:
+    if config.match_indices:
         below = below + _matched(w, config, patches, torch.cat(targets))
     above = [before[n] + target + x + y + kind for n, target in enumerate(targets)]
     tokens = torch.cat([*above, below])
     image_of = image_of[~is_class]
     sees = (image_of[:, None] == image_of[None]) | (image_of == len(colors))[:, None]
-    features = [_norm(w, "norm", patches[tap][-1]) for tap in config.image_taps]
-    for index in range(config.apart, config.taps[-1] + 1):
+    features = [_norm(w, "norm", patches[tap][-1]) for tap in config.image_indices]
+    for index in range(config.apart, config.out_indices[-1] + 1):
         tokens = _block(w, config, index, tokens, sees)
-        if index in config.taps:
+        if index in config.out_indices:
             features.append(_norm(w, "norm", tokens[-count:]))
     return _decoded(w, config, torch.cat(features, 1), query.double())
 
@@ -139,7 +139,7 @@ def _block(w: Weights, config: SegGPTConfig, index: int, tokens: Tensor, sees: T
 def _matched(w: Weights, config: SegGPTConfig, patches: list[Tensor], values: Tensor) -> Tensor:
     """Carry the prompts' colors to the query's tokens, depth by depth."""
     carried = []
-    for depth, tap in enumerate(config.match_taps):
+    for depth, tap in enumerate(config.match_indices):
         normed = _norm(w, f"matching.norms.{depth}", patches[tap])
         mapped = normed @ w[f"matching.projections.{depth}.weight"].T
         unit = mapped / mapped.square().sum(-1, keepdim=True).sqrt()

@@ -19,7 +19,14 @@ from prompttune.prompts.prompt import Prompt
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+        canvas=16,
+        patch=4,
+        dim=16,
+        depth=4,
+        heads=2,
+        out_indices=(2, 3),
+        decoder_dim=4,
+        pretrain_canvas=16,
     )
     generator = torch.Generator().manual_seed(0)
     network = SegGPT(config).requires_grad_(False)

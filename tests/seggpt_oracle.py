@@ -12,20 +12,20 @@ from prompttune.backbone.one_way import build
 # Narrow decoders would be ill-conditioned: their LayerNorm divides by the spread of few channels.
 CONFIGS = {
     "merge-1": SegGPTConfig(
-        canvas=16, patch=4, dim=24, depth=4, heads=3, merge_block=1, taps=(1, 3), decoder_dim=10,
-        pretrain_canvas=12,
+        canvas=16, patch=4, dim=24, depth=4, heads=3, merge_index=1, out_indices=(1, 3),
+        decoder_dim=10, pretrain_canvas=12,
     ),
     "merge-0": SegGPTConfig(
-        canvas=24, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 1, 2), decoder_dim=8,
-        pretrain_canvas=16,
+        canvas=24, patch=8, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 1, 2),
+        decoder_dim=8, pretrain_canvas=16,
     ),
     "merge-2": SegGPTConfig(
-        canvas=20, patch=4, dim=16, depth=5, heads=1, mlp_ratio=2, merge_block=2, taps=(3, 4),
-        decoder_dim=12, pretrain_canvas=20,
+        canvas=20, patch=4, dim=16, depth=5, heads=1, mlp_ratio=2, merge_index=2,
+        out_indices=(3, 4), decoder_dim=12, pretrain_canvas=20,
     ),
     "many-tokens": SegGPTConfig(
-        canvas=34, patch=2, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1), decoder_dim=8,
-        pretrain_canvas=8,
+        canvas=34, patch=2, dim=16, depth=2, heads=2, merge_index=0, out_indices=(0, 1),
+        decoder_dim=8, pretrain_canvas=8,
     ),
 }  # fmt: skip
 
@@ -56,8 +56,8 @@ def hub_config(config: SegGPTConfig) -> SegGptConfig:
         mlp_dim=int(config.dim * config.mlp_ratio),
         pretrain_image_size=config.pretrain_canvas,
         decoder_hidden_size=config.decoder_dim,
-        merge_index=config.merge_block,
-        intermediate_hidden_state_indices=list(config.taps),
+        merge_index=config.merge_index,
+        intermediate_hidden_state_indices=list(config.out_indices),
     )
 
 
@@ -76,7 +76,7 @@ def transformers_model(network: SegGPT) -> SegGptForImageSegmentation:
     def two_streams(_: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0], 2, *args[2:])
 
-    model.model.encoder.layers[network.config.merge_block].register_forward_pre_hook(two_streams)
+    model.model.encoder.layers[network.config.merge_index].register_forward_pre_hook(two_streams)
     return model
 
 

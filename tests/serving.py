@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 from prompttune.inference.segmenter import Segmenter
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialization
 from prompttune.keys.key import save_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -32,9 +32,9 @@ from prompttune.serve.limits import Limits
 from prompttune.serve.work import Service
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, merge_block=0, taps=(2, 3), decoder_dim=4,
-    pretrain_canvas=16, one_way=True, apart=2, class_token=True, match_taps=(1,), image_taps=(0,),
-    pixel_dim=4,
+    canvas=16, patch=4, dim=16, depth=4, heads=2, merge_index=0, out_indices=(2, 3), decoder_dim=4,
+    pretrain_canvas=16, one_way=True, apart=2, class_token=True, match_indices=(1,),
+    image_indices=(0,), pixel_dim=4,
 )  # fmt: skip
 FINGERPRINT = "f" * 64
 PATIENCE = 60
@@ -62,7 +62,7 @@ def save(prompt: Prompt, zoo: Path, **recipe: object) -> Path:
         prompt,
         task="custom",
         backbone="small",
-        initialisation=Initialisation(kind="noise", contains_real_image=False),
+        initialisation=Initialization(kind="noise", contains_real_image=False),
         recipe=recipe,
         data=Data(layout="pairs", train=2, val=2, sha256="0" * 64, generated=False),
     )

@@ -52,7 +52,14 @@ def save_split(folder: Path) -> None:
 
 def save_backbone(folder: Path) -> None:
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+        canvas=16,
+        patch=4,
+        dim=16,
+        depth=4,
+        heads=2,
+        out_indices=(2, 3),
+        decoder_dim=4,
+        pretrain_canvas=16,
     )
     network = SegGPT(config).requires_grad_(False)
     for parameter in network.parameters():
@@ -97,13 +104,13 @@ def test_layouts_of_one_size_are_timed_in_turn(
 ) -> None:
     assert replace(
         read_recipe(one_way.RECIPE).backbone,
-        one_way=False, apart=0, class_token=False, match_taps=(), image_taps=(), pixel_dim=0,
-        taps=one_way.TWO_WAY.taps, merge_block=one_way.TWO_WAY.merge_block,
+        one_way=False, apart=0, class_token=False, match_indices=(), image_indices=(), pixel_dim=0,
+        out_indices=one_way.TWO_WAY.out_indices, merge_index=one_way.TWO_WAY.merge_index,
     ) == one_way.TWO_WAY  # fmt: skip
     sizes = {"canvas": 16, "patch": 8, "dim": 16, "heads": 2, "decoder_dim": 4}
     small = replace(one_way.TWO_WAY, **sizes, pretrain_canvas=16)
     monkeypatch.setattr(one_way, "TWO_WAY", small)
-    recipe = replace(small, one_way=True, apart=2, match_taps=(1,), taps=(11,))
+    recipe = replace(small, one_way=True, apart=2, match_indices=(1,), out_indices=(11,))
     (tmp_path / "recipe.yaml").write_text(json.dumps({"backbone": recipe.to_dict()}))
     monkeypatch.setattr(one_way, "RECIPE", tmp_path / "recipe.yaml")
     monkeypatch.setattr(sys, "argv", ["one_way", "--repeats", "2", "--threads", "1"])

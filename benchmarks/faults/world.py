@@ -11,18 +11,18 @@ from PIL import Image
 from prompttune.backbone import SegGPTConfig, load
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import save_weights
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialization
 from prompttune.keys.key import save_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, merge_block=0, taps=(2, 3), decoder_dim=4,
-    pretrain_canvas=16, one_way=True, apart=2, class_token=True, match_taps=(1,), image_taps=(0,),
-    pixel_dim=4,
+    canvas=16, patch=4, dim=16, depth=4, heads=2, merge_index=0, out_indices=(2, 3), decoder_dim=4,
+    pretrain_canvas=16, one_way=True, apart=2, class_token=True, match_indices=(1,),
+    image_indices=(0,), pixel_dim=4,
 )  # fmt: skip
-LEARNER = {"canvas": 16, "patch": 8, "dim": 16, "depth": 2, "heads": 2, "merge_block": 0,
-           "taps": [0, 1], "decoder_dim": 4, "pretrain_canvas": 16}  # fmt: skip
+LEARNER = {"canvas": 16, "patch": 8, "dim": 16, "depth": 2, "heads": 2, "merge_index": 0,
+           "out_indices": [0, 1], "decoder_dim": 4, "pretrain_canvas": 16}  # fmt: skip
 SIDE = 96
 
 
@@ -86,7 +86,7 @@ def make_world(folder: Path, images: int = 12, steps: int = 30) -> World:
             Image.fromarray(image).save(world.data / part / "images" / f"{number}.png")
             Image.fromarray(mask * 255).save(world.data / part / "masks" / f"{number}.png")
     recipe = {"backbone": LEARNER, "max_steps": steps, "batch": 4, "save_every": 5, "workers": 0,
-              "precision": "32-true", "optimiser": {"lr": 0.01}}  # fmt: skip
+              "precision": "32-true", "optimizer": {"lr": 0.01}}  # fmt: skip
     world.recipe.write_text(json.dumps(recipe))
     folder.chmod(0o755)  # for one who may read and not write
     return world
@@ -113,7 +113,7 @@ def make_key(world: World, name: str, looks: str | None = None) -> tuple[Prompt,
     )  # fmt: skip
     card = Card.of(
         prompt, task="custom", backbone="small",
-        initialisation=Initialisation(kind="noise", contains_real_image=False), recipe={},
+        initialisation=Initialization(kind="noise", contains_real_image=False), recipe={},
         data=Data(layout="pairs", train=2, val=2, sha256="0" * 64, generated=False),
     )  # fmt: skip
     return replace(prompt, card=card), card

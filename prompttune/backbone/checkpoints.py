@@ -119,14 +119,15 @@ def _read_official(path: Path) -> Checkpoint:
 def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:
     """Read the sizes off the shapes: the authors' file has no configuration.
 
-    Which blocks are tapped and merged cannot be seen: as in the released network, the taps end
+    Which blocks are tapped and merged cannot be seen: as in the released network,
+    the out_indices end
     equal parts of the depth, and the merge is block 2.
     """
     try:
         dim, _, patch, _ = tensors["patch_embed.proj.weight"].shape
         depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
         columns, head_dim = tensors["blocks.0.attn.rel_pos_w"].shape
-        taps = tensors["decoder_embed.weight"].shape[1] // dim
+        out_indices = tensors["decoder_embed.weight"].shape[1] // dim
         return SegGPTConfig(
             canvas=(columns + 1) // 2 * patch,
             patch=patch,
@@ -134,7 +135,9 @@ def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:
             depth=depth,
             heads=dim // head_dim,
             mlp_ratio=tensors["blocks.0.mlp.fc1.weight"].shape[0] / dim,
-            taps=tuple(depth * part // taps - 1 for part in range(1, taps + 1)),
+            out_indices=tuple(
+                depth * part // out_indices - 1 for part in range(1, out_indices + 1)
+            ),
             decoder_dim=tensors["decoder_pred.0.weight"].shape[0],
             pretrain_canvas=round((tensors["pos_embed"].shape[1] - 1) ** 0.5) * patch,
         )
@@ -181,8 +184,8 @@ def _config_from_hub(values: Mapping[str, Any]) -> SegGPTConfig:
         depth=values.get("num_hidden_layers", 24),
         heads=values.get("num_attention_heads", 16),
         mlp_ratio=(values.get("mlp_dim") or 4 * dim) / dim,
-        merge_block=values.get("merge_index", 2),
-        taps=tuple(values.get("intermediate_hidden_state_indices", (5, 11, 17, 23))),
+        merge_index=values.get("merge_index", 2),
+        out_indices=tuple(values.get("intermediate_hidden_state_indices", (5, 11, 17, 23))),
         decoder_dim=values.get("decoder_hidden_size", 64),
         pretrain_canvas=values.get("pretrain_image_size", 224),
     )

@@ -98,7 +98,7 @@ def _attention_received(
         received.append(shares[..., : pair[0].shape[2]].sum((0, 1, 2)))
 
     config = network.config
-    later = network.blocks[config.apart : config.taps[-1] + 1]
+    later = network.blocks[config.apart : config.out_indices[-1] + 1]
     hooks = [block.register_forward_pre_hook(watch) for block in later]
     try:
         network.ensemble(queries, prompt)

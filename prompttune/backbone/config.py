@@ -19,7 +19,9 @@ class SegGPTConfig:
     """
 
     canvas: int = 448
-    """Side S of the prompt and of the query, pixels; the network sees 2S x S."""
+    """Side S of the prompt and of the query,
+    pixels; the network sees 2S x S. The official code calls
+    that pair `image_size`, which here is the size of an image as it is given."""
     patch: int = 16
     """Side of a patch, pixels; divides the canvas."""
     dim: int = 1024
@@ -30,17 +32,17 @@ class SegGPTConfig:
     """Attention heads; divides `dim`."""
     mlp_ratio: float = 4.0
     """Hidden width of the MLP over `dim`."""
-    merge_block: int = 2
+    merge_index: int = 2
     """After this block the image stream and the target stream are averaged into one."""
-    taps: tuple[int, ...] = (5, 11, 17, 23)
-    """Blocks whose outputs the decoder reads; none before `merge_block`."""
+    out_indices: tuple[int, ...] = (5, 11, 17, 23)
+    """Blocks whose outputs the decoder reads; none before `merge_index`."""
     decoder_dim: int = 64
     """Channels of the pixel decoder."""
     pretrain_canvas: int = 224
     """Side of the square canvas for which the absolute positions are stored (they are resized)."""
     one_way: bool = False
     """The prompt never looks at the query (see `prompttune.backbone.one_way`); the fields below ask
-    for it. Image and colors then meet before block `apart`, and `merge_block` means nothing."""
+    for it. Image and colors then meet before block `apart`, and `merge_index` means nothing."""
     mlp: Literal["gelu", "swiglu"] = "gelu"
     """Kind of the blocks' MLP; the gated one is that of DINOv2 g, and one-way networks alone have
     it."""
@@ -48,16 +50,16 @@ class SegGPTConfig:
     """The first blocks, in which every image sees itself alone."""
     class_token: bool = False
     """A token of no patch passes the blocks `apart` beside the patches, as in DINOv2."""
-    match_taps: tuple[int, ...] = ()
+    match_indices: tuple[int, ...] = ()
     """Blocks, below `apart`, whose image features match the query with the prompt; none: the
     query's hidden target begins as a bare mask token."""
-    image_taps: tuple[int, ...] = ()
+    image_indices: tuple[int, ...] = ()
     """Blocks, below `apart`, whose features of the query's image the decoder reads as well."""
     pixel_dim: int = 0
     """Channels that the decoder computes from the query's pixels themselves; 0: none."""
 
     def __post_init__(self) -> None:
-        for name in ("taps", "match_taps", "image_taps"):
+        for name in ("out_indices", "match_indices", "image_indices"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         sizes = ("canvas", "patch", "dim", "depth", "heads", "decoder_dim", "pretrain_canvas")
         for name in (*sizes, "mlp_ratio", "pixel_dim"):
@@ -74,21 +76,25 @@ class SegGPTConfig:
                 f"backbone config: dim={self.dim} is no multiple of heads={self.heads}"
             )
         self._check_one_way()
-        first, name = (self.apart, "apart") if self.one_way else (self.merge_block, "merge_block")
-        if not self.taps or first < 0 or not _rise_within(self.taps, first, self.depth):
+        first, name = (self.apart, "apart") if self.one_way else (self.merge_index, "merge_index")
+        if (
+            not self.out_indices
+            or first < 0
+            or not _rise_within(self.out_indices, first, self.depth)
+        ):
             raise InputError(
-                f"backbone config: taps={self.taps} must rise and lie in {first}.."
+                f"backbone config: out_indices={self.out_indices} must rise and lie in {first}.."
                 f"{self.depth - 1} ({name}..depth - 1)"
             )
 
     def _check_one_way(self) -> None:
         if not isinstance(self.apart, int) or not 0 <= self.apart <= self.depth:
             raise InputError(f"backbone config: apart={self.apart!r} is not in 0..{self.depth}")
-        for name in ("match_taps", "image_taps"):
-            taps = getattr(self, name)
-            if taps and not _rise_within(taps, 0, self.apart):
+        for name in ("match_indices", "image_indices"):
+            indices = getattr(self, name)
+            if indices and not _rise_within(indices, 0, self.apart):
                 raise InputError(
-                    f"backbone config: {name}={taps} must rise and lie below apart={self.apart}"
+                    f"backbone config: {name}={indices} must rise and lie below apart={self.apart}"
                 )
         asked = [name for name in ("apart", "class_token", "pixel_dim") if getattr(self, name)]
         if self.mlp not in ("gelu", "swiglu"):
@@ -113,9 +119,9 @@ class SegGPTConfig:
         return 2 * self.side**2
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-able values."""
+        """Return the fields as JSON-able values, by the names that they have in files."""
         return {
-            name: list(value) if isinstance(value, tuple) else value
+            STORED.get(name, name): list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
 
@@ -127,13 +133,28 @@ class SegGPTConfig:
             InputError: Unknown fields, or sizes that do not fit each other.
         """
         try:
-            return cls(**values)
+            return cls(**named_now(values))
         except TypeError as error:
             raise InputError(f"backbone config: {error}") from error
 
 
-def _rise_within(taps: tuple[int, ...], first: int, after: int) -> bool:
-    return list(taps) == sorted(set(taps)) and first <= taps[0] and taps[-1] < after
+STORED = {
+    "merge_index": "merge_block",
+    "out_indices": "taps",
+    "match_indices": "match_taps",
+    "image_indices": "image_taps",
+}
+"""Fields that files of weights, and recipes of version 0.1, know by other names."""
+
+
+def named_now(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields by their names of today, given by these or as files have them."""
+    now = {stored: name for name, stored in STORED.items()}
+    return {now.get(name, name): value for name, value in values.items()}
+
+
+def _rise_within(indices: tuple[int, ...], first: int, after: int) -> bool:
+    return list(indices) == sorted(set(indices)) and first <= indices[0] and indices[-1] < after
 
 
 VIT_LARGE = SegGPTConfig()

@@ -1,6 +1,6 @@
 """SegGPT: a Vision Transformer that colors a query as its prompt is colored.
 
-Re-implemented from the public description and behaviour of baaivision/Painter
+Re-implemented from the public description and behavior of baaivision/Painter
 (`SegGPT/SegGPT_inference/models_seggpt.py`; paper arXiv 2304.03284). Parameters bear the official
 names.
 
@@ -158,7 +158,7 @@ class LayerNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise every pixel over its channels."""
+        """Normalize every pixel over its channels."""
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-6)
         return x.permute(0, 3, 1, 2)
@@ -174,7 +174,7 @@ class EncodedPrompt:
     images: Tensor
     """Tokens of the N images as the first block takes them, `B x N T x dim`."""
     target_stream: Tensor
-    """The target stream of prompts and query after `merge_block`, `B x (N + 1) T x dim`."""
+    """The target stream of prompts and query after `merge_index`, `B x (N + 1) T x dim`."""
     prompts: int
     """N."""
     type_token: Tensor
@@ -223,7 +223,7 @@ class SegGPT(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, stored**2 + 1, dim))  # the first is unused
         self.blocks = nn.ModuleList(self.block_type(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        features = (len(config.taps) + len(config.image_taps)) * dim
+        features = (len(config.out_indices) + len(config.image_indices)) * dim
         self.decoder_embed = Linear(features, config.patch**2 * config.decoder_dim)
         self.decoder_pred: nn.Module = nn.Sequential(
             nn.Conv2d(config.decoder_dim, config.decoder_dim, 3, padding=1),
@@ -325,7 +325,7 @@ class SegGPT(nn.Module):
 
     def _until_merge(self, tokens: Tensor, prompts: int) -> Tensor:
         """Run the blocks in which image stream and target stream are apart."""
-        for block in self.blocks[: self.config.merge_block + 1]:
+        for block in self.blocks[: self.config.merge_index + 1]:
             tokens = self._run(block, tokens, prompts)
         return tokens
 
@@ -336,13 +336,13 @@ class SegGPT(nn.Module):
         """
         config = self.config
         tail = config.tokens // 2 + config.grid[1] if query_only else config.tokens
-        last = config.taps[-1]
+        last = config.out_indices[-1]
         features = []
-        for index in range(config.merge_block, last + 1):
-            if index > config.merge_block:
+        for index in range(config.merge_index, last + 1):
+            if index > config.merge_index:
                 only = tail if index == last else None
                 tokens = self._run(self.blocks[index], tokens, prompts, only)
-            if index in config.taps:
+            if index in config.out_indices:
                 features.append(self.norm(_first_canvas(tokens, prompts, tail)))
         return self._decode(torch.cat(features, -1), query_only)
 
@@ -356,7 +356,7 @@ class SegGPT(nn.Module):
         return block(tokens, prompts, tail)
 
     def _decode(self, features: Tensor, query_only: bool) -> Tensor:
-        """Turn features of whole rows of patches, `B x tail x (taps * dim)`, into colors."""
+        """Turn features of whole rows of patches, `B x tail x (out_indices * dim)`, into colors."""
         patch, columns = self.config.patch, self.config.grid[1]
         pixels = self.decoder_embed(features)
         pixels = pixels.unflatten(-1, (patch, patch, -1)).unflatten(1, (-1, columns))

@@ -8,10 +8,11 @@ Three things differ from the official network (`prompttune.backbone.network`):
   prompt's to its own alone. What a query needs of a prompt, the keys and values of every later
   block, depends on no query: `encode_prompt` computes it once.
 - **Matching.** Where image and colors meet, a query's hidden target does not begin as a bare mask
-  token: it takes over the prompts' colors, by attention between the image features of `match_taps`.
+  token: it takes over the prompts' colors,
+  by attention between the image features of `match_indices`.
   (SEGIC, arXiv 2311.14671, and INSID3, arXiv 2603.28480, live on such features.)
 
-The decoder may also read early blocks of the query's image (`image_taps`) and the query's pixels
+The decoder may also read early blocks of the query's image (`image_indices`) and the query's pixels
 (`pixel_dim`), for thin things that patches lose. There are no relative positions.
 
 An ensemble is joint: the query attends to the tokens of all prompts at once, and the best matches
@@ -45,7 +46,7 @@ class OneWaySegGPT(SegGPT):
     def __init__(self, config: SegGPTConfig) -> None:
         super().__init__(config)
         self.target_embed = PatchEmbed(config)
-        self.matching = Matching(config) if config.match_taps else None
+        self.matching = Matching(config) if config.match_indices else None
         if config.pixel_dim:
             self.decoder_pred = PixelDecoder(config)
 
@@ -162,12 +163,12 @@ class OneWaySegGPT(SegGPT):
         found: dict[int, Tensor] = {}
         for index, block in enumerate(self.blocks[: config.apart]):
             tokens, _ = self._run_block(block, tokens, None)
-            if index in (*config.match_taps, *config.image_taps):
+            if index in (*config.match_indices, *config.image_indices):
                 found[index] = tokens[:, extra:]
         match = None
         if self.matching is not None:
-            match = self.matching.keys([found[tap] for tap in config.match_taps])
-        early = tuple(found[tap] for tap in config.image_taps)
+            match = self.matching.keys([found[tap] for tap in config.match_indices])
+        early = tuple(found[tap] for tap in config.image_indices)
         return ImageFeatures(tokens[:, extra:], match, early)
 
     def _encode(self, seen: ImageFeatures, colors: Tensor, types: Tensor) -> CachedPrompt:
@@ -187,7 +188,7 @@ class OneWaySegGPT(SegGPT):
             # Contiguous, as `one_a_query` leaves them: of another layout attention takes another
             # way, and a query's last bits would depend on what shares its batch.
             kept += [keys, targets.unflatten(0, (tasks, -1)).flatten(1, 2).contiguous()]
-        last = self.config.taps[-1]
+        last = self.config.out_indices[-1]
         for block in self.blocks[self.config.apart : last + 1]:
             tokens, pair = self._run_block(block, tokens, None)
             kept += [x.unflatten(0, (tasks, -1)).transpose(1, 2).flatten(2, 3) for x in pair]
@@ -206,7 +207,7 @@ class OneWaySegGPT(SegGPT):
         pairs = zip(rest[::2], rest[1::2], strict=True)
         for index, given in enumerate(pairs, config.apart):
             tokens, _ = self._run_block(self.blocks[index], tokens, given)
-            if index in config.taps:
+            if index in config.out_indices:
                 features.append(self.norm(tokens))
         return self._decoded(torch.cat(features, -1), queries)
 
@@ -218,7 +219,7 @@ class OneWaySegGPT(SegGPT):
         return block(tokens, given)
 
     def _decoded(self, features: Tensor, queries: Tensor) -> Tensor:
-        """Turn features, `B x T x (taps * dim)`, into colors, `B x 3 x S x S`."""
+        """Turn features, `B x T x (out_indices * dim)`, into colors, `B x 3 x S x S`."""
         patch = self.config.patch
         pixels = self.decoder_embed(features)
         pixels = pixels.unflatten(-1, (patch, patch, -1)).unflatten(1, self._grid)

@@ -76,7 +76,7 @@ class Matching(nn.Module):
 
     def __init__(self, config: SegGPTConfig) -> None:
         super().__init__()
-        dim, depths = config.dim, len(config.match_taps)
+        dim, depths = config.dim, len(config.match_indices)
         self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for _ in range(depths))
         self.projections = nn.ModuleList(Linear(dim, dim, bias=False) for _ in range(depths))
         self.log_scale = nn.Parameter(torch.full((depths,), 3.0))  # of the cosines

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from prompttune.backbone import SegGPT
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 
 class LinearProbe(nn.Module):
     """One linear layer from each patch's features to the logits of its pixels.
 
     The features are those that the decoder gets (of all its depths, after the last LayerNorm), of a
-    query under a prompt that shows nothing: a grey image, all background.
+    query under a prompt that shows nothing: a gray image, all background.
     """
 
     def __init__(self, network: SegGPT, classes: int) -> None:
@@ -48,7 +48,7 @@ class LinearProbe(nn.Module):
         )
         try:
             nothing = torch.zeros_like(queries[:1])
-            network.ensemble(queries, nothing, normalise(nothing))
+            network.ensemble(queries, nothing, normalize(nothing))
         finally:
             hook.remove()
         return caught[0][:, -self._queries :].float()  # the official layout has a border above

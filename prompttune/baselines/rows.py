@@ -90,7 +90,7 @@ class Rivals:
     def impossible(self, bench: Bench) -> set[str]:
         """Return the rows that this backbone or these images cannot have."""
         config = self.segmenter.network.config
-        matches = config.one_way and config.match_taps
+        matches = config.one_way and config.match_indices
         return {
             *(() if matches else ("matching",)),
             *(() if _second_masks(bench.test) else ("observer",)),

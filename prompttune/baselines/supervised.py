@@ -24,7 +24,7 @@ from prompttune.tuning.loss import supervised_loss
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.lightning import StepProgress, quiet
-from prompttune.utils.normalize import normalise, to_tensor
+from prompttune.utils.normalize import normalize, to_tensor
 from prompttune.utils.tiling import Blend, pad_reflect, resize, resize_scores, scaled_size
 
 CROP = 128
@@ -79,7 +79,7 @@ class Supervised(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch of crops."""
-        return supervised_loss(self.network(normalise(batch["image"])), batch["class_map"])
+        return supervised_loss(self.network(normalize(batch["image"])), batch["class_map"])
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Lower the rate as the time goes by."""
@@ -89,7 +89,7 @@ class Supervised(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Count hits and misses of one batch of validation crops."""
-        decided = self.network(normalise(batch["image"])).argmax(1)
+        decided = self.network(normalize(batch["image"])).argmax(1)
         self.val_dice.update(decided, batch["class_map"])
 
     def on_validation_epoch_end(self) -> None:
@@ -185,7 +185,7 @@ def predict_tiled(
         chunk = places[first : first + budget.batch]
         queries = torch.stack([_window(pixels, place, budget.crop) for place in chunk])
         with torch.autocast(device.type, torch.bfloat16, enabled=budget.bf16):
-            logits = network(normalise(queries.to(device))).float()
+            logits = network(normalize(queries.to(device))).float()
         scores = logits.softmax(1)[:, 1:].cpu()
         for place, each in zip(chunk, scores, strict=True):
             blend.add(place, each)

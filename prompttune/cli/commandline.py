@@ -44,8 +44,12 @@ class Parser(OneLineErrors, argparse.ArgumentParser):
         return as_now(sys.argv[1:] if args is None else args, self.renamed)
 
 
+_VALUES = {("--learn", "colours"): "colors", ("--mask_kind", "grey"): "gray"}
+"""Values by the names that they had in version 0.1, likewise."""
+
+
 def as_now(words: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
-    """Return a command line's words with options by their names of today.
+    """Return a command line's words with options and values by their names of today.
 
     Args:
         words: of the line; behind `--` none is an option.
@@ -58,6 +62,12 @@ def as_now(words: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
         if name in renamed:
             warn(f"{name} is called {renamed[name]} now; the next version forgets {name}")
             words[place] = f"{renamed[name]}{equals}{value}"
+    for place, word in enumerate(words[:end]):
+        name, equals, value = word.partition("=") if "=" in word else (words[place - 1], "", word)
+        if (name, value) in _VALUES:
+            now = _VALUES[name, value]
+            warn(f"{name} {value} is called {now} now; the next version forgets {value}")
+            words[place] = f"{name}={now}" if equals else now
     return words
 
 

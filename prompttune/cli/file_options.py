@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from prompttune.data.mask_forms import MaskOptions
     from prompttune.data.reading import ImageOptions
 
-MASK_KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
+MASK_KINDS = ("auto", "index", "gray", "instances", "alpha", "colors")
 
 
 def add_image_options(group: argparse._ArgumentGroup) -> None:

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.data.exists():
         raise InputError(f"{options.data}: no such file or folder")
     options.data = unwrapped(options.data)
-    if not _is_labelled(options):
+    if not _is_labeled(options):
         return _describe_images(options)
     data = task_data(_recipe(options), options.data, None, options.images_dir, options.masks_dir)
     _describe(options, data)
@@ -73,14 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _is_labelled(options: argparse.Namespace) -> bool:
+def _is_labeled(options: argparse.Namespace) -> bool:
     """Say whether a folder has a layout with masks or annotations, or a file lists pairs."""
-    from prompttune.data.folders import is_labelled
+    from prompttune.data.folders import is_labeled
 
     named = options.images_dir or options.masks_dir
     if options.data.is_file():
         return options.data.suffix.lower() in LISTS
-    return bool(named) or (options.data.is_dir() and is_labelled(options.data))
+    return bool(named) or (options.data.is_dir() and is_labeled(options.data))
 
 
 def _describe_images(options: argparse.Namespace) -> int:

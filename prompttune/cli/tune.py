@@ -112,12 +112,7 @@ def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
 
 def _as_now(argv: Sequence[str]) -> list[str]:
     """Return a line with options and values by their names of today."""
-    words = as_now(argv, {f"--{old}": f"--{new}" for old, new in RENAMED.items()})
-    for place, word in enumerate(words):
-        if word == "--learn=colours" or (word == "colours" and words[place - 1] == "--learn"):
-            warn("--learn colours is called colors now; the next version forgets colours")
-            words[place] = word.replace("colours", "colors")
-    return words
+    return as_now(argv, {f"--{old}": f"--{new}" for old, new in RENAMED.items()})
 
 
 class _Parser(OneLineErrors, ArgumentParser):

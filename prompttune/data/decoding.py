@@ -179,15 +179,15 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
         return size, PILLOW_MODES.get(image.mode, f"8-bit {image.mode}"), False
 
 
-PILLOW_MODES = {"1": "1-bit", "L": "8-bit grey", "P": "8-bit palette", "LA": "8-bit grey + alpha"}
+PILLOW_MODES = {"1": "1-bit", "L": "8-bit gray", "P": "8-bit palette", "LA": "8-bit gray + alpha"}
 
 
 def bits_in_words(dtype: np.dtype, bands: int) -> str:
-    """Return words such as `16-bit grey` or `8-bit, 8 bands`."""
+    """Return words such as `16-bit gray` or `8-bit, 8 bands`."""
     if dtype.kind == "b":
         return "1-bit"
     bits = f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
-    kinds = {1: " grey", 2: " grey + 1 band", 3: " RGB", 4: " RGB + 1 band"}
+    kinds = {1: " gray", 2: " gray + 1 band", 3: " RGB", 4: " RGB + 1 band"}
     return bits + kinds.get(bands, f", {bands} bands")
 
 

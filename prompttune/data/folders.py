@@ -307,7 +307,7 @@ def _with_masks(folder: Path, classes: Sequence[str], finding: Finding) -> Found
     return None
 
 
-def is_labelled(folder: Path) -> bool:
+def is_labeled(folder: Path) -> bool:
     """Say whether a folder looks like one of the layouts; whether it is good is not asked."""
     inside = {n.lower() for n in ("train", "training", *ANNOTATION_FOLDERS, *MASK_FOLDERS)}
     return (
@@ -343,12 +343,12 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
 
 def unwrapped(folder: Path) -> Path:
     """Return the folder that holds the data, where it lies alone in others, as archives unpack."""
-    while folder.is_dir() and not is_labelled(folder):
+    while folder.is_dir() and not is_labeled(folder):
         inside = [each for each in folder.iterdir() if not is_hidden(each)]
         folders = [each for each in inside if each.is_dir()]
         if len(folders) != 1 or any(is_image(each) for each in inside if not each.is_dir()):
             return folder
-        if not is_labelled(folders[0]) and any(each.is_file() for each in folders[0].iterdir()):
+        if not is_labeled(folders[0]) and any(each.is_file() for each in folders[0].iterdir()):
             return folder
         folder = folders[0]
     return folder

@@ -5,7 +5,7 @@ from pathlib import Path
 from prompttune.data.decoding import MAX_PIXELS, ORIENTATION
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_GREY, _RGB = 0, 2
+_GRAY, _RGB = 0, 2
 MIN_BYTES = MAX_PIXELS // 1100
 """Of a file with so many pixels: PNG packs no more than 1032 times, JPEG less."""
 
@@ -31,7 +31,7 @@ def _is_huge_png(path: Path) -> bool:
         return False
     width, height = (int.from_bytes(head[at : at + 4], "big") for at in (16, 20))
     depth, kind, interlaced = head[24], head[25], head[28]
-    plain = depth == 8 and kind in (_GREY, _RGB) and not interlaced
+    plain = depth == 8 and kind in (_GRAY, _RGB) and not interlaced
     return plain and width * height >= MAX_PIXELS
 
 

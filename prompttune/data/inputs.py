@@ -176,7 +176,7 @@ def load_image(
     """Return any accepted image as `H x W x 3 uint8`.
 
     Args:
-        image: of any kind that `ImageLike` names; grey, RGBA and 16-bit arrays are converted as
+        image: of any kind that `ImageLike` names; gray, RGBA and 16-bit arrays are converted as
             files are.
         called: names an image that has no path in messages.
         options: bands and stretch. Arrays of one or three channels are red, green, and blue

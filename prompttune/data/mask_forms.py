@@ -1,4 +1,4 @@
-"""What mask files store: indices, greys, alpha or colors, before it is known what they mean."""
+"""What mask files store: indices, grays, alpha or colors, before it is known what they mean."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ from prompttune.utils.kept import Kept
 
 KEPT_BYTES = 128 * 2**20
 """Of decoded masks: a set's survey, its split and tuning read the same ones."""
-KINDS = ("auto", "index", "grey", "instances", "alpha", "colors")
+KINDS = ("auto", "index", "gray", "instances", "alpha", "colors")
 
 
 _PHOTO = 256
 """A picture of more colors beside its alpha is a cut-out photo, not a mask in colors."""
 
 
-Form = Literal["indices", "grey", "alpha", "two-color palette", "colors"]
+Form = Literal["indices", "gray", "alpha", "two-color palette", "colors"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class MaskOptions:
     """Whether masks were drawn on images as stored, before their EXIF tag turns them upright."""
 
     def __post_init__(self) -> None:
+        if self.kind == "grey":  # as it is spelled in keys of version 0.1
+            object.__setattr__(self, "kind", "gray")
         if self.kind not in KINDS:
             raise InputError(f"--mask_kind {self.kind}: must be one of {', '.join(KINDS)}")
 
@@ -178,22 +180,22 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
             return stored_of_array(np.asarray(image.convert("RGB")), options, name)
         indices = np.asarray(image)
         free = options.kind == "auto" and options.values is None
-        if free and (greys := _greys_of(image)) is not None:
-            return Stored(greys[indices], "grey")
+        if free and (grays := _grays_of(image)) is not None:
+            return Stored(grays[indices], "gray")
         white = _white_of(image) if free else None
         if white is not None:
             return Stored(white[indices], "two-color palette")
         return Stored(indices, "indices", _doubt_of(image, indices))
     if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
         image = image.convert("RGB")
-    form: Form = "indices" if image.mode == "1" else "grey"
+    form: Form = "indices" if image.mode == "1" else "gray"
     return stored_of_array(numbers_of(image), options, name, form)
 
 
 _NEAR_WHITE = 250
 """Tools that reduce colors miss white and black by a little."""
 _APART = 16
-"""Greys of classes differ by so much."""
+"""Grays of classes differ by so much."""
 _LISTED = 20
 """Colors between black and a white this far down a palette are classes of their own."""
 
@@ -217,19 +219,19 @@ def _white_of(image: Image.Image) -> np.ndarray | None:
     return table
 
 
-def _greys_of(image: Image.Image) -> np.ndarray | None:
-    """Return the grey of each index of a palette of a few greys whose first is not black.
+def _grays_of(image: Image.Image) -> np.ndarray | None:
+    """Return the gray of each index of a palette of a few grays whose first is not black.
 
-    Tools that reduce colors put them in any order, and then the greys say more than the numbers. A
+    Tools that reduce colors put them in any order, and then the grays say more than the numbers. A
     palette that begins with black, as of classes, is None; so are two colors.
     """
     colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     last = int(np.flatnonzero(colors.any(1)).max(initial=-1))  # tools fill up with black
     listed = colors[: last + 2]
-    greys = listed[:, 0].astype(int)
-    if not 3 <= len(listed) <= _LISTED or not greys[0] or (listed != listed[:, :1]).any():
+    grays = listed[:, 0].astype(int)
+    if not 3 <= len(listed) <= _LISTED or not grays[0] or (listed != listed[:, :1]).any():
         return None
-    shades = np.unique(greys)
+    shades = np.unique(grays)
     if shades[0] or len(shades) < 3 or np.diff(shades).min() < _APART:
         return None
     table = np.zeros(256, np.uint8)
@@ -254,7 +256,7 @@ def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
 
 
 def stored_of_array(
-    numbers: np.ndarray, options: MaskOptions, name: str | Path, form: Form = "grey"
+    numbers: np.ndarray, options: MaskOptions, name: str | Path, form: Form = "gray"
 ) -> Stored:
     """Find in `H x W [x C]` numbers the plane that is the mask.
 
@@ -280,7 +282,7 @@ def stored_of_array(
         if options.kind == "alpha" or (options.kind == "auto" and _is_alpha(colors, alpha, name)):
             return Stored(alpha, "alpha")
         hidden = alpha == 0
-        if options.kind != "grey" and hidden.any() and not hidden.all():
+        if options.kind != "gray" and hidden.any() and not hidden.all():
             # Whatever color lies under it is not seen.
             colors = np.where(hidden[:, :, None], colors.dtype.type(0), colors)
     if (colors == colors[:, :, :1]).all() and options.colors is None:
@@ -326,11 +328,11 @@ def _is_alpha(colors: np.ndarray, alpha: np.ndarray, name: str | Path) -> bool:
         if (hidden[0] > seen[0]).all() and not seen[0].any():
             raise InputError(
                 f"{name}: its white cannot be seen, and black can: which is the object? Give "
-                "--mask_kind alpha for what can be seen, --mask_kind grey for the white"
+                "--mask_kind alpha for what can be seen, --mask_kind gray for the white"
             )
         return True  # one color on what cannot be seen
-    grey = (colors == colors[:, :, :1]).all()
-    return not grey and len(np.unique(colors.reshape(-1, colors.shape[2]), axis=0)) > _PHOTO
+    gray = (colors == colors[:, :, :1]).all()
+    return not gray and len(np.unique(colors.reshape(-1, colors.shape[2]), axis=0)) > _PHOTO
 
 
 def value_counts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

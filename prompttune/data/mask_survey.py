@@ -22,7 +22,7 @@ _MUCH = 0.1
 _NOISE = 24
 _SPARSE = 3
 """Class indices of which fewer are shown than one in so many are not guessed."""
-_GREYS = 32
+_GRAYS = 32
 """More values than this are shades, not a list."""
 
 
@@ -45,7 +45,7 @@ class MaskFacts:
     middle: float
     """Share of areas between black and white in what is not black, where there are shades."""
     areas: frozenset[int]
-    """Greys between black and white that cover areas of their own."""
+    """Grays between black and white that cover areas of their own."""
     scattered: bool
     """Values, white not among them, are several and no run, and each lies on areas."""
 
@@ -63,14 +63,14 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     values, counts = value_counts(stored.values)
     found = [int(value) for value in values]
     numbered = stored.form != "colors" and numbers_things(stored.values, found)
-    shades = stored.form in ("grey", "alpha") and len(found) > _GREYS
+    shades = stored.form in ("gray", "alpha") and len(found) > _GRAYS
     shades = shades and not numbered and not lie_on_areas(stored.values)
-    greys = [value for value in found[:-1] if value > 0]
+    grays = [value for value in found[:-1] if value > 0]
     scattered = (
         not numbered
         and not shades
         and stored.form not in ("colors", "alpha")
-        and (len(greys) > 1 or (len(greys) == 1 and found[-1] > 2))
+        and (len(grays) > 1 or (len(grays) == 1 and found[-1] > 2))
         and found[-1] not in (255, 65535)
         and lie_on_areas(stored.values)
     )
@@ -78,8 +78,8 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
     if numbered or scattered:
         pieces = int(label(stored.values, background=0, connectivity=2).max())
         one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
-    few = stored.form not in ("colors", "indices") and 0 < len(greys) <= _GREYS and not numbered
-    areas = frozenset(grey for grey in greys if covers_areas(stored.values, grey)) if few else ()
+    few = stored.form not in ("colors", "indices") and 0 < len(grays) <= _GRAYS and not numbered
+    areas = frozenset(gray for gray in grays if covers_areas(stored.values, gray)) if few else ()
     height, width = stored.values.shape
     table = dict(zip(found, counts.tolist(), strict=True))
     return MaskFacts(
@@ -98,15 +98,15 @@ def look_at(stored: Stored, name: str | Path) -> MaskFacts:
 
 
 def _middle(values: np.ndarray) -> float:
-    """Return how much of what is not black are areas of one grey, but for noise, below white."""
-    grey = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
-    smooth = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) <= _NOISE
-    between = (grey >= 48) & (grey <= 207)
-    counts = np.bincount(grey[smooth & between], minlength=256)
-    near = np.convolve(counts, np.ones(_NOISE), "same").max()  # a blur has no grey of its own
+    """Return how much of what is not black are areas of one gray, but for noise, below white."""
+    gray = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
+    smooth = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) <= _NOISE
+    between = (gray >= 48) & (gray <= 207)
+    counts = np.bincount(gray[smooth & between], minlength=256)
+    near = np.convolve(counts, np.ones(_NOISE), "same").max()  # a blur has no gray of its own
     if near < 0.6 * counts.sum():
         return 0.0
-    return float(near / max(1, (grey >= 48).sum()))
+    return float(near / max(1, (gray >= 48).sum()))
 
 
 def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> MaskOptions:
@@ -142,30 +142,30 @@ def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> Ma
         return options
     if len(shown) == 1 and APART <= shown[0] != 255 and shown[0] != 65535:
         return replace(options, values=_rising(masks, shown))
-    return _of_greys(masks, shown, options)
+    return _of_grays(masks, shown, options)
 
 
-def _of_greys(
+def _of_grays(
     masks: Sequence[MaskFacts], shown: Sequence[int], options: MaskOptions
 ) -> MaskOptions:
-    """Tell shades along borders from greys that are classes."""
+    """Tell shades along borders from grays that are classes."""
     refuse_melting(masks, shown)
     white = 65535 if shown[-1] > 255 else 255
     shades = any(white // 8 < value < white for value in shown) and shown[-1] > white // 2
-    return replace(options, kind="grey") if shades else options
+    return replace(options, kind="gray") if shades else options
 
 
 def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
-    """Refuse to take greys that cover areas of their own for shades of one class.
+    """Refuse to take grays that cover areas of their own for shades of one class.
 
     Raises:
-        InputError: there are such greys; the line names the options that settle it.
+        InputError: there are such grays; the line names the options that settle it.
     """
     if len(shown) > 1 and lie_apart(shown) and _own_areas(masks, shown):
         listed = ", ".join(map(str, shown))
         raise InputError(
-            f"{_example_of(masks, shown)}: the masks hold the greys {listed}, each on areas of its "
-            f"own; name {len(shown)} classes with --classes, or give --mask_kind grey if only what "
+            f"{_example_of(masks, shown)}: the masks hold the grays {listed}, each on areas of its "
+            f"own; name {len(shown)} classes with --classes, or give --mask_kind gray if only what "
             "is brighter than half is meant, --mask_kind instances where they number things"
         )
     gaps = shown and shown[-1] > _SPARSE * len(shown) and shown[-1] not in (255, 65535)
@@ -178,29 +178,29 @@ def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
         )
     if between := [each for each in masks if each.middle > _MUCH]:
         raise InputError(
-            f"{between[0].name}: areas of a grey between black and white, in a mask with noise (a "
-            "JPEG?); name the grey of each class with --colors A=#7f7f7f,B=#ffffff, or give "
-            "--mask_kind grey if only what is brighter than half is meant"
+            f"{between[0].name}: areas of a gray between black and white, in a mask with noise (a "
+            "JPEG?); name the gray of each class with --colors A=#7f7f7f,B=#ffffff, or give "
+            "--mask_kind gray if only what is brighter than half is meant"
         )
 
 
 def codes_of(masks: Sequence[MaskFacts], shown: Sequence[int]) -> list[int] | None:
-    """Return the greys that stand for classes, in rising order; None where they may not.
+    """Return the grays that stand for classes, in rising order; None where they may not.
 
-    Two greys far apart, or several at equal distances, the darker ones on areas of their own.
+    Two grays far apart, or several at equal distances, the darker ones on areas of their own.
     """
-    greys = list(shown)
-    if not 2 <= len(greys) <= _GREYS or not lie_apart(greys):
+    grays = list(shown)
+    if not 2 <= len(grays) <= _GRAYS or not lie_apart(grays):
         return None
-    if len(greys) > 2 and np.ptp(np.diff([0, *greys])) > 3:
+    if len(grays) > 2 and np.ptp(np.diff([0, *grays])) > 3:
         return None
-    return greys if _own_areas(masks, greys) else None
+    return grays if _own_areas(masks, grays) else None
 
 
-def _own_areas(masks: Sequence[MaskFacts], greys: Sequence[int]) -> bool:
-    """Say whether all but the brightest grey cover areas of their own."""
-    own = frozenset().union(*(each.areas for each in masks)) | {greys[-1]}
-    return own >= set(greys)
+def _own_areas(masks: Sequence[MaskFacts], grays: Sequence[int]) -> bool:
+    """Say whether all but the brightest gray cover areas of their own."""
+    own = frozenset().union(*(each.areas for each in masks)) | {grays[-1]}
+    return own >= set(grays)
 
 
 def _rising(masks: Sequence[MaskFacts], shown: Sequence[int]) -> dict[int, int]:
@@ -241,8 +241,8 @@ def _differ(masks: Sequence[MaskFacts]) -> bool:
     return whole and len(counts) > 3 and (len(counts) >= 2 * MANY or seldom)
 
 
-def _example_of(masks: Sequence[MaskFacts], greys: Sequence[int]) -> str:
-    darkest = greys[0]
+def _example_of(masks: Sequence[MaskFacts], grays: Sequence[int]) -> str:
+    darkest = grays[0]
     return next((each.name for each in masks if darkest in each.counts), masks[0].name)
 
 
@@ -254,21 +254,21 @@ def guess_classes(
     Args:
         masks: of all examples.
         options: what the user said of them.
-        files: they come from files; of arrays, greys at any distance are shades.
+        files: they come from files; of arrays, grays at any distance are shades.
 
     Returns:
         `("foreground",)` for masks of one value or of shades, else `"1"`, `"2"`, ...; and the
         meaning of the values.
 
     Raises:
-        InputError: greys that may be classes or shades.
+        InputError: grays that may be classes or shades.
     """
     shown = sorted({value for each in masks for value in each.shown})
     if options.values is not None or options.colors is not None:
         table = options.values or options.colors or {}
         count = max((index for index in table.values() if index != IGNORE), default=1)
         return ("foreground",) if count <= 1 else _numbers(count), options
-    if options.kind in ("grey", "alpha", "instances") or any(
+    if options.kind in ("gray", "alpha", "instances") or any(
         each.form == "colors" for each in masks
     ):
         return ("foreground",), options
@@ -283,9 +283,9 @@ def guess_classes(
         if files:
             refuse_melting(masks, shown)
         if any(each.shades for each in masks) and shown[-1] > 127:
-            return ("foreground",), replace(options, kind="grey")
+            return ("foreground",), replace(options, kind="gray")
         if IGNORE in shown and max(set(shown) - {IGNORE}) > 127:  # shades: anti-aliased or a JPEG
-            return ("foreground",), replace(options, kind="grey")
+            return ("foreground",), replace(options, kind="gray")
     indices = set(shown) - {IGNORE, 65535}
     count = max(indices, default=1)
     if files and options.kind == "auto" and count > _SPARSE * max(1, len(indices)):
@@ -303,7 +303,7 @@ def _numbers(count: int) -> tuple[str, ...]:
 
 
 def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: MaskOptions) -> str:
-    """Say in words how masks were read: `grey, 255 = crack`."""
+    """Say in words how masks were read: `gray, 255 = crack`."""
     forms = Counter(each.form for each in masks)
     form = " and ".join(form for form, _ in forms.most_common())
     shown = sorted({value for each in masks for value in each.shown})

@@ -25,7 +25,7 @@ from prompttune.utils.errors import InputError
 MANY = 21
 """Values 1 to this many on flat areas number things: no user lists as many classes as one."""
 APART = 16
-"""Greys that stand for classes lie at least so far apart."""
+"""Grays that stand for classes lie at least so far apart."""
 _FAR = 48
 """A color farther than this (of 255, the largest channel) from all that are named is unknown."""
 _MERGED = 4096
@@ -41,8 +41,8 @@ def read_mask(
 ) -> np.ndarray:
     """Read a mask file as an `H x W uint8` class map: 0 background, 1..`classes`, 255 ignore.
 
-    Modes P and 1 are read as the indices they store, never as the greys of their palette; but a
-    palette of black and white alone means by its colors what a grey mask does. Where the colors
+    Modes P and 1 are read as the indices they store, never as the grays of their palette; but a
+    palette of black and white alone means by its colors what a gray mask does. Where the colors
     are all equal and alpha is not, alpha is the mask. EXIF orientation is not applied: it belongs
     to photos, and masks are drawn on upright ones. `class_map_from_values` tells what values mean.
 
@@ -92,19 +92,19 @@ def class_map_from_values(
     - {0, 1} is an index map, and in {0, 255} (16 bits: {0, 65535}) 255 is the class;
     - a run of integers from 0 to 21 or more, each on flat areas, numbers things: all but 0 is the
       class;
-    - more than two values, greys among them, are an anti-aliased mask: above half of the range
+    - more than two values, grays among them, are an anti-aliased mask: above half of the range
       (> 127) is the class. Not so where `indices` says that the file stores indices, nor for the
       likes of {0, 1, 255} and {0, 1, 2}, which may be index maps of something else, nor where one
-      grey between covers areas of its own as in {0, 127, 255}: these are two classes;
+      gray between covers areas of its own as in {0, 127, 255}: these are two classes;
 
     and with several classes 0..`classes` are indices and 255 is ignored, with `values` too; or as
-    many greys as there are classes, at least 16 apart, are the classes in rising order.
+    many grays as there are classes, at least 16 apart, are the classes in rising order.
 
     Raises:
         InputError: values that this does not explain; the line names file, values and classes.
     """
     options = MaskOptions(values=values)
-    stored = stored_of_array(pixels, options, name, "indices" if indices else "grey")
+    stored = stored_of_array(pixels, options, name, "indices" if indices else "gray")
     return class_map_of(stored, classes, options, name)
 
 
@@ -182,9 +182,9 @@ def _meanings(
     if options.kind == "index":
         return indices
     if classes > 1:
-        greys = [value for value in found if value]
-        if not set(found) <= set(indices) and len(greys) == classes and lie_apart(greys):
-            return {0: 0} | {value: number for number, value in enumerate(greys, 1)}
+        grays = [value for value in found if value]
+        if not set(found) <= set(indices) and len(grays) == classes and lie_apart(grays):
+            return {0: 0} | {value: number for number, value in enumerate(grays, 1)}
         return indices
     if set(found) <= {0, 1}:
         return {0: 0, 1: 1}
@@ -208,35 +208,35 @@ def _of_one_class(
 ) -> dict[int, int]:
     white = 65535 if found[-1] > 255 else 255
     halved = {value: int(value > white // 2) for value in found}
-    if options.kind in ("grey", "alpha"):
+    if options.kind in ("gray", "alpha"):
         return halved
     if numbers_things(stored.values, found) and found[-1] >= MANY:
         return {value: int(value != 0) for value in found}
     anti_aliased = found[-1] > white // 2 and any(white // 8 < value < white for value in found)
     if anti_aliased and len(found) > 2 and stored.form != "indices":
-        greys = [value for value in found if value]
-        if len(greys) == 2 and lie_apart(greys) and covers_areas(stored.values, greys[0]):
+        grays = [value for value in found if value]
+        if len(grays) == 2 and lie_apart(grays) and covers_areas(stored.values, grays[0]):
             listed = ", ".join(map(str, found))
             raise InputError(
-                f"{name}: mask holds values {listed}, and {greys[0]} covers areas of its own; name "
-                "two classes with --classes A,B, or give --mask_kind grey if only the brighter one "
+                f"{name}: mask holds values {listed}, and {grays[0]} covers areas of its own; name "
+                "two classes with --classes A,B, or give --mask_kind gray if only the brighter one "
                 "is meant"
             )
         return halved
     return {0: 0, white: 1} if set(found) <= {0, white} else {0: 0, 1: 1}
 
 
-def lie_apart(greys: Sequence[int]) -> bool:
-    """Say whether sorted greys above 0 are so far apart that each may stand for a class."""
-    return all(high - low >= APART for low, high in zip((0, *greys), greys, strict=False))
+def lie_apart(grays: Sequence[int]) -> bool:
+    """Say whether sorted grays above 0 are so far apart that each may stand for a class."""
+    return all(high - low >= APART for low, high in zip((0, *grays), grays, strict=False))
 
 
-def covers_areas(values: np.ndarray, grey: int) -> bool:
-    """Say whether a grey is more than the seam between black and brighter pixels."""
-    inside = (values == grey).astype(np.uint8)
+def covers_areas(values: np.ndarray, gray: int) -> bool:
+    """Say whether a gray is more than the seam between black and brighter pixels."""
+    inside = (values == gray).astype(np.uint8)
     if cv2.erode(inside, np.ones((3, 3), np.uint8), borderValue=0).any():
         return True
-    brighter = cv2.dilate((values > grey).astype(np.uint8), np.ones((3, 3), np.uint8))
+    brighter = cv2.dilate((values > gray).astype(np.uint8), np.ones((3, 3), np.uint8))
     return bool((inside & (1 - brighter)).sum() > inside.sum() / 2)
 
 
@@ -268,7 +268,7 @@ def lie_on_areas(values: np.ndarray) -> bool:
 def _by_colors(stored: Stored, classes: int, options: MaskOptions, name: str | Path) -> np.ndarray:
     """Give each pixel the class of the nearest named color; black is background if not named."""
     packed = stored.values
-    if stored.form != "colors":  # grey
+    if stored.form != "colors":  # gray
         packed = packed.astype(np.int64).clip(0, 255) * 0x010101
     found, places, counts = np.unique(packed, return_inverse=True, return_counts=True)
     table = _color_table(found, counts, classes, options, name)
@@ -373,8 +373,8 @@ def _unknown_values(name: str | Path, unknown: list[int], found: list[int], clas
 
     named = "0 (background) and 1 (the class)" if classes == 1 else f"0 (background) to {classes}"
     things = ", or --mask_kind instances where they number things" if classes == 1 else ""
-    if classes > 1 and len(found) > 12:  # noise around the greys of classes, as JPEG makes it
-        things = ", or the nearest grey of each class with --colors A=#7f7f7f,B=#ffffff"
+    if classes > 1 and len(found) > 12:  # noise around the grays of classes, as JPEG makes it
+        things = ", or the nearest gray of each class with --colors A=#7f7f7f,B=#ffffff"
     lowest = found[0]  # of masks without 0, such as ilastik's, the first may be the background
     rising = {value: min(number, classes) for number, value in enumerate(found)}
     meant = rising | {IGNORE: IGNORE} | {lowest: 0}

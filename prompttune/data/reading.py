@@ -48,7 +48,7 @@ class ImageOptions:
     """How the stored numbers of an image become red, green and blue."""
 
     bands: tuple[int, ...] | None = None
-    """1-based numbers of one band (grey) or three; None: the first three, or the first alone."""
+    """1-based numbers of one band (gray) or three; None: the first three, or the first alone."""
     stretch: str | None = None
     """See `data.stretch`; None or `auto`: by the picture."""
 
@@ -87,7 +87,7 @@ class Picture:
     pixels: np.ndarray
     """`H x W x 3 uint8` RGB, upright."""
     bits: str
-    """Of the file, in words: `8-bit RGB`, `16-bit grey`, `8-bit, 4 bands`."""
+    """Of the file, in words: `8-bit RGB`, `16-bit gray`, `8-bit, 4 bands`."""
     bands: tuple[int, ...]
     """Those that were taken, 1-based; empty where nothing was left out."""
     stretch: Stretch | None
@@ -105,7 +105,7 @@ class Picture:
 def read_image(path: str | Path, options: ImageOptions = AS_STORED, page: int = 0) -> np.ndarray:
     """Read an image file as `H x W x 3 uint8` RGB, upright.
 
-    Grey and palette images are expanded, alpha is dropped, EXIF orientation is applied. Of more
+    Gray and palette images are expanded, alpha is dropped, EXIF orientation is applied. Of more
     than three bands the first three are taken. 16 bits become 8 by one linear rule, `round(value /
     257)`, where they use a quarter of their range or more; else the picture's own 1st to 99th
     percentile becomes black to white, and a warning says so. Of several frames or pages the first

@@ -46,10 +46,10 @@ def feature_matching(network: SegGPT) -> SegGPT:
     Raises:
         InputError: a backbone that does not match features.
     """
-    if not (network.config.one_way and network.config.match_taps):
+    if not (network.config.one_way and network.config.match_indices):
         raise InputError(
             f"row matching: {network.name} matches no features; give a one-way backbone with "
-            "match_taps, trained or not"
+            "match_indices, trained or not"
         )
     with torch.device("meta"):
         other = FeatureMatching(network.config)

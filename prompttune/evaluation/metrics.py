@@ -40,7 +40,7 @@ UNDEFINED = Metrics(math.nan, math.nan, math.nan, math.nan)
 def threshold_grid() -> np.ndarray:
     """Return the 33 thresholds that are tried, ascending `float32`, the middle one 0.5.
 
-    Evenly spaced logits: with one white class the score of grey level g is sigmoid(6 (2 g - 1)), so
+    Evenly spaced logits: with one white class the score of gray level g is sigmoid(6 (2 g - 1)), so
     the grid is even in g, and the faint answers of a weak prompt find their threshold too.
     """
     logits = np.linspace(-6, 6, 35)[1:-1]

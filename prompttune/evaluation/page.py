@@ -97,7 +97,7 @@ def color_answer(
     """Color a class map for the reader.
 
     With one class the colors tell hits (white), missed (orange) and false (blue) pixels apart;
-    with several they are the palette's. Pixels that are not counted are dark grey.
+    with several they are the palette's. Pixels that are not counted are dark gray.
 
     Args:
         predicted: `H x W uint8` class map.

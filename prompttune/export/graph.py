@@ -15,7 +15,7 @@ from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.companion.companion import Companion
 from prompttune.prompts.palette import Palette
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 SMALLEST_TAU = 6
 """`Palette.tau` is the smallest squared distance of two colors over this."""
@@ -53,7 +53,7 @@ class EmbeddedKey(nn.Module):
         groups = zip(self._prompts, self._palettes, self._companions, strict=True)
         for prompt, palette, companion in groups:
             colors = self.network.ensemble(queries, prompt, **shared)  # type: ignore[arg-type]
-            own = palette.scores(denormalise(colors))
+            own = palette.scores(denormalize(colors))
             scores.append(own if companion is None else companion.weigh(queries, own))
         return scores[0] if len(scores) == 1 else torch.cat(scores, 1)
 
@@ -91,13 +91,13 @@ class KeyAsInput(nn.Module):
             Scores, `B x C x S x S float32` in [0, 1].
         """
         key = self.network.encode_prompt(
-            normalise(key_images),
-            normalise(key_colors),
+            normalize(key_images),
+            normalize(key_colors),
             seg_type,  # type: ignore[arg-type]  # a tensor is chosen by in the graph
             type_shift,
         )
         colors = self.network.ensemble(_queries(image), key)
-        return scores_by_distance(denormalise(colors), palette / 255)
+        return scores_by_distance(denormalize(colors), palette / 255)
 
 
 def scores_by_distance(colors: Tensor, palette: Tensor) -> Tensor:
@@ -116,4 +116,4 @@ def scores_by_distance(colors: Tensor, palette: Tensor) -> Tensor:
 
 
 def _queries(image: Tensor) -> Tensor:
-    return normalise(image.permute(0, 3, 1, 2).float() / 255)
+    return normalize(image.permute(0, 3, 1, 2).float() / 255)

@@ -23,7 +23,7 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.prompts.reading import options_of, recipes_of
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import whole_file
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -161,7 +161,7 @@ def _model(
 
 @torch.no_grad()
 def _encoded(network: SegGPT, prompt: Prompt) -> CachedPrompt | EncodedPrompt:
-    images, colors = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+    images, colors = (normalize(x.float()) for x in prompt.at(network.config.canvas))
     encoded = network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
     return (
         encoded if prompt.kept_tokens is None else keep_tokens(network, encoded, prompt.kept_tokens)

@@ -24,7 +24,7 @@ from prompttune.inference.sliding_window import (
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.devices import choose_bf16, choose_device
 from prompttune.utils.errors import InputError, explain_out_of_memory
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 MAX_IMAGES = 192
@@ -191,7 +191,7 @@ class FrozenBackbone:
         """
         self.check_fits(prompt)
         network = self.at(self.canvas(prompt))
-        images, colors = (normalise(x.float()) for x in prompt.at(network.config.canvas))
+        images, colors = (normalize(x.float()) for x in prompt.at(network.config.canvas))
         with self.computing():
             encoded = network.encode_prompt(
                 images.to(self.device), colors.to(self.device), prompt.seg_type, prompt.type_shift
@@ -214,16 +214,16 @@ class FrozenBackbone:
         alike = all(prompt is prompts[0] for prompt in prompts)
         queries = torch.stack([window.pixels() for window in windows])
         with self.computing():
-            normalised = normalise(queries.to(self.device))
+            normalized = normalize(queries.to(self.device))
             network = self.at(windows[0].part.canvas)
             given = encoded[0] if alike else encoded
             if any(prompt.domain is not None for prompt in prompts):
-                colored, features = color_and_describe(network, normalised, given)
+                colored, features = color_and_describe(network, normalized, given)
                 for window, seen in zip(windows, features.cpu(), strict=True):
                     window.describe(seen)
             else:
-                colored = network.ensemble(normalised, given)
-            colored = denormalise(colored.float())
+                colored = network.ensemble(normalized, given)
+            colored = denormalize(colored.float())
             start = 0
             for prompt, same in groupby(windows, lambda window: window.part.prompt):
                 group = list(same)
@@ -231,7 +231,7 @@ class FrozenBackbone:
                 start += len(group)
                 scores = prompt.palette.scores(answers)
                 if prompt.companion is not None:
-                    asked = normalised[start - len(group) : start]
+                    asked = normalized[start - len(group) : start]
                     scores = prompt.companion.weigh(asked, scores)
                 for window, each in zip(group, scores.cpu(), strict=True):
                     window.add(each)
@@ -278,7 +278,7 @@ def describe_windows(
     with segmenter.computing():
         for start in range(0, len(windows), size):
             pixels = torch.stack([each.pixels() for each in windows[start : start + size]])
-            seen = normalise(pixels.to(segmenter.device))
+            seen = normalize(pixels.to(segmenter.device))
             found.append(describe(network, seen, encoded).cpu())
     return torch.cat(found).numpy()
 
@@ -295,6 +295,6 @@ def looked_at_most(
     whole = replace(prompt, kept_tokens=None)
     network, encoded = segmenter.at(segmenter.canvas(prompt)), segmenter.encode(whole)
     with segmenter.computing():
-        queries = normalise(torch.stack(windows).to(segmenter.device))
+        queries = normalize(torch.stack(windows).to(segmenter.device))
         kept = choose_tokens(network, encoded, queries, tokens)
         return replace(prompt, kept_tokens=kept)

@@ -114,7 +114,7 @@ class Result:
         Raises:
             InputError: xarray is not installed, or `like` has another size.
         """
-        from prompttune.outputs.labelled_arrays import class_array
+        from prompttune.outputs.labeled_arrays import class_array
 
         return class_array(self.classes, self.palette.classes, like)
 

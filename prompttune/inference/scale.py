@@ -23,7 +23,7 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.inference.views import Tile, View, spread_tiles
 from prompttune.prompts.prompt import Prompt
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 FINEST = 2.0
 """Nothing is seen at more canvas pixels an image pixel: there is no more to see."""
@@ -268,11 +268,11 @@ def _scores(segmenter: Answering, prompt: Prompt, windows: Sequence[Tensor]) -> 
     """Return the scores of windows, `N x C x S x S`."""
     canvas = segmenter.canvas(prompt)
     network = segmenter.at(canvas)
-    images, colors = (normalise(x.float()).to(segmenter.device) for x in prompt.at(canvas))
+    images, colors = (normalize(x.float()).to(segmenter.device) for x in prompt.at(canvas))
     found = []
     with segmenter.computing():
         encoded = network.encode_prompt(images, colors, prompt.seg_type, prompt.type_shift)
         for batch in torch.stack(list(windows)).split(segmenter.batch_size(1, canvas)):
-            answers = network.ensemble(normalise(batch.to(segmenter.device)), encoded)
-            found.append(prompt.palette.scores(denormalise(answers.float())).cpu())
+            answers = network.ensemble(normalize(batch.to(segmenter.device)), encoded)
+            found.append(prompt.palette.scores(denormalize(answers.float())).cpu())
     return torch.cat(found).clone()

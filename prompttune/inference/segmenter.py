@@ -120,7 +120,7 @@ class Segmenter(FrozenBackbone):
                 A prompt with a scale sees the image in overlapping windows at that scale; one
                 without sees it whole, fitted to the canvas. For examples whose scale is "auto" it
                 is chosen once, and the result says which.
-            overlap: share of a window that its neighbour covers as well, 0 to 0.9.
+            overlap: share of a window that its neighbor covers as well, 0 to 0.9.
             batch_size: windows at once; None: by the size of the backbone.
             flips: answer each window upright and mirrored, 4 times, and take the mean scores.
             options: the bands and the stretch by which stored numbers become colors; None: as the

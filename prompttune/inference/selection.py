@@ -21,7 +21,7 @@ from prompttune.prompts.examples import shows_foreground
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError, warn
-from prompttune.utils.normalize import normalise, to_tensor
+from prompttune.utils.normalize import normalize, to_tensor
 from prompttune.utils.tiling import resize
 
 Example = tuple[ImageLike, MaskLike]
@@ -65,7 +65,7 @@ def showing(examples: Iterable[Example], classes: Sequence[str]) -> list[Example
 def image_features(segmenter: Segmenter, images: Iterable[ImageLike]) -> Tensor:
     """Describe images by the frozen backbone: `M x dim float32`.
 
-    Each is fitted whole to the canvas and put below a grey prompt without colors; its tokens after
+    Each is fitted whole to the canvas and put below a gray prompt without colors; its tokens after
     the last block and the final norm are averaged.
     """
     network, canvas = segmenter.network, segmenter.network.config.canvas
@@ -76,11 +76,11 @@ def image_features(segmenter: Segmenter, images: Iterable[ImageLike]) -> Tensor:
     found = []
     try:
         with segmenter.computing():
-            grey = torch.full((1, 3, canvas, canvas), 0.5, device=segmenter.device)
-            prompt = network.encode_prompt(normalise(grey), normalise(torch.zeros_like(grey)))
+            gray = torch.full((1, 3, canvas, canvas), 0.5, device=segmenter.device)
+            prompt = network.encode_prompt(normalize(gray), normalize(torch.zeros_like(gray)))
             for batch in _batches(images, segmenter.batch_size(1)):
                 fitted = [resize(to_tensor(load_image(image)), (canvas, canvas)) for image in batch]
-                network.ensemble(normalise(torch.stack(fitted).to(segmenter.device)), prompt)
+                network.ensemble(normalize(torch.stack(fitted).to(segmenter.device)), prompt)
                 found.append(seen[-1][:, -half:].float().mean(1).cpu())
                 seen.clear()
     finally:

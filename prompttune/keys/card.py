@@ -18,8 +18,8 @@ from prompttune.keys.card_fields import CompanionFields as CompanionFields
 from prompttune.keys.card_fields import Data as Data
 from prompttune.keys.card_fields import DomainFields as DomainFields
 from prompttune.keys.card_fields import Group as Group
-from prompttune.keys.card_fields import Initialisation as Initialisation
-from prompttune.keys.card_fields import Normalisation as Normalisation
+from prompttune.keys.card_fields import Initialization as Initialization
+from prompttune.keys.card_fields import Normalization as Normalization
 from prompttune.keys.card_fields import ScoreRow as ScoreRow
 from prompttune.keys.card_fields import Scores as Scores
 from prompttune.keys.card_fields import Tuning as Tuning
@@ -33,7 +33,7 @@ GROUPS, TYPE_SHIFTS, COMPANION = "groups", "type_shifts", "companion"
 FEATURES = frozenset({GROUPS, TYPE_SHIFTS, COMPANION})
 """Names that may stand in `required_features`."""
 NEAREST_TO_BLACK = 32
-"""No palette colour lies nearer to the background's black than this (Euclidean, of 255)."""
+"""No palette color lies nearer to the background's black than this (Euclidean, of 255)."""
 
 
 class Card(Part):
@@ -47,10 +47,10 @@ class Card(Part):
     backbone: Backbone
     canvas: Annotated[int, Bounded("canvas")]
     scale: Annotated[float, Bounded("scale")] | None
-    normalisation: Normalisation
+    normalisation: Normalization
     seg_type: Annotated[int, Field(ge=0, le=1)]
     threshold: Share
-    initialisation: Initialisation
+    initialisation: Initialization
     recipe: dict[str, JsonValue]
     data: Data
     scores: tuple[Scores, ...]
@@ -112,14 +112,14 @@ class Card(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        colours = [entry.colour for entry in self.classes]
-        if len({entry.name for entry in self.classes}) < len(colours):
+        colors = [entry.colour for entry in self.classes]
+        if len({entry.name for entry in self.classes}) < len(colors):
             raise ValueError("classes must have distinct names")
         for classes, _ in self.grouped():
             if len({entry.colour for entry in classes}) < len(classes):
-                raise ValueError("classes must have distinct colours")
-        if any(r * r + g * g + b * b < NEAREST_TO_BLACK**2 for r, g, b in colours):
-            raise ValueError("a class has a colour that cannot be told from the background's black")
+                raise ValueError("classes must have distinct colors")
+        if any(r * r + g * g + b * b < NEAREST_TO_BLACK**2 for r, g, b in colors):
+            raise ValueError("a class has a color that cannot be told from the background's black")
         if self.prompts * self.canvas**2 > PROMPT_PIXELS:
             raise ValueError(f"prompts x canvas x canvas must be at most {PROMPT_PIXELS}")
         real = self.initialisation.contains_real_image
@@ -136,7 +136,7 @@ class Card(Part):
         *,
         task: str,
         backbone: str,
-        initialisation: Initialisation,
+        initialisation: Initialization,
         recipe: Mapping[str, Any],
         data: Data,
         licence: str = "Apache-2.0",
@@ -212,7 +212,7 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
         "classes": [
             {"name": name, "colour": colour}
             for part in parts
-            for name, colour in zip(part.palette.classes, part.palette.colours, strict=True)
+            for name, colour in zip(part.palette.classes, part.palette.colors, strict=True)
         ],
         "prompts": sum(len(part.images) for part in parts),
         "groups": groups if len(parts) > 1 else None,

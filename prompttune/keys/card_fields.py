@@ -49,7 +49,7 @@ class Part(BaseModel):
 
 
 class CardClass(Part):
-    """A foreground class: its name and its RGB palette colour, 0..255."""
+    """A foreground class: its name and its RGB palette color, 0..255."""
 
     name: Line
     colour: tuple[Byte, Byte, Byte]
@@ -62,14 +62,14 @@ class Backbone(Part):
     fingerprint: Line
 
 
-class Normalisation(Part):
+class Normalization(Part):
     """What the network applies to pixel space: per channel mean and standard deviation."""
 
     mean: tuple[Number, Number, Number]
     std: tuple[Number, Number, Number]
 
 
-class Initialisation(Part):
+class Initialization(Part):
     """What tuning started from; a key that started from a real image still contains it."""
 
     kind: Literal["noise", "generated", "example"]

@@ -65,7 +65,7 @@ def save_key(
 ) -> Path:
     """Write `zoo/<name>/` with the key, its previews and README; return that folder.
 
-    The prompt is N images and N colours of 3 x S x S in pixel space, kept as `dtype` (float32 or
+    The prompt is N images and N colors of 3 x S x S in pixel space, kept as `dtype` (float32 or
     float16); a composition is several, each for its own group of classes. What is learned of the
     type token is kept beside them. A new key appears whole,
     by one rename of its folder; where a key is overwritten its file is replaced by one rename.
@@ -77,7 +77,7 @@ def save_key(
     parts, name = prompt.parts, prompt.parts[0].name
     check_savable(name, zoo, overwrite)
     tensors = {
-        "colours": _stack([plane for part in parts for plane in part.colours], dtype),
+        "colours": _stack([plane for part in parts for plane in part.colors], dtype),
         "images": _stack([plane for part in parts for plane in part.images], dtype),
     }
     shifts = [part.type_shift for part in parts if part.type_shift is not None]
@@ -128,7 +128,7 @@ def read_key(
 
 
 def _check_fit(card: Card, path: Path, fingerprint: str | None, backbone: str) -> None:
-    _check_normalisation(card, path)
+    _check_normalization(card, path)
     if fingerprint is not None and fingerprint != card.backbone.fingerprint:
         raise InputError(
             f"{path}: the key was tuned on backbone '{card.backbone.name}' (fingerprint "
@@ -178,7 +178,7 @@ def _stack(planes: list[Tensor], dtype: torch.dtype) -> Tensor:
     if dtype not in _DTYPES:
         raise InputError(f"a key holds float32 or float16, not {dtype}.")
     if len({plane.shape for plane in planes}) != 1:
-        raise InputError("a key's images and colours must be all of one size, and at least one.")
+        raise InputError("a key's images and colors must be all of one size, and at least one.")
     return torch.stack([plane.detach().cpu() for plane in planes]).to(dtype).contiguous()
 
 
@@ -204,7 +204,7 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
             ("type_shift", prompt.type_shift is not None, shifted),
             ("name", prompt.name, card.name),
             ("classes", tuple(palette.classes), tuple(entry.name for entry in classes)),
-            ("palette", tuple(palette.colours), tuple(entry.colour for entry in classes)),
+            ("palette", tuple(palette.colors), tuple(entry.colour for entry in classes)),
             ("number of images", len(prompt.images), images),
             ("scale", prompt.scale, card.scale),
             ("seg_type", prompt.seg_type, card.seg_type),
@@ -276,7 +276,7 @@ def _read_tensors(path: Path, file: BinaryIO, names: tuple[str, ...]) -> dict[st
     return tensors
 
 
-def _check_normalisation(card: Card, path: Path) -> None:
+def _check_normalization(card: Card, path: Path) -> None:
     for name, theirs, ours in (
         ("mean", card.normalisation.mean, MEAN),
         ("std", card.normalisation.std, STD),

@@ -16,7 +16,7 @@ class LearnedPalette(Protocol):
         """Names of the foreground classes."""
 
     @property
-    def colours(self) -> Sequence[tuple[int, int, int]]:
+    def colors(self) -> Sequence[tuple[int, int, int]]:
         """Their RGB colors, 0..255."""
 
 
@@ -34,7 +34,7 @@ class LearnedPart(Protocol):
         """`3 x S x S` each, in pixel space."""
 
     @property
-    def colours(self) -> "tuple[Tensor, ...]":
+    def colors(self) -> "tuple[Tensor, ...]":
         """`3 x S x S` each, in pixel space."""
 
     @property

@@ -19,16 +19,16 @@ SHOWN = 256  # pixels; smaller prompts are enlarged by a whole factor to at leas
 _GAP = 8
 
 
-def write_previews(folder: Path, images: Tensor, colours: Tensor, card: Card) -> None:
+def write_previews(folder: Path, images: Tensor, colors: Tensor, card: Card) -> None:
     """Write `images.png`, `colours.png`, `preview.png` (both side by side) and `README.md`.
 
     Args:
         folder: of the key.
         images: `N x 3 x S x S` in pixel space; values outside [0, 1] are shown clipped.
-        colours: of the images, likewise.
+        colors: of the images, likewise.
         card: of the key.
     """
-    shown, painted = ([_enlarged(plane) for plane in planes] for planes in (images, colours))
+    shown, painted = ([_enlarged(plane) for plane in planes] for planes in (images, colors))
     pairs = [list(pair) for pair in zip(shown, painted, strict=True)]
     for name, rows in (("images", [shown]), ("colours", [painted]), ("preview", pairs)):
         buffer = BytesIO()
@@ -67,10 +67,10 @@ def readme(card: Card) -> str:
         f"# {card.name}",
         "A learned prompt for SegGPT. This page and the pictures are made from "
         "`prompt.safetensors`: nothing reads them, and changes to them are lost.",
-        "![prompt images beside their colours](preview.png)",
+        "![prompt images beside their colors](preview.png)",
         f"```\npython -m prompttune.predict --prompt {card.name} IMAGES... --output DIR\n```",
         table(["", ""], [[key, value] for key, value in facts.items()]),
-        table(["class", "palette colour"], classes),
+        table(["class", "palette color"], classes),
         *(_scores(scores) for scores in card.scores),
         *([card.notes] if card.notes else []),
         f"Recipe:\n\n```json\n{json.dumps(card.recipe, indent=2, sort_keys=True)}\n```",

@@ -64,7 +64,7 @@ def save_learned(prompt: Savable, folder: Path, overwrite: bool = False) -> Path
     if parts[0].threshold != card.threshold:  # what was scored was decided with another
         changes |= {"threshold": parts[0].threshold, "scores": ()}
     kept = _Named([replace(part, name=folder.name) for part in parts])
-    planes = [plane for part in parts for plane in (*part.images, *part.colours)]
+    planes = [plane for part in parts for plane in (*part.images, *part.colors)]
     exact = all(torch.equal(plane.half().float(), plane) for plane in planes)
     dtype = torch.float16 if exact else torch.float32  # half the size where nothing is lost
     card = card.model_copy(update=changes)

@@ -20,7 +20,7 @@ from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT, build
 from prompttune.pretraining.config import PretrainRecipe
-from prompttune.pretraining.optimizers import optimisers
+from prompttune.pretraining.optimizers import optimizers
 
 STATE_BYTES = 20
 """Of each parameter, fp32: itself, its gradient, two moments, and its average."""
@@ -76,7 +76,7 @@ def measure(recipe: PretrainRecipe, steps: int = 2) -> tuple[float, int]:
     for parameter in network.parameters():
         torch.nn.init.trunc_normal_(parameter, std=0.02)
     average = [parameter.detach().clone() for parameter in network.parameters()]
-    each, taken = optimisers(network, replace(recipe.optimiser, name="adamw")), []
+    each, taken = optimizers(network, replace(recipe.optimizer, name="adamw")), []
     for _ in range(steps):
         began = time.perf_counter()
         _loss(network, "cpu")().backward()

@@ -1,10 +1,11 @@
 """What a pre-training run does: a dataclass, and its recipes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.config import SegGPTConfig, named_now
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.sources.pool import SetConfig
@@ -21,7 +22,7 @@ class PretrainRecipe:
     """The network's sizes."""
     mix: Mix = field(default_factory=Mix)
     """What the samples are."""
-    optimiser: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How it is trained."""
     sets: list[SetConfig] = field(default_factory=list)
     """The folders of the pool."""
@@ -76,11 +77,25 @@ def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:
         InputError: No such file, or values that make no recipe.
     """
     path = _as_now(path)
-    values = read_mapping(path)
+    values = as_named_now(read_mapping(path))
     try:
         return build(PretrainRecipe, {**values, **overrides})
     except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
+
+
+_RENAMED = {"optimiser": "optimizer"}
+_RENAMED_IN_MIX = {"unlabelled": "unlabeled", "colours": "colors"}
+
+
+def as_named_now(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's fields by their names of today, perhaps given by those of version 0.1."""
+    now = {_RENAMED.get(name, name): value for name, value in values.items()}
+    if isinstance(now.get("mix"), Mapping):
+        now["mix"] = {_RENAMED_IN_MIX.get(name, name): one for name, one in now["mix"].items()}
+    if isinstance(now.get("backbone"), Mapping):
+        now["backbone"] = named_now(now["backbone"])
+    return now
 
 
 def _as_now(path: Path) -> Path:

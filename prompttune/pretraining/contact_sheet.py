@@ -10,7 +10,7 @@ from prompttune.pretraining.dataset import PairDataset
 from prompttune.utils.contact_sheet import grid
 from prompttune.utils.io import write_whole
 
-_GAP, _GREY = 4, (64, 64, 64)
+_GAP, _GRAY = 4, (64, 64, 64)
 
 
 def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int = 3) -> np.ndarray:
@@ -20,7 +20,7 @@ def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int
     colors are dimmed and hatched, and a bar on the left is white for instance samples.
     """
     rows = [_row(samples[index], samples.patch, scale) for index in range(count)]
-    return grid([rows[start : start + columns] for start in range(0, count, columns)], _GAP, _GREY)
+    return grid([rows[start : start + columns] for start in range(0, count, columns)], _GAP, _GRAY)
 
 
 def write_sheet(samples: PairDataset, count: int, output: Path) -> None:

@@ -67,7 +67,7 @@ class Mix:
     """Samples with generated images; the rest are real."""
     hard: float = 0.7
     """Generated tasks in which more than a strong color tells the classes apart."""
-    unlabelled: float = 0.25
+    unlabeled: float = 0.25
     """Real samples that use color clusters or regions instead of labels."""
     same_image: float = 0.4
     """Samples of classes whose two images are views of one."""
@@ -83,7 +83,7 @@ class Mix:
     """Real samples, made on the device, with generated shapes laid over them."""
     max_classes: int = 6
     """Most classes, or instances, that a sample colors; one is the most frequent number."""
-    colours: Literal["random", "fixed"] = "random"
+    colors: Literal["random", "fixed"] = "random"
     """Random: drawn for every sample. Fixed: a class value always has the same color."""
     half_masked: float = 0.6
     """Samples with the whole query hidden; in the rest random patches are."""
@@ -134,7 +134,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
                 break
         image = np.concatenate(recolor(rng, [view[0] for view in views]))
         class_map = np.concatenate(classes)
-        target = paint(rng, class_map, chosen, self.mix.colours == "fixed")
+        target = paint(rng, class_map, chosen, self.mix.colors == "fixed")
         masked = self._mask(rng)
         weight = _weight(target, is_valid(class_map), masked, self.patch, self.mix.foreground)
         return {
@@ -165,7 +165,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
                 return contexts.generated_image(rng, hard, self.canvas, instances)
             return contexts.generated_context(rng, hard)
         images = self.sets[rng.choice(len(self.sets), p=self.weights)]
-        if rng.random() < mix.unlabelled or not images.contexts:
+        if rng.random() < mix.unlabeled or not images.contexts:
             image = images.images[rng.integers(len(images.images))]
             return contexts.segment_context(rng, image, instances)
         if instances and images.with_instances:

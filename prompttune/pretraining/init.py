@@ -29,7 +29,7 @@ def starting_network(config: SegGPTConfig, init: str | Path | None, seed: int) -
     """
     network = build(config)
     if init is None:
-        initialise(network, seed)
+        initialize(network, seed)
         return network
     checkpoint = read_checkpoint(locate(init))
     theirs, ours = checkpoint.config.to_dict(), config.to_dict()
@@ -63,7 +63,7 @@ def grown_network(config: SegGPTConfig, source: Path, seed: int) -> SegGPT:
     side = config.pretrain_canvas // config.patch
     start = start_tensors(dinov2, config.patch, side, config.depth)
     network = build(config)
-    initialise(network, seed)
+    initialize(network, seed)
     if isinstance(network, OneWaySegGPT):  # colors as loud as the image features that they meet
         with torch.no_grad():
             network.target_embed.proj.weight.mul_(0.3)
@@ -77,7 +77,7 @@ def _require_equal(what: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]
         raise InputError(f"{what}: weights of a network with {'; '.join(differing)}")
 
 
-def initialise(network: SegGPT, seed: int) -> None:
+def initialize(network: SegGPT, seed: int) -> None:
     """Fill all weights in place, deterministic by seed; relative positions start at zero."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():

@@ -16,9 +16,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
-from prompttune.pretraining.optimizers import OptimizerConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimizerConfig, optimizers, rate
 from prompttune.pretraining.sharding import shard
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 Batch = dict[str, Tensor]
 Generate = Callable[[int, torch.device], Batch]
@@ -52,7 +52,7 @@ class InContextColoring(pl.LightningModule):
     def __init__(
         self,
         network: SegGPT,
-        optimiser: OptimizerConfig,
+        optimizer: OptimizerConfig,
         max_steps: int,
         accumulate: int = 1,
         generate: Generate | None = None,
@@ -60,12 +60,12 @@ class InContextColoring(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.config = optimiser
+        self.config = optimizer
         self.max_steps = max_steps
         self.accumulate = accumulate
         self.generate = generate
         self.prompts = tuple(prompts)
-        self.automatic_optimization = False  # two optimisers share one backward pass
+        self.automatic_optimization = False  # two optimizers share one backward pass
 
     def configure_model(self) -> None:
         """Give each device its share of the network, where the strategy asks for that."""
@@ -112,12 +112,12 @@ class InContextColoring(pl.LightningModule):
     def _loss(self, batch: Batch, total: Tensor) -> Tensor:
         if isinstance(self.network, OneWaySegGPT):
             images, colors, queries, target = (
-                normalise(batch[name]) for name in ("images", "colors", "queries", "target")
+                normalize(batch[name]) for name in ("images", "colors", "queries", "target")
             )
             output = self.network.color(images, colors, queries, batch["seg_type"])
             output, target, weight = (x.flatten(0, 1) for x in (output, target, batch["weight"]))
             return coloring_loss(output, target, weight, self.config.beta, total)
-        image, target = normalise(batch["image"]), normalise(batch["target"])
+        image, target = normalize(batch["image"]), normalize(batch["target"])
         seg_type = batch.get("seg_type")
         if seg_type is None:
             seg_type = torch.zeros(len(image), dtype=torch.long, device=image.device)
@@ -132,8 +132,8 @@ class InContextColoring(pl.LightningModule):
         return cast(list[LightningOptimizer], _listed(self.optimizers()))
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LambdaLR]]:
-        """Return the optimisers that the configuration names, and the schedule of each."""
-        each = optimisers(self.network, self.config)
+        """Return the optimizers that the configuration names, and the schedule of each."""
+        each = optimizers(self.network, self.config)
         return each, [LambdaLR(one, self._rate) for one in each]
 
     def _rate(self, step: int) -> float:

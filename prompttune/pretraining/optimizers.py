@@ -1,4 +1,4 @@
-"""How the network is trained: the optimisers, and how their rate rises and falls."""
+"""How the network is trained: the optimizers, and how their rate rises and falls."""
 
 import math
 import re
@@ -39,19 +39,19 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         for field in ("lr", "clip", "beta"):
             if not getattr(self, field) > 0:
-                raise InputError(f"optimiser.{field} must be above 0, not {getattr(self, field)}")
+                raise InputError(f"optimizer.{field} must be above 0, not {getattr(self, field)}")
         if not 0 < self.layer_decay <= 1:
-            raise InputError(f"optimiser.layer_decay must be in 0..1, not {self.layer_decay}")
+            raise InputError(f"optimizer.layer_decay must be in 0..1, not {self.layer_decay}")
         if self.layer_decay < 1 and self.name != "adamw":
-            raise InputError("optimiser.layer_decay is for name: adamw")
+            raise InputError("optimizer.layer_decay is for name: adamw")
         for field in ("warmup", "decay"):
             if not 0 <= getattr(self, field) <= 1:
-                raise InputError(f"optimiser.{field} must be in 0..1, not {getattr(self, field)}")
+                raise InputError(f"optimizer.{field} must be in 0..1, not {getattr(self, field)}")
         if self.weight_decay < 0:
-            raise InputError(f"optimiser.weight_decay is negative: {self.weight_decay}")
+            raise InputError(f"optimizer.weight_decay is negative: {self.weight_decay}")
 
 
-def optimisers(network: nn.Module, config: OptimizerConfig) -> list[Optimizer]:
+def optimizers(network: nn.Module, config: OptimizerConfig) -> list[Optimizer]:
     """Return what trains the network; one step of it is a step of each."""
     if config.name == "adamw":
         return [AdamW(_groups(network, config), config.lr, betas=(0.9, 0.98))]

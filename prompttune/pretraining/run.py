@@ -141,7 +141,9 @@ def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
 def _trainer(
     recipe: PretrainRecipe, output: Path, machine: Machine, start: int, extra: list[pl.Callback]
 ) -> pl.Trainer:
-    beyond_decoder = recipe.backbone.taps[-1] < recipe.backbone.depth - 1  # blocks that never learn
+    beyond_decoder = (
+        recipe.backbone.out_indices[-1] < recipe.backbone.depth - 1
+    )  # blocks that never learn
     return pl.Trainer(
         accelerator="gpu" if machine.kind == "cuda" else "cpu",
         devices=machine.devices,
@@ -193,7 +195,7 @@ def _prepare(
     if where.type == "cuda" and config.one_way:
         _compile(network)
     module = InContextColoring(
-        network, recipe.optimiser, recipe.max_steps, recipe.accumulate,
+        network, recipe.optimizer, recipe.max_steps, recipe.accumulate,
         _generate(recipe, share, sets, trainer) if made else None, recipe.prompts,
     )  # fmt: skip
     samples = PairDataset(sets, config.canvas, config.patch, mix, recipe.seed)

@@ -49,9 +49,9 @@ def check_sharded(recipe: PretrainRecipe) -> None:
     Raises:
         InputError: an optimizer that needs whole matrices.
     """
-    if recipe.optimiser.name != "adamw":
+    if recipe.optimizer.name != "adamw":
         raise InputError(
-            f"--strategy fsdp: optimiser {recipe.optimiser.name} needs whole matrices; use adamw"
+            f"--strategy fsdp: optimizer {recipe.optimizer.name} needs whole matrices; use adamw"
         )
 
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from prompttune.pretraining.config import PretrainRecipe
+from prompttune.pretraining.config import PretrainRecipe, as_named_now
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
 from prompttune.utils.resuming import check_same_run
@@ -35,7 +35,7 @@ PART_BYTES = 2**24
 ENTRY_BYTES, HEADER_BYTES = 128, 512
 """What a part spends at most beside names and values, for each tensor and once."""
 HALVED = ("state_dict/", "optimizer_states/")
-"""What `compact` rounds: averaged weights and the optimisers' moments. The weights stay whole."""
+"""What `compact` rounds: averaged weights and the optimizers' moments. The weights stay whole."""
 
 
 class StateIO(CheckpointIO):
@@ -243,5 +243,5 @@ def resumed_step(state: Path, run: dict[str, Any]) -> int:
         InputError: It is another run's, or cannot be read.
     """
     kept = read_values(state)
-    check_same_run(state.parent.parent, kept["run"], run)
+    check_same_run(state.parent.parent, as_named_now(kept["run"]), run)
     return kept["global_step"]

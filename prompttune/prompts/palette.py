@@ -1,8 +1,10 @@
 """Which color stands for which class: from class maps to colors and back."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +18,37 @@ NEAREST_TO_BLACK = 32
 """No class color lies nearer to the background's black than this (Euclidean, of 255)."""
 
 Color = tuple[int, int, int]
+_Kind = TypeVar("_Kind")
 
 
+def takes_colours(kind: type[_Kind]) -> type[_Kind]:
+    """Let a dataclass with `colors` be made with `colours`, and asked for them: version 0.1's name.
+
+    Either warns (`DeprecationWarning`); the next version forgets it.
+    """
+    made = kind.__init__
+
+    def tell() -> None:
+        text = f"{kind.__name__}: colours are called colors now; the next version forgets colours"
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+    @wraps(made)
+    def make(self: Any, *args: Any, **fields: Any) -> None:
+        if "colours" in fields:
+            tell()
+            fields["colors"] = fields.pop("colours")
+        made(self, *args, **fields)
+
+    def colours(self: Any) -> Any:
+        tell()
+        return self.colors
+
+    kind.__init__ = make  # type: ignore[method-assign]
+    kind.colours = property(colours)  # type: ignore[attr-defined]
+    return kind
+
+
+@takes_colours
 @dataclass(frozen=True)
 class Palette:
     """The colors of a task's classes; the background is black.
@@ -62,11 +93,6 @@ class Palette:
         """
         names = _checked_names(classes)
         return cls(names, _far_apart(len(names)))
-
-    @property
-    def colours(self) -> tuple[Color, ...]:
-        """`colors`, under the name of version 0.1."""
-        return self.colors
 
     @cached_property
     def tau(self) -> float:

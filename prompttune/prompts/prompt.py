@@ -14,7 +14,7 @@ from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts import arranging
 from prompttune.prompts.examples import crop_most_foreground, load_examples, load_instances
-from prompttune.prompts.palette import Palette
+from prompttune.prompts.palette import Palette, takes_colours
 from prompttune.reliability.calibration import Calibration, Zoomed
 from prompttune.reliability.domain import Domain
 from prompttune.utils.bounds import AnyScale, check, check_prompt, checked_scale
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from prompttune.keys.card import Card
 
 
+@takes_colours
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """One example, several (a feature ensemble) or a learned key: all are this.
@@ -88,11 +89,6 @@ class Prompt:
         if self.canvas is not None:
             check("canvas", self.canvas, f"prompt {self.name}: canvas")
             check_prompt(self.name, len(self.images), self.canvas)
-
-    @property
-    def colours(self) -> tuple[Tensor, ...]:
-        """`colors`, under the name of version 0.1."""
-        return self.colors
 
     @property
     def known_scale(self) -> float | None:

@@ -20,7 +20,7 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.kept import Kept
-from prompttune.utils.normalize import denormalise, normalise, to_tensor
+from prompttune.utils.normalize import denormalize, normalize, to_tensor
 from prompttune.utils.tiling import resize, resize_nearest, resize_scores
 
 MAX_FEATURE_BYTES = 2**28
@@ -93,7 +93,7 @@ class Answering:
                 fitted = {each.key: self._pixels(each.image) for each in _once(questions)}
                 queries = torch.stack([fitted[each.key] for each in questions])
                 colored = network.ensemble(queries, prompts)
-            planes = ONE_CLASS.scores(denormalise(colored.float())).cpu()
+            planes = ONE_CLASS.scores(denormalize(colored.float())).cpu()
         return [
             resize_scores(plane, (each.image.shape[0], each.image.shape[1]))[0].numpy()
             for plane, each in zip(planes, questions, strict=True)
@@ -114,7 +114,7 @@ class Answering:
         network = self.segmenter.network
         if self.ensemble == "spatial" and len(examples) > 1:
             grid = _grid(examples).at(self._canvas)
-            images, colors = (normalise(x).to(self.segmenter.device) for x in grid)
+            images, colors = (normalize(x).to(self.segmenter.device) for x in grid)
             return network.encode_prompt(images, colors)
         colors = torch.stack([self._colors(each.mask) for each in examples])
         images = torch.stack([self._pixels(each.image) for each in examples])
@@ -144,11 +144,11 @@ class Answering:
 
     def _pixels(self, image: np.ndarray) -> Tensor:
         fitted = resize(to_tensor(image), (self._canvas, self._canvas))
-        return normalise(fitted).to(self.segmenter.device)
+        return normalize(fitted).to(self.segmenter.device)
 
     def _colors(self, mask: np.ndarray) -> Tensor:
         fitted = resize_nearest(torch.from_numpy(mask), (self._canvas, self._canvas))
-        return normalise(ONE_CLASS.paint(fitted.long())).to(self.segmenter.device)
+        return normalize(ONE_CLASS.paint(fitted.long())).to(self.segmenter.device)
 
 
 def _once(questions: Sequence[Question]) -> list[Question]:
@@ -175,7 +175,7 @@ def _joined(each: Sequence[ImageFeatures]) -> ImageFeatures:
     return ImageFeatures(
         torch.cat([one.last for one in each]),
         torch.cat(match) if match else None,
-        tuple(torch.cat(taps) for taps in early),
+        tuple(torch.cat(each) for each in early),
     )
 
 

@@ -98,15 +98,15 @@ def read_indices(path: Path, shape: Sequence[int] | None = None) -> np.ndarray:
 
 
 def read_foreground(path: Path, shape: Sequence[int] | None = None, least: int = 128) -> np.ndarray:
-    """Read a mask of one thing, `H x W bool`: grey from `least` on.
+    """Read a mask of one thing, `H x W bool`: gray from `least` on.
 
     Raises:
         InputError: not an image, or another size.
     """
     with _opened(path) as image:
-        grey = np.asarray(image.convert("L"))
-    check_size(path, grey, shape)
-    return grey >= least
+        gray = np.asarray(image.convert("L"))
+    check_size(path, gray, shape)
+    return gray >= least
 
 
 def check_size(path: Path, mask: np.ndarray, shape: Sequence[int] | None) -> None:

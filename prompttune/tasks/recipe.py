@@ -34,7 +34,7 @@ class Recipe:
     """Foreground classes; class map value i is the i-th."""
     mask_values: dict[int, int] | None = None
     """From a mask file's value to its class index, where the files' own rule does not fit."""
-    mask_kind: Literal["auto", "index", "grey", "instances", "alpha", "colors"] = "auto"
+    mask_kind: Literal["auto", "index", "gray", "instances", "alpha", "colors"] = "auto"
     """What the masks' values are, where it cannot be seen."""
     colors: str | None = None
     """Of colored masks: crack=#ff0000,pothole=#00ff00 (background and ignore may be named too)."""
@@ -178,7 +178,7 @@ class Recipe:
 
 RENAMED = {"colour_weight": "color_weight"}
 """Fields by the names that they had in version 0.1: taken for one version, with a warning."""
-_LEARN = {"colours": "colors"}
+_VALUES = {("learn", "colours"): "colors", ("mask_kind", "grey"): "gray"}
 
 
 def current(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,9 +195,9 @@ def current(values: Mapping[str, Any]) -> dict[str, Any]:
         now = RENAMED.get(name, name)
         if now != name:
             warn(f"{name} is called {now} now; the next version forgets {name}", once=name)
-        if now == "learn" and isinstance(value, str) and value in _LEARN:
-            warn(f"learn {value} is called {_LEARN[value]} now", once=f"learn {value}")
-            value = _LEARN[value]
+        if isinstance(value, str) and (now, value) in _VALUES:
+            warn(f"{now} {value} is called {_VALUES[now, value]} now", once=f"{now} {value}")
+            value = _VALUES[now, value]
         found[now] = value
     return found
 

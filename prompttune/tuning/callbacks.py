@@ -23,7 +23,7 @@ SIDE = 160
 class ProgressPictures(pl.Callback):
     """Shows each validation in `folder/step-00050.png`, and to loggers that take images.
 
-    A picture has a row a prompt image, its colours beside it; to the right of these a row a crop:
+    A picture has a row a prompt image, its colors beside it; to the right of these a row a crop:
     the crop, the answer, the truth. The crops are the first validation batch's first `CROPS` that
     show a class, so they stay the same, and their answers cost nothing.
     """
@@ -59,8 +59,8 @@ class ProgressPictures(pl.Callback):
             return
         assert isinstance(pl_module, PromptTuning)
         kept, step = pl_module.kept, trainer.global_step
-        pairs = zip(kept.images, kept.colours, strict=True)
-        prompts = _sheet([[to_uint8(image), to_uint8(colours)] for image, colours in pairs])
+        pairs = zip(kept.images, kept.colors, strict=True)
+        prompts = _sheet([[to_uint8(image), to_uint8(colors)] for image, colors in pairs])
         answers = _sheet(self._answered)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step-{step:05d}.png"

@@ -20,7 +20,7 @@ from prompttune.tuning.loss import supervised_loss
 from prompttune.tuning.module import warm_cosine
 from prompttune.tuning.run import Machine
 from prompttune.utils.lightning import StepProgress, quiet
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 LR, WEIGHT_DECAY, WARMUP = 2e-3, 0.01, 0.05
 AVERAGED = 0.98
@@ -39,7 +39,7 @@ class CompanionTraining(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch of crops."""
-        loss = supervised_loss(self.network(normalise(batch["image"])), batch["class_map"])
+        loss = supervised_loss(self.network(normalize(batch["image"])), batch["class_map"])
         self.log("loss", loss, prog_bar=True)
         return loss
 

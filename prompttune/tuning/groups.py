@@ -1,4 +1,4 @@
-"""Classes in groups: more of them than one prompt's colours can carry are shared among several."""
+"""Classes in groups: more of them than one prompt's colors can carry are shared among several."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ def class_groups(classes: Sequence[str], most: int) -> list[tuple[str, ...]]:
     return [tuple(classes[index] for index in part) for part in parts]
 
 
-def relabelling(classes: Sequence[str], own: Sequence[str]) -> np.ndarray:
+def relabeling(classes: Sequence[str], own: Sequence[str]) -> np.ndarray:
     """Return the table from class indices among `classes` to those among `own`, `256 uint8`.
 
     Classes that are not `own` are background; 255 (ignore) stays.
@@ -55,7 +55,7 @@ def groups_in_turn(shown: Tensor, step: int, count: int) -> list[int]:
     return sorted(order[:count])
 
 
-class Relabelled(Sequence[LoadedSample]):
+class Relabeled(Sequence[LoadedSample]):
     """Samples whose class maps go through a table when they are asked for."""
 
     def __init__(self, samples: Sequence[LoadedSample], table: np.ndarray) -> None:
@@ -70,9 +70,9 @@ class Relabelled(Sequence[LoadedSample]):
     @overload
     def __getitem__(self, index: int) -> LoadedSample: ...
     @overload
-    def __getitem__(self, index: slice) -> "Relabelled": ...
+    def __getitem__(self, index: slice) -> "Relabeled": ...
     def __getitem__(self, index: Any) -> Any:
         chosen = self.samples[index]
         if isinstance(index, slice):
-            return Relabelled(chosen, self.table)
+            return Relabeled(chosen, self.table)
         return replace(chosen, class_map=self.table[chosen.class_map])

@@ -17,11 +17,11 @@ from prompttune.synthetic.scenes import Task
 from prompttune.tasks.data import GENERATORS
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.covering import covering, pixel_counts
-from prompttune.tuning.groups import Relabelled, class_groups, relabelling
+from prompttune.tuning.groups import Relabeled, class_groups, relabeling
 from prompttune.tuning.mosaic import mosaic
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import denormalise
+from prompttune.utils.normalize import denormalize
 
 FIRST_START_SEED = 2_000_000
 """Generated starting images come from seeds that no training or test image has."""
@@ -61,7 +61,7 @@ def starting_prompt(
         _one_prompt(
             replace(recipe, classes=own, seed=recipe.seed + index),
             canvas,
-            Relabelled(train, relabelling(recipe.classes, own)),
+            Relabeled(train, relabeling(recipe.classes, own)),
             judge,
             None if counts is None else counts[:, [recipe.classes.index(name) for name in own]],
         )
@@ -103,7 +103,7 @@ def _one_prompt(
     groups = [examples[first :: recipe.prompts] for first in range(recipe.prompts)]
     means = [
         [torch.stack([getattr(each, half)[0] for each in group]).mean(0) for group in groups]
-        for half in ("images", "colours")
+        for half in ("images", "colors")
     ]
     return _joined(examples, *means)
 
@@ -119,11 +119,11 @@ def _best(prompts: Sequence[Prompt], count: int, judge: Judge) -> Prompt:
     values = judge(prompts)
     order = sorted(range(len(prompts)), key=lambda index: values[index], reverse=True)
     best = [prompts[index] for index in order[:count]]
-    return _joined(best, [each.images[0] for each in best], [each.colours[0] for each in best])
+    return _joined(best, [each.images[0] for each in best], [each.colors[0] for each in best])
 
 
-def _joined(like: Sequence[Prompt], images: list[Tensor], colours: list[Tensor]) -> Prompt:
-    return replace(like[0], images=tuple(images), colors=tuple(colours))
+def _joined(like: Sequence[Prompt], images: list[Tensor], colors: list[Tensor]) -> Prompt:
+    return replace(like[0], images=tuple(images), colors=tuple(colors))
 
 
 def scored_map(sample: LoadedSample) -> np.ndarray:
@@ -134,17 +134,17 @@ def scored_map(sample: LoadedSample) -> np.ndarray:
 
 
 def _noise(recipe: Recipe, canvas: int) -> Prompt:
-    """Return grey noise, or for `kaiming` normal noise in the network's space, fan-in 3 S^2."""
+    """Return gray noise, or for `kaiming` normal noise in the network's space, fan-in 3 S^2."""
     generator = torch.Generator().manual_seed(recipe.seed)
     size = (2, recipe.prompts, 3, canvas, canvas)
     noise = torch.randn(size, generator=generator)
     if recipe.init == "kaiming":
-        images, colours = denormalise(noise * math.sqrt(2 / 3) / canvas)
+        images, colors = denormalize(noise * math.sqrt(2 / 3) / canvas)
     else:
-        images, colours = (0.5 + 0.1 * noise).clamp(0, 1)
+        images, colors = (0.5 + 0.1 * noise).clamp(0, 1)
     palette = Palette.of(recipe.classes)
     return Prompt(
-        tuple(images), tuple(colours), palette,
+        tuple(images), tuple(colors), palette,
         scale=recipe.scale, canvas=canvas, seg_type=recipe.seg_type,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from prompttune.backbone import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 
 class LearnablePrompt(nn.Module):
@@ -21,7 +21,7 @@ class LearnablePrompt(nn.Module):
     A composition is learned as one: G prompts, each for its own group of classes, all in one batch.
     `images` and `colours` are those of all prompts one after the other, `N x 3 x S x S` in pixel
     space; `type_shifts`, `G x type_dim`, are added to the type tokens (None with `type_dim` 0). The
-    palettes that decode answers are fixed; learned colours need not equal them. In train mode noise
+    palettes that decode answers are fixed; learned colors need not equal them. In train mode noise
     of deviation `jitter` is added and a share `dropout` of the pixel values is dropped, so that a
     prompt does not hang on single pixels.
     """
@@ -39,9 +39,9 @@ class LearnablePrompt(nn.Module):
         super().__init__()
         self.start = Composition(start.parts)
         halves = zip(*(part.at(canvas) for part in start.parts), strict=True)
-        images, colours = (torch.cat(half) for half in halves)
+        images, colors = (torch.cat(half) for half in halves)
         self.images = nn.Parameter(images.clone(), requires_grad=learn in ("both", "image"))
-        self.colours = nn.Parameter(colours.clone(), requires_grad=learn in ("both", "colors"))
+        self.colors = nn.Parameter(colors.clone(), requires_grad=learn in ("both", "colors"))
         shifts = torch.zeros(len(start.parts), type_dim)
         self.type_shifts = nn.Parameter(shifts) if type_dim else None
         self.bounded = bounded
@@ -55,7 +55,7 @@ class LearnablePrompt(nn.Module):
     def forward(
         self, network: SegGPT, queries: Tensor, groups: Sequence[int] | None = None
     ) -> Tensor:
-        """Colour queries, `B x 3 x S x S` in pixel space, by each prompt.
+        """Color queries, `B x 3 x S x S` in pixel space, by each prompt.
 
         Args:
             network: that answers.
@@ -67,22 +67,22 @@ class LearnablePrompt(nn.Module):
         """
         groups = range(len(self.parts)) if groups is None else groups
         sizes = [len(part.images) for part in self.parts]
-        images, colours = (
-            self._disturbed(normalise(x)).split(sizes) for x in (self.images, self.colours)
+        images, colors = (
+            self._disturbed(normalize(x)).split(sizes) for x in (self.images, self.colors)
         )
         shifts = self.type_shifts if self.type_shifts is not None else [None] * len(sizes)
         encoded = [
             network.encode_prompt(
-                images[index], colours[index], self.parts[index].seg_type, shifts[index]
+                images[index], colors[index], self.parts[index].seg_type, shifts[index]
             )
             for index in groups
         ]
-        queries = normalise(queries)
+        queries = normalize(queries)
         if len({sizes[index] for index in groups}) == 1 < len(encoded):
             answers = _by_each(network, queries, encoded)
         else:
             answers = torch.cat([network.ensemble(queries, one) for one in encoded])
-        return denormalise(answers.float()).unflatten(0, (len(encoded), -1))
+        return denormalize(answers.float()).unflatten(0, (len(encoded), -1))
 
     def decide(self, answers: Tensor) -> Tensor:
         """Turn answers `G x B x 3 x S x S` into class maps `B x S x S uint8` of all classes."""
@@ -99,7 +99,7 @@ class LearnablePrompt(nn.Module):
     def project(self) -> None:
         """Bring pixels back to [0, 1] after a step: a clamp in the forward would kill gradients."""
         if self.bounded:
-            for pixels in (self.images, self.colours):
+            for pixels in (self.images, self.colors):
                 pixels.clamp_(0, 1)
 
 
@@ -117,13 +117,13 @@ def with_learned(
     start: Prompt | Composition,
     fingerprint: str,
     images: Tensor,
-    colours: Tensor,
+    colors: Tensor,
     type_shifts: Tensor | None = None,
 ) -> Prompt | Composition:
     """Return what tuning started from with what was learned, see `LearnablePrompt`."""
     sizes = [len(part.images) for part in start.parts]
     shifts = [None] * len(sizes) if type_shifts is None else list(type_shifts)
-    halves = zip(start.parts, images.split(sizes), colours.split(sizes), shifts, strict=True)
+    halves = zip(start.parts, images.split(sizes), colors.split(sizes), shifts, strict=True)
     learned = [
         replace(
             part, images=tuple(own), colors=tuple(painted), type_shift=shift,

@@ -29,16 +29,16 @@ def tuning_loss(
     foreground_weight: float = 1.0,
     pool: Pool = whole,
 ) -> Tensor:
-    """Return the paper's smooth-L1 on the colours plus a Dice term on the decoded soft mask.
+    """Return the paper's smooth-L1 on the colors plus a Dice term on the decoded soft mask.
 
-    Smooth-L1 alone seeks the median colour, so rare thin structures vanish; Dice does not.
+    Smooth-L1 alone seeks the median color, so rare thin structures vanish; Dice does not.
 
     Args:
         answer: B x 3 x S x S, pixel space.
         class_map: B x S x S integers; 255 is left out.
         palette: Decodes the answer and paints the truth.
-        beta: Of smooth-L1, in ImageNet-normalised units.
-        foreground_weight: Of coloured pixels in smooth-L1, where the background has 1.
+        beta: Of smooth-L1, in ImageNet-normalized units.
+        foreground_weight: Of colored pixels in smooth-L1, where the background has 1.
         pool: Adds what other devices have of the batch; the loss is then the whole batch's.
     """
     weight = (class_map != IGNORE) * torch.where(class_map == 0, 1.0, foreground_weight)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Self
@@ -17,7 +17,7 @@ from torchmetrics.classification import MulticlassF1Score
 
 from prompttune.backbone import SegGPT
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.groups import groups_in_turn, relabelling
+from prompttune.tuning.groups import groups_in_turn, relabeling
 from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.loss import Pool, tuning_loss, whole
 from prompttune.utils.constants import IGNORE
@@ -43,7 +43,7 @@ class PromptTuning(pl.LightningModule):
         self.recipe = recipe
         names = [part.palette.classes for part in prompt.parts]
         known = tuple(name for own in names for name in own)
-        self._tables = [torch.tensor(relabelling(recipe.classes, own)) for own in (*names, known)]
+        self._tables = [torch.tensor(relabeling(recipe.classes, own)) for own in (*names, known)]
         self.val_dice = MulticlassF1Score(len(known) + 1, average="none", ignore_index=IGNORE)
         self.best: dict[str, Any] = {"dice": -1.0, "step": 0}
         self.stale = 0  # validations since the best
@@ -75,7 +75,7 @@ class PromptTuning(pl.LightningModule):
             answers = self.prompt(self.network, batch["image"], groups)
         losses = [
             tuning_loss(
-                answer, self._relabelled(batch["class_map"], index),
+                answer, self._relabeled(batch["class_map"], index),
                 self.prompt.parts[index].palette,
                 recipe.dice_weight, recipe.color_weight, recipe.beta, recipe.foreground_weight,
                 pool,
@@ -93,7 +93,7 @@ class PromptTuning(pl.LightningModule):
             return list(range(len(self.prompt.parts)))
         pixels = pool(torch.bincount(class_map.flatten().long(), minlength=IGNORE + 1).float())
         seen = torch.arange(IGNORE, device=class_map.device)[pixels[:IGNORE] > 0]
-        own = [self._relabelled(seen, index) > 0 for index in range(len(self.prompt.parts))]
+        own = [self._relabeled(seen, index) > 0 for index in range(len(self.prompt.parts))]
         shown = torch.stack(own).sum(1).cpu()
         return groups_in_turn(shown, self.global_step, count)
 
@@ -108,7 +108,7 @@ class PromptTuning(pl.LightningModule):
             torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
             yield
 
-    def _relabelled(self, class_map: Tensor, prompt: int) -> Tensor:
+    def _relabeled(self, class_map: Tensor, prompt: int) -> Tensor:
         """Map the recipe's class indices to those of one prompt, or with -1 of all."""
         return self._tables[prompt].to(class_map.device)[class_map].to(class_map.dtype)
 
@@ -133,7 +133,7 @@ class PromptTuning(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Count hits and misses of one batch; return what was decided, `B x S x S uint8`."""
         decided = self.kept.decide(self.kept(self.network, batch["image"]))
-        self.val_dice.update(decided.long(), self._relabelled(batch["class_map"], -1))
+        self.val_dice.update(decided.long(), self._relabeled(batch["class_map"], -1))
         return decided
 
     def on_validation_epoch_end(self) -> None:
@@ -166,7 +166,7 @@ class PromptTuning(pl.LightningModule):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return what is learned, as an optimizer takes it."""
         prompt, recipe = self.prompt, self.recipe
-        pixels = [half for half in (prompt.images, prompt.colours) if half.requires_grad]
+        pixels = [half for half in (prompt.images, prompt.colors) if half.requires_grad]
         groups: list[dict[str, Any]] = [{"params": pixels, "weight_decay": recipe.weight_decay}]
         if prompt.type_shifts is not None:
             groups.append({"params": [prompt.type_shifts], "lr": recipe.type_lr})
@@ -180,9 +180,15 @@ class PromptTuning(pl.LightningModule):
         checkpoint["seconds"], checkpoint["history"] = self.seconds, self.history
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the best prompt so far."""
+        """Go on with the best prompt so far; in runs of version 0.1 its colors are `colours`."""
+        checkpoint["state_dict"] = _named_now(checkpoint["state_dict"])
+        checkpoint["best"]["learned"] = _named_now(checkpoint["best"]["learned"])
         self.best, self.stale = checkpoint["best"], checkpoint["stale"]
         self._seconds, self.history = checkpoint["seconds"], checkpoint["history"]
+
+
+def _named_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace("colours", "colors"): value for name, value in tensors.items()}
 
 
 def warm_cosine(step: int, steps: int, warmup: float) -> float:

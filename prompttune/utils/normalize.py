@@ -8,12 +8,12 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalize(pixels: Tensor) -> Tensor:
     """Map `... x 3 x H x W` from pixel space to normalized space, where 1 is about .23 of here."""
     return (pixels - _plane(MEAN, pixels)) / _plane(STD, pixels)
 
 
-def denormalise(values: Tensor) -> Tensor:
+def denormalize(values: Tensor) -> Tensor:
     """Map `... x 3 x H x W` from normalized space back to pixel space, without clipping."""
     return values * _plane(STD, values) + _plane(MEAN, values)
 

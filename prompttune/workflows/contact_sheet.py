@@ -22,7 +22,7 @@ def write_sheet(path: Path, samples: Iterable[LoadedSample], classes: Sequence[s
 
     Args:
         path: of the file; its folder is made.
-        samples: a few; ignored pixels are shown in grey.
+        samples: a few; ignored pixels are shown in gray.
         classes: names of the foreground classes, listed with their colors at the top.
     """
     palette = Palette.of(classes)

@@ -11,7 +11,7 @@ from prompttune.evaluation.comparison import Bench, compare, count_predictions
 from prompttune.evaluation.report import Comparison, as_scores, staged, write_report
 from prompttune.evaluation.rows import ROWS, own_name
 from prompttune.inference.segmenter import Segmenter
-from prompttune.keys.card import Card, Data, Initialisation, Scores, Tuning
+from prompttune.keys.card import Card, Data, Initialization, Scores, Tuning
 from prompttune.keys.key import save_key
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.prompt import Prompt
@@ -217,7 +217,7 @@ def _card(
         task=recipe.task,
         backbone=segmenter.network.name,
         patch=segmenter.network.config.patch,
-        initialisation=Initialisation(kind=kind, contains_real_image=shows_real),
+        initialisation=Initialization(kind=kind, contains_real_image=shows_real),
         recipe=recipe.to_dict(),
         data=Data(layout=data.layout, train=len(data.train), val=len(data.val),
                   sha256=data.sha256(), generated=data.generated),

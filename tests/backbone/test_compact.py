@@ -11,8 +11,8 @@ from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, one_way=True, apart=2, match_taps=(0, 1),
-    taps=(2, 3), decoder_dim=4, pretrain_canvas=16,
+    canvas=16, patch=4, dim=16, depth=4, heads=2, one_way=True, apart=2, match_indices=(0, 1),
+    out_indices=(2, 3), decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 TOKENS = 16
 
@@ -75,7 +75,7 @@ def test_what_cannot_be(network: OneWaySegGPT) -> None:
             choose_tokens(network, prompt, pictures(2, 1), count)
     with pytest.raises(InputError, match="do not fit this backbone"):
         keep_tokens(network, prompt, ((0, TOKENS), (0, 1)))
-    official = SegGPT(SegGPTConfig(canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3),
+    official = SegGPT(SegGPTConfig(canvas=16, patch=4, dim=16, depth=4, heads=2, out_indices=(2, 3),
                                    decoder_dim=4, pretrain_canvas=16))  # fmt: skip
     with pytest.raises(InputError, match="one-way backbone"):
         check_count(official, 4, TOKENS)

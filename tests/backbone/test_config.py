@@ -10,22 +10,24 @@ from prompttune.utils.errors import InputError
 
 NEW = ("one_way", "apart", "class_token", "match_taps", "image_taps", "pixel_dim")
 FAULTS = {
-    "apart alone": ({"one_way": False, "merge_block": 0}, "apart ask for one_way=True"),
+    "apart alone": ({"one_way": False, "merge_index": 0}, "apart ask for one_way=True"),
     "all alone": (
         {"one_way": False, "class_token": True, "pixel_dim": 2},
         "apart and class_token and pixel_dim ask for one_way=True",
     ),
     "matching alone": (
-        {"one_way": False, "apart": 0, "match_taps": [0]},
-        r"match_taps=\(0,\) must rise and lie below apart=0",
+        {"one_way": False, "apart": 0, "match_indices": [0]},
+        r"match_indices=\(0,\) must rise and lie below apart=0",
     ),
-    "match tap beyond": ({"match_taps": [1, 3]}, r"match_taps=\(1, 3\) .* below apart=3"),
-    "match taps fall": ({"match_taps": [2, 1]}, r"match_taps=\(2, 1\) must rise"),
-    "image tap beyond": ({"image_taps": [3]}, r"image_taps=\(3,\) .* below apart=3"),
-    "image tap negative": ({"image_taps": [-1, 0]}, r"image_taps=\(-1, 0\)"),
-    "image tap twice": ({"image_taps": [0, 0]}, r"image_taps=\(0, 0\)"),
-    "tap in the apart blocks": ({"taps": [2, 4]}, r"taps=\(2, 4\) .* 3\.\.5 \(apart\.\."),
-    "tap beyond": ({"taps": [6]}, r"taps=\(6,\)"),
+    "match tap beyond": ({"match_indices": [1, 3]}, r"match_indices=\(1, 3\) .* below apart=3"),
+    "match indices fall": ({"match_indices": [2, 1]}, r"match_indices=\(2, 1\) must rise"),
+    "image tap beyond": ({"image_indices": [3]}, r"image_indices=\(3,\) .* below apart=3"),
+    "image tap negative": ({"image_indices": [-1, 0]}, r"image_indices=\(-1, 0\)"),
+    "image tap twice": ({"image_indices": [0, 0]}, r"image_indices=\(0, 0\)"),
+    "tap in the apart blocks": (
+        {"out_indices": [2, 4]}, r"out_indices=\(2, 4\) .* 3\.\.5 \(apart\.\.",
+    ),
+    "tap beyond": ({"out_indices": [6]}, r"out_indices=\(6,\)"),
     "negative apart": ({"apart": -1}, "apart=-1 is not in 0"),
     "fraction apart": ({"apart": 2.5}, "apart=2.5 is not in 0"),
     "negative pixels": ({"pixel_dim": -1}, "pixel_dim -1: must be a whole number 0 to"),
@@ -47,7 +49,13 @@ def test_comes_back_from_json(extras: str) -> None:
 
 
 def test_files_from_before_the_one_way_layout_are_read() -> None:
-    config = SegGPTConfig(canvas=16, patch=4, dim=8, depth=4, heads=2, taps=(2, 3))
+    config = SegGPTConfig(canvas=16, patch=4, dim=8, depth=4, heads=2, out_indices=(2, 3))
     values = {name: value for name, value in config.to_dict().items() if name not in NEW}
     assert len(values) == len(config.to_dict()) - len(NEW)
     assert SegGPTConfig.from_dict(json.loads(json.dumps(values))) == config
+
+
+def test_files_know_some_fields_by_the_names_of_the_first_version() -> None:
+    config = SegGPTConfig(canvas=16, patch=4, dim=8, depth=4, heads=2, out_indices=(2, 3))
+    assert config.to_dict()["taps"] == [2, 3]
+    assert not {"out_indices", "merge_index"} & config.to_dict().keys()

@@ -19,7 +19,7 @@ from prompttune.pretraining.init import starting_network
 from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=32, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,
+    canvas=16, patch=4, dim=32, depth=3, heads=2, merge_index=0, out_indices=(1, 2), decoder_dim=8,
     pretrain_canvas=12,
 )  # fmt: skip
 FC1 = "blocks.1.mlp.fc1.weight"

@@ -79,7 +79,9 @@ def test_its_own_canvas_is_itself_and_a_broken_one_is_refused() -> None:
 
 def test_a_canvas_beyond_all_memory_is_refused_at_once() -> None:
     with torch.device("meta"):
-        network = SegGPT(SegGPTConfig(canvas=128, patch=8, dim=16, depth=4, heads=2, taps=(2, 3)))
+        network = SegGPT(
+            SegGPTConfig(canvas=128, patch=8, dim=16, depth=4, heads=2, out_indices=(2, 3))
+        )
     network.name = "small"
     for canvas in (1024, 4096):
         with pytest.raises(InputError, match=f"small: canvas {canvas} has .* at most 512"):

@@ -181,7 +181,7 @@ def test_what_learns_is_all_that_the_decoder_reads(network: OneWaySegGPT) -> Non
     gradients = loss_and_gradients(network)[0][3:]
     names = [name for name, _ in network.named_parameters()]
     idle = {name for name, one in zip(names, gradients, strict=True) if one is None}
-    last = network.config.taps[-1]
+    last = network.config.out_indices[-1]
     beyond = {name for name in names if name.startswith("blocks.") and int(name[7]) > last}
     assert idle == beyond
 

@@ -31,7 +31,7 @@ def test_a_gate_that_is_shut_lets_nothing_through() -> None:
 def test_a_query_takes_the_colors_of_what_it_matches() -> None:
     torch.manual_seed(0)
     matching = Matching(ONE_WAY).eval()
-    depths = len(ONE_WAY.match_taps)
+    depths = len(ONE_WAY.match_indices)
     with torch.no_grad():
         torch.nn.init.eye_(matching.out.weight[:, : ONE_WAY.dim])
         matching.out.bias.zero_()

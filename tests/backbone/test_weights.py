@@ -90,7 +90,8 @@ def test_foreign_safetensors(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "config", ["", "[1]", "{", '{"size": 3}', '{"dim": 15}', '{"depth": "many"}', '{"taps": []}']
+    "config",
+    ["", "[1]", "{", '{"size": 3}', '{"dim": 15}', '{"depth": "many"}', '{"out_indices": []}'],
 )
 def test_damaged_metadata(network: SegGPT, tmp_path: Path, config: str):
     metadata = {"format": "prompttune-backbone", "config": config}

@@ -19,8 +19,8 @@ from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.run import Machine, tune
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_taps=(0, 1),
-    taps=(2,), image_taps=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
+    canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_indices=(0, 1),
+    out_indices=(2,), image_indices=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 RECIPE = Recipe(task="squares", max_steps=20, val_every=2, batch=2, val_crops=4, lr=0.05)
 

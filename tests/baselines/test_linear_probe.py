@@ -3,11 +3,11 @@ import torch
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 from prompttune.baselines.linear_probe import LinearProbe
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=12, depth=3, heads=2, merge_block=0, taps=(0, 1, 2), decoder_dim=4,
-    pretrain_canvas=16,
+    canvas=16, patch=4, dim=12, depth=3, heads=2, merge_index=0, out_indices=(0, 1, 2),
+    decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def test_each_pixel_gets_its_patch_and_place_in_it() -> None:
     caught = []
     handle = backbone.decoder_embed.register_forward_pre_hook(lambda _, x: caught.append(x[0]))
     zeros = torch.zeros(1, 3, 16, 16)
-    backbone.ensemble(queries, zeros, normalise(zeros))
+    backbone.ensemble(queries, zeros, normalize(zeros))
     handle.remove()
     features = caught[0][:, -16:]  # the query's 4 x 4 patches
     weight = probe.head.weight.view(4, 4, 3, -1)
@@ -41,8 +41,8 @@ def test_each_pixel_gets_its_patch_and_place_in_it() -> None:
 def test_a_one_way_backbone_shows_early_blocks_as_well() -> None:
     torch.manual_seed(0)
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_taps=(0, 1),
-        taps=(2,), image_taps=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
+        canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_indices=(0, 1),
+        out_indices=(2,), image_indices=(0,), pixel_dim=4, decoder_dim=4, pretrain_canvas=16,
     )  # fmt: skip
     probe = LinearProbe(build(config).eval().requires_grad_(False), classes=2)
     assert probe.head.in_features == 2 * 16

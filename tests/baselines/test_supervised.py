@@ -54,10 +54,10 @@ def test_tiles_of_a_pixelwise_network_are_its_answer_to_the_whole() -> None:
     network = nn.Conv2d(3, 2, 1)
     image = striped(5).image[:33]
     tiled = predict_tiled(network, image, Budget(1, 16, 1.0), 0.5, torch.device("cpu"))
-    from prompttune.utils.normalize import normalise, to_tensor
+    from prompttune.utils.normalize import normalize, to_tensor
 
     with torch.no_grad():
-        whole = network(normalise(to_tensor(image))[None]).softmax(1)[0, 1:].numpy()
+        whole = network(normalize(to_tensor(image))[None]).softmax(1)[0, 1:].numpy()
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 

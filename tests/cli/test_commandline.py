@@ -20,6 +20,20 @@ def test_an_option_is_taken_by_its_old_name_with_a_warning(
     assert ("--old is called --new now" in caplog.text) == words[0].startswith("--old")
 
 
+@pytest.mark.parametrize("words", [["--mask_kind", "grey"], ["--mask_kind=grey"]])
+def test_a_value_is_taken_by_its_old_name_with_a_warning(
+    words: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    parser = Parser(prog="x")
+    parser.add_argument("--mask_kind", choices=("gray", "alpha"))
+    parser.add_argument("names", nargs="*")
+    with caplog.at_level("WARNING", LOG.name):
+        assert parser.parse_args([*words, "grey"]).__dict__ == {
+            "mask_kind": "gray", "names": ["grey"],
+        }  # fmt: skip
+    assert "--mask_kind grey is called gray now" in caplog.text
+
+
 def test_words_behind_two_dashes_are_no_options() -> None:
     parser = Parser(prog="x")
     parser.renamed = {"--old": "--new"}

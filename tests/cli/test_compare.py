@@ -13,7 +13,7 @@ from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.cli import compare
 from prompttune.cli.compare import OTHER_ROWS, PLAIN_ROWS
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialization
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key
 from prompttune.prompts.palette import Palette
@@ -25,8 +25,8 @@ from prompttune.utils.errors import InputError
 CANVAS = 32
 UNHAD = ("matching", "observer")
 CONFIG = SegGPTConfig(
-    canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,
-    pretrain_canvas=CANVAS,
+    canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_index=0, out_indices=(1, 2),
+    decoder_dim=8, pretrain_canvas=CANVAS,
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def write_key(zoo: Path, name: str, mark: str, classes: tuple[str, ...], seed: i
         prompt,
         task="retina",
         backbone="small",
-        initialisation=Initialisation(kind="noise", contains_real_image=False),
+        initialisation=Initialization(kind="noise", contains_real_image=False),
         recipe={"seed": seed, "val_fraction": 0.3},
         data=Data(layout="images/", train=1, val=1, sha256="0" * 64, generated=False),
     )

@@ -16,8 +16,8 @@ from prompttune.tasks.recipe import load_recipe
 
 CANVAS = 16
 CONFIG = SegGPTConfig(
-    canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(1, 2), decoder_dim=8,
-    pretrain_canvas=CANVAS,
+    canvas=CANVAS, patch=8, dim=16, depth=3, heads=2, merge_index=0, out_indices=(1, 2),
+    decoder_dim=8, pretrain_canvas=CANVAS,
 )  # fmt: skip
 
 

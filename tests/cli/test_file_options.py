@@ -32,8 +32,8 @@ def test_images_are_read_as_the_line_says_and_else_as_the_keys_do() -> None:
 
 
 def test_masks_are_understood_as_the_line_says() -> None:
-    options = mask_options(given("--mask_values", "{0: 0, 128: 1}", "--mask_kind", "grey"), ["a"])
-    assert (options.kind, options.values) == ("grey", {0: 0, 128: 1})
+    options = mask_options(given("--mask_values", "{0: 0, 128: 1}", "--mask_kind", "gray"), ["a"])
+    assert (options.kind, options.values) == ("gray", {0: 0, 128: 1})
     colors = mask_options(given("--colors", "crack=#ff0000"), None).colors
     assert colors
 

@@ -35,7 +35,7 @@ def test_masks_classes_values_and_what_was_left_out(tmp_path: Path, capsys) -> N
     (folder / "extra").mkdir()
     Image.new("L", (4, 4)).save(folder / "extra" / "a.png")
     text = said(capsys, folder, "--classes", "crack")
-    assert "6 masks: grey, 255 = crack, 10 % of pixels; 40 x 20; 8-bit RGB" in text
+    assert "6 masks: gray, 255 = crack, 10 % of pixels; 40 x 20; 8-bit RGB" in text
     assert "Parts:  4 training, 1 validation, 1 test" in text
     assert "Class:  crack in 6 images, 10 % of all pixels" in text
     assert "Values: 0: 4,320, 255: 480 (pixels)" in text
@@ -57,7 +57,7 @@ def test_what_looks_wrong(tmp_path: Path, capsys) -> None:
 
 def test_what_is_ambiguous_names_the_option(tmp_path: Path) -> None:
     folder = data(tmp_path, 127, 255)
-    with pytest.raises(InputError, match="--classes, or give --mask_kind grey"):
+    with pytest.raises(InputError, match="--classes, or give --mask_kind gray"):
         inspect.main([str(folder), "--classes", "crack"])
 
 
@@ -73,7 +73,7 @@ def test_a_contact_sheet(tmp_path: Path, capsys) -> None:
 def test_images_alone(tmp_path: Path, capsys) -> None:
     for number in range(3):
         Image.new("L", (8, 9)).save(tmp_path / f"{number}.png")
-    assert "3 images; 8 x 9; 8-bit grey; no masks beside them" in said(capsys, tmp_path)
+    assert "3 images; 8 x 9; 8-bit gray; no masks beside them" in said(capsys, tmp_path)
     assert "1 image; 8 x 9" in said(capsys, tmp_path / "0.png")
 
 

@@ -14,7 +14,7 @@ from predicting import fails
 from prompttune.backbone import load
 from prompttune.cli import predict, prompt_options
 from prompttune.inference.segmenter import Segmenter
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialization
 from prompttune.keys.key import save_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -38,7 +38,7 @@ def key(folder: Path, backbone: Path, name: str, **recipe: object) -> Prompt:
     )  # fmt: skip
     card = Card.of(
         prompt, task="custom", backbone="small",
-        initialisation=Initialisation(kind="noise", contains_real_image=False), recipe=recipe,
+        initialisation=Initialization(kind="noise", contains_real_image=False), recipe=recipe,
         data=Data(layout="images/", train=1, val=1, sha256="0" * 64, generated=False),
     )  # fmt: skip
     save_key(prompt, card, folder / "zoo")
@@ -123,7 +123,7 @@ def test_categories_of_a_key_have_the_annotations_numbers(tmp_path: Path, backbo
 
 @pytest.fixture
 def example(tmp_path: Path) -> list[object]:
-    """Write an example whose mask has two greys, and a query."""
+    """Write an example whose mask has two grays, and a query."""
     generator = np.random.default_rng(4)
     for name in ("eye", "query"):
         pixels = generator.integers(0, 256, (20, 20, 3), np.uint8)
@@ -136,9 +136,9 @@ def example(tmp_path: Path) -> list[object]:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ((), "masks grey, 127 = 1, 255 = 2"),
-        (("--classes", "background, a,b"), "masks grey, 127 = a, 255 = b"),
-        (("--classes", "a", "--mask_kind", "grey"), "shades above 127 = a"),
+        ((), "masks gray, 127 = 1, 255 = 2"),
+        (("--classes", "background, a,b"), "masks gray, 127 = a, 255 = b"),
+        (("--classes", "a", "--mask_kind", "gray"), "shades above 127 = a"),
         (
             ("--classes", "a", "--mask_values", "{0: 0, 127: 1, 255: 0}"),
             "127 = a, 255 = background",
@@ -154,7 +154,7 @@ def test_what_was_understood_is_said(line, example, capsys, more: tuple, said: s
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--classes", "a"), "name 2 classes with --classes, or give --mask_kind grey"),
+        (("--classes", "a"), "name 2 classes with --classes, or give --mask_kind gray"),
         (("--classes", "a,background"), "'background' is value 0"),
         (("--classes", "a,,b"), "every class needs a name"),
         (("--mask_kind", "alpha"), "no alpha channel"),
@@ -187,7 +187,7 @@ def test_a_pool_is_understood_as_a_set(tmp_path: Path, line, example, capsys) ->
         mask[2:9, 3:12] = 128
         Image.fromarray(mask).save(tmp_path / "pool" / "masks" / f"{number}.png")
     assert predict.main(line(example[0], "--pool", tmp_path / "pool", "--select", "random")) == 0
-    assert "masks grey, 128 = foreground" in capsys.readouterr().out
+    assert "masks gray, 128 = foreground" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", [("--bands", "1"), ("--stretch", "image")])

@@ -11,9 +11,9 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.paths import shipped_folder
 
 RECIPE = """
-backbone: {canvas: 16, patch: 8, dim: 16, depth: 1, heads: 2, merge_block: 0, taps: [0],
+backbone: {canvas: 16, patch: 8, dim: 16, depth: 1, heads: 2, merge_index: 0, out_indices: [0],
            decoder_dim: 4, pretrain_canvas: 16}
-optimiser: {lr: 1e-3, name: adamw, schedule: cosine}
+optimizer: {lr: 1e-3, name: adamw, schedule: cosine}
 max_steps: 9
 batch: 2
 workers: 0
@@ -29,7 +29,7 @@ def test_every_shipped_recipe_is_understood_by_the_command() -> None:
         recipe = read_recipe(path, max_steps=7)
         assert recipe.max_steps == 7
         assert recipe.sets
-        assert recipe.backbone.taps
+        assert recipe.backbone.out_indices
 
 
 def test_a_recipe_becomes_what_it_says(tmp_path: Path) -> None:
@@ -38,8 +38,8 @@ def test_a_recipe_becomes_what_it_says(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE + "sets: [{name: a, weight: 3, background: null}]\ninit: seggpt-small\n")
     recipe = read_recipe(path)
-    assert (recipe.optimiser.lr, recipe.optimiser.name) == (0.001, "adamw")
-    assert recipe.backbone.taps == (0,)
+    assert (recipe.optimizer.lr, recipe.optimizer.name) == (0.001, "adamw")
+    assert recipe.backbone.out_indices == (0,)
     (one,) = recipe.sets
     assert (one.name, one.weight, one.background) == ("a", 3.0, None)
     assert recipe.init == "seggpt-small"
@@ -58,8 +58,8 @@ def test_a_recipe_becomes_what_it_says(tmp_path: Path) -> None:
         ("batch: 0", "batch 0: must be a whole number 1 to 65536"),
         ("ema: 1", "ema 1: must be 0 to 0.99"),
         ("seed: -1", "seed -1: must be"),
-        ("optimiser: {lr: fast}", r"optimiser\.lr must be a number, not 'fast'"),
-        ("optimiser: {name: sgd}", r"optimiser\.name must be one of muon\+adamw, adamw"),
+        ("optimizer: {lr: fast}", r"optimizer\.lr must be a number, not 'fast'"),
+        ("optimizer: {name: sgd}", r"optimizer\.name must be one of muon\+adamw, adamw"),
         ("sets: [{weight: 1}]", r"'sets\[0\]\.name' is missing"),
         ("sets: {name: a}", "sets must be a list"),
         ("[", "while parsing"),

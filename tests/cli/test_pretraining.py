@@ -11,8 +11,8 @@ from prompttune.cli.pretraining import main
 def test_commands_pack_and_draw(pool: Path, tmp_path: Path, capsys) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "backbone: {canvas: 16, patch: 8, dim: 16, depth: 2, heads: 2, merge_block: 0, "
-        "taps: [0, 1], decoder_dim: 4, pretrain_canvas: 16}\n"
+        "backbone: {canvas: 16, patch: 8, dim: 16, depth: 2, heads: 2, merge_index: 0, "
+        "out_indices: [0, 1], decoder_dim: 4, pretrain_canvas: 16}\n"
         "sets: [{name: set, ignore: [11]}]\n"
     )
     common = ["--recipe", str(recipe), "--data"]

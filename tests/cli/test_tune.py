@@ -166,7 +166,7 @@ def small(tmp_path: Path) -> list[str]:
     """Give the arguments for a random backbone that is as quick as one can be."""
     torch.manual_seed(0)
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+        canvas=16, patch=4, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
         decoder_dim=4, pretrain_canvas=16,
     )  # fmt: skip
     network = SegGPT(config)

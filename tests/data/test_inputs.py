@@ -55,9 +55,9 @@ def test_a_path_may_be_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "given", [PHOTO[..., 0], PHOTO[..., :1], torch.from_numpy(PHOTO[..., 0])[None]]
 )
-def test_grey_becomes_three_channels(given: object) -> None:
-    grey = load_image(given)  # type: ignore[arg-type]
-    assert np.array_equal(grey, PHOTO[..., :1].repeat(3, axis=2))
+def test_gray_becomes_three_channels(given: object) -> None:
+    gray = load_image(given)  # type: ignore[arg-type]
+    assert np.array_equal(gray, PHOTO[..., :1].repeat(3, axis=2))
 
 
 def test_a_warning_names_bytes_by_what_they_are(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,7 +65,7 @@ def test_a_warning_names_bytes_by_what_they_are(caplog: pytest.LogCaptureFixture
     _, narrow = cv2.imencode(".png", RNG.integers(100, 900, (4, 4), dtype=np.uint16))
     load_image(narrow.tobytes(), "example 1, image")
     (told,) = caplog.messages
-    assert told.startswith("example 1, image: 16-bit grey numbers of a narrow range")
+    assert told.startswith("example 1, image: 16-bit gray numbers of a narrow range")
 
 
 def test_bytes_of_16_bits_are_read_as_the_file_is(tmp_path: Path) -> None:

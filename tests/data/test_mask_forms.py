@@ -48,9 +48,9 @@ def test_16_bit_masks(tmp_path: Path, white: int) -> None:
 
 def test_16_bit_masks_of_several_classes_keep_their_low_byte(tmp_path: Path) -> None:
     stored = INDICES.astype(np.uint16)
-    cv2.imwrite(str(tmp_path / "grey.png"), stored)
+    cv2.imwrite(str(tmp_path / "gray.png"), stored)
     cv2.imwrite(str(tmp_path / "rgb.png"), np.dstack([stored] * 3))
-    for name in ("grey.png", "rgb.png"):
+    for name in ("gray.png", "rgb.png"):
         np.testing.assert_array_equal(read_mask(tmp_path / name, 3), INDICES)
 
 
@@ -65,17 +65,17 @@ def test_pgm_keeps_indices_whatever_its_largest_value(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.pgm", 3), INDICES)
 
 
-def test_rgb_masks_with_equal_channels_are_grey(tmp_path: Path) -> None:
-    grey = SHAPES * np.uint8(255)
-    Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "rgb.png")
-    Image.fromarray(np.dstack([grey, grey, grey, 255 - grey])).save(tmp_path / "rgba.png")
-    Image.fromarray(np.dstack([grey, 255 - grey]), "LA").save(tmp_path / "la.png")
+def test_rgb_masks_with_equal_channels_are_gray(tmp_path: Path) -> None:
+    gray = SHAPES * np.uint8(255)
+    Image.fromarray(np.dstack([gray] * 3)).save(tmp_path / "rgb.png")
+    Image.fromarray(np.dstack([gray, gray, gray, 255 - gray])).save(tmp_path / "rgba.png")
+    Image.fromarray(np.dstack([gray, 255 - gray]), "LA").save(tmp_path / "la.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "rgb.png", 1), SHAPES)
     for name in ("rgba.png", "la.png"):
         with pytest.raises(InputError, match="which is the object"):
             read_mask(tmp_path / name, 1)
-        as_grey = read_mask(tmp_path / name, 1, options=MaskOptions("grey"))
-        np.testing.assert_array_equal(as_grey, SHAPES)
+        as_gray = read_mask(tmp_path / name, 1, options=MaskOptions("gray"))
+        np.testing.assert_array_equal(as_gray, SHAPES)
 
 
 def test_masks_of_fractions_are_refused(tmp_path: Path) -> None:
@@ -105,18 +105,22 @@ def with_palette(path: Path, indices: np.ndarray, *colors: tuple[int, int, int])
 
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
-def test_palettes_of_greys(tmp_path: Path) -> None:
+def test_palettes_of_grays(tmp_path: Path) -> None:
     """One file alone must mean what it means beside the others of its set."""
-    black, grey, white = ((value,) * 3 for value in (0, 128, 255))
+    black, gray, white = ((value,) * 3 for value in (0, 128, 255))
     path = tmp_path / "a.png"
     classes = np.arange(3, dtype=np.uint8).repeat(4).reshape(3, 4)
     last = np.array([[0, 2], [2, 0]], np.uint8)
-    for indices in (classes, last):  # the second shows no grey, and its white is the second class
-        stored = read_stored(with_palette(path, indices, black, grey, white), AUTO)
+    for indices in (classes, last):  # the second shows no gray, and its white is the second class
+        stored = read_stored(with_palette(path, indices, black, gray, white), AUTO)
         np.testing.assert_array_equal(stored.values, indices)
-    shuffled = np.array([1, 2, 0], np.uint8)  # of a palette white, black, grey
+    shuffled = np.array([1, 2, 0], np.uint8)  # of a palette white, black, gray
     for indices in (classes, last):
-        stored = read_stored(with_palette(path, shuffled[indices], white, black, grey), AUTO)
+        stored = read_stored(with_palette(path, shuffled[indices], white, black, gray), AUTO)
         np.testing.assert_array_equal(stored.values, np.array([0, 128, 255], np.uint8)[indices])
     near = with_palette(path, 1 - (classes > 1).astype(np.uint8), (254,) * 3, (1,) * 3)
     np.testing.assert_array_equal(read_stored(near, AUTO).values, classes > 1)
+
+
+def test_gray_is_taken_as_the_first_version_spelled_it() -> None:
+    assert MaskOptions("grey") == MaskOptions("gray")

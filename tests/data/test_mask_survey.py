@@ -92,7 +92,7 @@ def test_shades_of_all_values_are_no_numbers_of_things(tmp_path: Path) -> None:
     (path,) = written(tmp_path, mask)
     np.testing.assert_array_equal(read_mask(path, 1), mask > 127)
     names, options = guess_classes([look_at(read_stored(path), path)], AUTO)
-    assert (names, options.kind) == (("foreground",), "grey")
+    assert (names, options.kind) == (("foreground",), "gray")
 
 
 def test_boolean_tiff_is_true_where_the_array_is(tmp_path: Path) -> None:
@@ -160,22 +160,22 @@ def test_alpha_of_a_cut_out_photo_is_the_mask(tmp_path: Path) -> None:
 
 
 def test_alpha_that_is_full_everywhere_is_dropped(tmp_path: Path) -> None:
-    grey = OBJECT * np.uint8(255)
-    Image.fromarray(np.dstack([grey, grey, grey, np.full_like(grey, 255)])).save(tmp_path / "a.png")
+    gray = OBJECT * np.uint8(255)
+    Image.fromarray(np.dstack([gray, gray, gray, np.full_like(gray, 255)])).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png", 1), OBJECT)
 
 
-@pytest.mark.parametrize("greys", [(127, 255), (128, 255), (85, 170), (50, 100), (64, 128, 192)])
-def test_greys_far_apart_are_classes_in_rising_order(tmp_path: Path, greys: tuple) -> None:
+@pytest.mark.parametrize("grays", [(127, 255), (128, 255), (85, 170), (50, 100), (64, 128, 192)])
+def test_grays_far_apart_are_classes_in_rising_order(tmp_path: Path, grays: tuple) -> None:
     expected = np.zeros(SHAPE, np.uint8)
-    for number in range(len(greys)):
+    for number in range(len(grays)):
         expected[4:36, 18 * number : 18 * number + 14] = number + 1
-    (path,) = written(tmp_path, np.array([0, *greys], np.uint8)[expected])
-    np.testing.assert_array_equal(read_mask(path, len(greys)), expected)
+    (path,) = written(tmp_path, np.array([0, *grays], np.uint8)[expected])
+    np.testing.assert_array_equal(read_mask(path, len(grays)), expected)
     names, options = guess_classes([look_at(read_stored(path), path)], AUTO)
-    assert names == tuple(str(number) for number in range(1, len(greys) + 1))
+    assert names == tuple(str(number) for number in range(1, len(grays) + 1))
     np.testing.assert_array_equal(read_mask(path, len(names), options=options), expected)
-    assert f"{greys[0]} = 1" in describe_masks([look_at(read_stored(path), path)], names, options)
+    assert f"{grays[0]} = 1" in describe_masks([look_at(read_stored(path), path)], names, options)
 
 
 def test_a_set_decides_what_one_mask_cannot(tmp_path: Path) -> None:
@@ -183,21 +183,21 @@ def test_a_set_decides_what_one_mask_cannot(tmp_path: Path) -> None:
     paths = written(tmp_path, both, np.where(both == 255, 255, 0).astype(np.uint8))
     options = settled(paths, classes=2)
     assert set(np.unique(read_mask(paths[1], 2, options=options))) == {0, 2}
-    with pytest.raises(InputError, match=r"127, 255, each on areas.*--classes.*--mask_kind grey"):
+    with pytest.raises(InputError, match=r"127, 255, each on areas.*--classes.*--mask_kind gray"):
         settled(paths, classes=1)
-    with pytest.raises(InputError, match="--mask_kind grey"):
+    with pytest.raises(InputError, match="--mask_kind gray"):
         read_mask(paths[0], 1)
-    np.testing.assert_array_equal(read_mask(paths[0], 1, options=MaskOptions("grey")), both > 127)
+    np.testing.assert_array_equal(read_mask(paths[0], 1, options=MaskOptions("gray")), both > 127)
 
 
-def test_a_seam_of_one_grey_is_no_class(tmp_path: Path) -> None:
+def test_a_seam_of_one_gray_is_no_class(tmp_path: Path) -> None:
     mask = OBJECT * np.uint8(255)
     mask[9, 15:40] = mask[30, 15:40] = 128
     (path,) = written(tmp_path, mask)
     np.testing.assert_array_equal(read_mask(path, 1), mask > 127)
 
 
-def test_one_other_grey_in_all_masks_is_the_class(tmp_path: Path) -> None:
+def test_one_other_gray_in_all_masks_is_the_class(tmp_path: Path) -> None:
     paths = written(tmp_path, OBJECT * np.uint8(128), SECOND * np.uint8(128))
     np.testing.assert_array_equal(read_mask(paths[1], 1, options=settled(paths)), SECOND)
 
@@ -210,7 +210,7 @@ def test_empty_masks_of_a_set_of_jpegs(tmp_path: Path) -> None:
     Image.fromarray(noisy).save(tmp_path / "c.png")
     paths = [tmp_path / name for name in ("a.jpg", "b.jpg", "c.png")]
     options = settled(paths)
-    assert options.kind == "grey"
+    assert options.kind == "gray"
     assert (read_mask(paths[0], 1, options=options) == OBJECT).mean() > 0.99
     assert not read_mask(paths[2], 1, options=options).any()
 
@@ -273,18 +273,18 @@ def test_masks_of_imagej_mean_what_they_store(tmp_path: Path, dtype: type) -> No
     np.testing.assert_array_equal(read_mask(tmp_path / "b.tif", 1), OBJECT)
 
 
-def quarters(*greys: int) -> np.ndarray:
+def quarters(*grays: int) -> np.ndarray:
     mask = np.zeros((40, 80), np.uint8)
-    for place, grey in enumerate(greys):
-        mask[5:35, 20 * place : 20 * place + 14] = grey
+    for place, gray in enumerate(grays):
+        mask[5:35, 20 * place : 20 * place + 14] = gray
     return mask
 
 
-def test_greys_at_other_distances_are_asked_for(tmp_path: Path) -> None:
+def test_grays_at_other_distances_are_asked_for(tmp_path: Path) -> None:
     (path,) = written(tmp_path, quarters(100, 200, 255))
     facts = [look_at(read_stored(path), path)]
     for ask in (lambda: guess_classes(facts, AUTO), lambda: settle(facts, 1, AUTO)):
-        with pytest.raises(InputError, match=r"greys 100, 200, 255.*--classes.*--mask_kind grey"):
+        with pytest.raises(InputError, match=r"grays 100, 200, 255.*--classes.*--mask_kind gray"):
             ask()
     assert read_mask(path, 3).max() == 3
 
@@ -296,9 +296,9 @@ def test_classes_in_a_jpeg_are_asked_for(tmp_path: Path) -> None:
     Image.fromarray(noisy).save(path, quality=70)
     facts = [look_at(read_stored(path), path)]
     assert facts[0].shades
-    with pytest.raises(InputError, match=r"mask\.jpg: areas of a grey.*--colors A=#7f7f7f"):
+    with pytest.raises(InputError, match=r"mask\.jpg: areas of a gray.*--colors A=#7f7f7f"):
         guess_classes(facts, AUTO)
-    with pytest.raises(InputError, match="--mask_kind grey"):
+    with pytest.raises(InputError, match="--mask_kind gray"):
         settle(facts, 1, AUTO)
     colors = parse_colors("a=#7f7f7f,b=#ffffff", ["a", "b"])
     found = read_mask(path, 2, options=MaskOptions(colors=colors))

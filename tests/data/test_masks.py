@@ -18,7 +18,7 @@ from prompttune.utils.errors import InputError
 
 @pytest.mark.parametrize("white", [1, 255])
 @pytest.mark.parametrize("suffix", ["png", "gif", "tif", "bmp", "pgm"])
-def test_two_valued_grey_masks(tmp_path: Path, suffix: str, white: int) -> None:
+def test_two_valued_gray_masks(tmp_path: Path, suffix: str, white: int) -> None:
     path = tmp_path / f"mask.{suffix}"
     Image.fromarray(SHAPES * np.uint8(white)).save(path)
     class_map = read_mask(path, 1)
@@ -73,8 +73,8 @@ def test_values_map_to_classes() -> None:
     parts = np.array([[0, 2, 19, 255]], np.uint8)
     shifted = class_map_from_values(parts, 18, {0: 0, **{i: i - 1 for i in range(2, 20)}})
     np.testing.assert_array_equal(shifted, [[0, 1, 18, 255]])
-    unlabelled = class_map_from_values(np.array([[0, 1, 11]], np.uint8), 1, {0: 0, 1: 1, 11: 255})
-    np.testing.assert_array_equal(unlabelled, [[0, 1, 255]])
+    unlabeled = class_map_from_values(np.array([[0, 1, 11]], np.uint8), 1, {0: 0, 1: 1, 11: 255})
+    np.testing.assert_array_equal(unlabeled, [[0, 1, 255]])
 
 
 def test_values_that_the_mapping_leaves_out_are_refused() -> None:

@@ -20,9 +20,9 @@ def images(folder: Path, *sizes: tuple[int, int]) -> list[Path]:
 def test_what_they_are(tmp_path: Path) -> None:
     paths = images(tmp_path, (30, 20), (30, 20), (9, 8))
     paths[1].write_bytes(b"")
-    assert describe_images(paths, AS_STORED) == "3 images; 30 x 20, 9 x 8; 8-bit grey"
+    assert describe_images(paths, AS_STORED) == "3 images; 30 x 20, 9 x 8; 8-bit gray"
     told = describe_images(paths, ImageOptions((1,), "0,9"))
-    assert told.endswith("8-bit grey, bands 1, shown from 0,9")
+    assert told.endswith("8-bit gray, bands 1, shown from 0,9")
 
 
 @pytest.mark.parametrize(

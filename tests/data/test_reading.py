@@ -14,7 +14,7 @@ from prompttune.data.reading import read_image, rgb_from_array, rgb_from_pil
 from prompttune.utils.errors import InputError
 
 COLORS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-GREY = COLORS[:, :, 0]
+GRAY = COLORS[:, :, 0]
 ORIENTATION = 274
 
 
@@ -24,8 +24,8 @@ def deep(pixels: np.ndarray) -> np.ndarray:
     return (pixels.astype(int) * 257 + noise).clip(0, 65535).astype(np.uint16)
 
 
-def expanded(grey: np.ndarray) -> np.ndarray:
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def expanded(gray: np.ndarray) -> np.ndarray:
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "ppm"])
@@ -47,10 +47,10 @@ def test_jpeg_and_webp_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm", "gif"])
-def test_grey_images_become_rgb(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"grey.{suffix}"
-    Image.fromarray(GREY).save(path)
-    np.testing.assert_array_equal(read_image(path), expanded(GREY))
+def test_gray_images_become_rgb(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"gray.{suffix}"
+    Image.fromarray(GRAY).save(path)
+    np.testing.assert_array_equal(read_image(path), expanded(GRAY))
 
 
 def test_palette_images_show_their_colors(tmp_path: Path) -> None:
@@ -63,54 +63,54 @@ def test_palette_images_show_their_colors(tmp_path: Path) -> None:
 
 
 def test_bilevel_images_become_black_and_white(tmp_path: Path) -> None:
-    bits = GREY > 127
+    bits = GRAY > 127
     Image.fromarray(bits).save(tmp_path / "bits.png")
     np.testing.assert_array_equal(read_image(tmp_path / "bits.png"), expanded(bits * np.uint8(255)))
 
 
 def test_alpha_is_dropped(tmp_path: Path) -> None:
-    Image.fromarray(np.dstack([COLORS, GREY])).save(tmp_path / "rgba.png")
+    Image.fromarray(np.dstack([COLORS, GRAY])).save(tmp_path / "rgba.png")
     np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLORS)
-    Image.fromarray(np.dstack([GREY, 255 - GREY]), "LA").save(tmp_path / "la.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "la.png"), expanded(GREY))
+    Image.fromarray(np.dstack([GRAY, 255 - GRAY]), "LA").save(tmp_path / "la.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "la.png"), expanded(GRAY))
 
 
 def test_16_bit_png_is_rounded_to_the_nearest_8_bit_value(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "grey.png"), deep(GREY))
-    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), expanded(GREY))
+    cv2.imwrite(str(tmp_path / "gray.png"), deep(GRAY))
+    np.testing.assert_array_equal(read_image(tmp_path / "gray.png"), expanded(GRAY))
     cv2.imwrite(str(tmp_path / "rgb.png"), deep(COLORS)[:, :, ::-1])
     np.testing.assert_array_equal(read_image(tmp_path / "rgb.png"), COLORS)
-    rgba = np.dstack([deep(COLORS)[:, :, ::-1], deep(GREY)])
+    rgba = np.dstack([deep(COLORS)[:, :, ::-1], deep(GRAY)])
     cv2.imwrite(str(tmp_path / "rgba.png"), rgba)
     np.testing.assert_array_equal(read_image(tmp_path / "rgba.png"), COLORS)
 
 
-def test_16_bit_grey_png_with_alpha(tmp_path: Path) -> None:
+def test_16_bit_gray_png_with_alpha(tmp_path: Path) -> None:
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + check
 
-    rows = np.dstack([deep(GREY), deep(255 - GREY)]).astype(">u2")
+    rows = np.dstack([deep(GRAY), deep(255 - GRAY)]).astype(">u2")
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
     header = struct.pack(">IIBBBBB", 30, 20, 16, 4, 0, 0, 0)
     parts = (b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")
     (tmp_path / "la.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*p) for p in parts))
-    np.testing.assert_array_equal(read_image(tmp_path / "la.png"), expanded(GREY))
+    np.testing.assert_array_equal(read_image(tmp_path / "la.png"), expanded(GRAY))
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_16_bit_tiff(tmp_path: Path, compression: str | None) -> None:
-    tifffile.imwrite(tmp_path / "grey.tif", deep(GREY), compression=compression)
-    np.testing.assert_array_equal(read_image(tmp_path / "grey.tif"), expanded(GREY))
+    tifffile.imwrite(tmp_path / "gray.tif", deep(GRAY), compression=compression)
+    np.testing.assert_array_equal(read_image(tmp_path / "gray.tif"), expanded(GRAY))
     options = {"photometric": "rgb", "compression": compression}
     tifffile.imwrite(tmp_path / "rgb.tif", deep(COLORS), **options)
     np.testing.assert_array_equal(read_image(tmp_path / "rgb.tif"), COLORS)
     planes = np.moveaxis(deep(COLORS), -1, 0)
     tifffile.imwrite(tmp_path / "planes.tif", planes, planarconfig="separate", **options)
     np.testing.assert_array_equal(read_image(tmp_path / "planes.tif"), COLORS)
-    white_is_zero = 65535 - deep(GREY)
+    white_is_zero = 65535 - deep(GRAY)
     tifffile.imwrite(tmp_path / "white.tif", white_is_zero, photometric="miniswhite")
-    np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), expanded(GREY))
+    np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), expanded(GRAY))
 
 
 def test_16_bit_tiff_with_lzw_as_opencv_and_imagej_write_it(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_16_bit_tiff_with_lzw_as_opencv_and_imagej_write_it(tmp_path: Path) -> N
 
 
 def test_16_bit_netpbm(tmp_path: Path) -> None:
-    grey = b"P5\n30 20\n65535\n" + deep(GREY).astype(">u2").tobytes()
-    (tmp_path / "grey.pgm").write_bytes(grey)
-    np.testing.assert_array_equal(read_image(tmp_path / "grey.pgm"), expanded(GREY))
+    gray = b"P5\n30 20\n65535\n" + deep(GRAY).astype(">u2").tobytes()
+    (tmp_path / "gray.pgm").write_bytes(gray)
+    np.testing.assert_array_equal(read_image(tmp_path / "gray.pgm"), expanded(GRAY))
     colors = b"P6\n30 20\n65535\n" + deep(COLORS).astype(">u2").tobytes()
     (tmp_path / "rgb.ppm").write_bytes(colors)
     assert np.abs(read_image(tmp_path / "rgb.ppm").astype(int) - COLORS).max() <= 1
@@ -143,15 +143,15 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
 
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_orientation_of_tiff_of_any_depth(tmp_path: Path, orientation: int) -> None:
-    turned = np.rot90(GREY, {3: 2, 6: 3}[orientation])
+    turned = np.rot90(GRAY, {3: 2, 6: 3}[orientation])
     tag = [(ORIENTATION, "H", 1, orientation, True)]
-    for pixels in (GREY, deep(GREY)):
+    for pixels in (GRAY, deep(GRAY)):
         tifffile.imwrite(tmp_path / "turned.tif", pixels, extratags=tag)
         np.testing.assert_array_equal(read_image(tmp_path / "turned.tif"), expanded(turned))
 
 
 def test_orientation_of_16_bit_png(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "plain.png"), deep(GREY))
+    cv2.imwrite(str(tmp_path / "plain.png"), deep(GRAY))
     data = (tmp_path / "plain.png").read_bytes()
     exif = Image.Exif()
     exif[ORIENTATION] = 6
@@ -160,35 +160,35 @@ def test_orientation_of_16_bit_png(tmp_path: Path) -> None:
     chunk += struct.pack(">I", zlib.crc32(b"eXIf" + content))
     end_of_header = 8 + 25
     (tmp_path / "turned.png").write_bytes(data[:end_of_header] + chunk + data[end_of_header:])
-    turned = np.rot90(GREY, 3)
+    turned = np.rot90(GRAY, 3)
     np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), expanded(turned))
 
 
 def test_first_frame_of_animations_and_first_page_of_tiff(tmp_path: Path) -> None:
-    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "pages.tif", save_all=True, append_images=frames[1:])
     for name in ("moving.gif", "pages.tif"):
-        np.testing.assert_array_equal(read_image(tmp_path / name), expanded(GREY))
+        np.testing.assert_array_equal(read_image(tmp_path / name), expanded(GRAY))
 
 
-GREY_SHARES = ((GREY / GREY.max() * 65535).round().astype(int) + 128) // 257
+GRAY_SHARES = ((GRAY / GRAY.max() * 65535).round().astype(int) + 128) // 257
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32])
 def test_wide_integers_of_8_bits_are_8_bits(tmp_path: Path, dtype: type) -> None:
-    tifffile.imwrite(tmp_path / "numbers.tif", GREY.astype(dtype))
-    np.testing.assert_array_equal(read_image(tmp_path / "numbers.tif"), expanded(GREY))
+    tifffile.imwrite(tmp_path / "numbers.tif", GRAY.astype(dtype))
+    np.testing.assert_array_equal(read_image(tmp_path / "numbers.tif"), expanded(GRAY))
 
 
 def test_pillow_images_and_arrays_follow_the_same_rules() -> None:
-    np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(deep(GREY))), expanded(GREY))
+    np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(deep(GRAY))), expanded(GRAY))
     np.testing.assert_array_equal(rgb_from_pil(Image.fromarray(COLORS)), COLORS)
     np.testing.assert_array_equal(rgb_from_array(deep(COLORS)), COLORS)
-    np.testing.assert_array_equal(rgb_from_array(GREY), expanded(GREY))
-    np.testing.assert_array_equal(rgb_from_array(GREY / GREY.max()), expanded(GREY_SHARES))
+    np.testing.assert_array_equal(rgb_from_array(GRAY), expanded(GRAY))
+    np.testing.assert_array_equal(rgb_from_array(GRAY / GRAY.max()), expanded(GRAY_SHARES))
     with pytest.raises(InputError, match="float64"):
-        rgb_from_array(GREY / 25)
+        rgb_from_array(GRAY / 25)
 
 
 def refusal(path: Path) -> str:
@@ -268,7 +268,7 @@ def test_a_little_under_100_megapixels_is_not_too_large(tmp_path: Path) -> None:
 
 def test_number_types_without_a_range_are_refused(tmp_path: Path) -> None:
     for dtype in (np.float32, np.int16):
-        tifffile.imwrite(tmp_path / "numbers.tif", GREY.astype(dtype))
+        tifffile.imwrite(tmp_path / "numbers.tif", GRAY.astype(dtype))
         assert np.dtype(dtype).name in refusal(tmp_path / "numbers.tif")
 
 

@@ -97,7 +97,7 @@ def test_a_set_of_deep_images_is_read_alike_and_the_recipe_keeps_it(tmp_path: Pa
     assert data.survey is not None
     stretch = Stretch.parse(str(data.recipe.stretch))
     assert f"shown from {stretch.low:g} to {stretch.high:g}" in data.survey.line
-    assert "16-bit grey" in data.survey.line
+    assert "16-bit gray" in data.survey.line
     for sample in data.train:
         numbers = tifffile.imread(tmp_path / "images" / f"{sample.name}.tif")
         np.testing.assert_array_equal(sample.image[:, :, 0], stretch.apply(numbers))

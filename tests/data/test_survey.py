@@ -36,7 +36,7 @@ MASK[:5, :12] = 1
 @pytest.mark.parametrize("white", [1, 255])
 def test_one_line_says_what_was_understood(tmp_path: Path, white: int) -> None:
     found = surveyed(data(tmp_path, MASK * np.uint8(white)))
-    assert found.line == (f"6 masks: grey, {white} = crack, 10 % of pixels; 30 x 20; 8-bit RGB")
+    assert found.line == (f"6 masks: gray, {white} = crack, 10 % of pixels; 30 x 20; 8-bit RGB")
     assert found.classes == {"crack": (6, 0.1)}
     assert not found.warnings
     assert found.image_size == (30, 20)

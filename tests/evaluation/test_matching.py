@@ -6,18 +6,18 @@ import torch
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.one_way import OneWaySegGPT, build
 from prompttune.evaluation.matching import SCALE, feature_matching
-from prompttune.pretraining.init import initialise
+from prompttune.pretraining.init import initialize
 from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_taps=(0, 1),
-    taps=(2,), decoder_dim=4, pretrain_canvas=16,
+    canvas=16, patch=4, dim=16, depth=3, heads=2, one_way=True, apart=2, match_indices=(0, 1),
+    out_indices=(2,), decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 
 
 def test_each_patch_takes_the_colors_of_those_like_it() -> None:
     network = build(CONFIG)
-    initialise(network, 0)
+    initialize(network, 0)
     assert isinstance(network, OneWaySegGPT)
     generator = torch.Generator().manual_seed(1)
     images, colors = torch.rand(2, 2, 3, 16, 16, generator=generator)
@@ -42,6 +42,6 @@ def test_each_patch_takes_the_colors_of_those_like_it() -> None:
 
 
 def test_an_official_backbone_is_refused() -> None:
-    official = build(SegGPTConfig(canvas=16, patch=4, dim=16, depth=3, heads=2, taps=(2,)))
+    official = build(SegGPTConfig(canvas=16, patch=4, dim=16, depth=3, heads=2, out_indices=(2,)))
     with pytest.raises(InputError, match="row matching: untrained matches no features"):
         feature_matching(official)

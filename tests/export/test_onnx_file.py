@@ -175,7 +175,14 @@ def test_a_two_way_network_is_exported_too(key_of, tmp_path) -> None:
     from prompttune.backbone import SegGPTConfig
 
     config = SegGPTConfig(
-        canvas=32, patch=8, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=32
+        canvas=32,
+        patch=8,
+        dim=16,
+        depth=4,
+        heads=2,
+        out_indices=(2, 3),
+        decoder_dim=4,
+        pretrain_canvas=32,
     )
     segmenter = Segmenter(random_network(config), "cpu", "fp32")
     key = replace(key_of(segmenter, ("a",), prompts=2, seg_type=0), fingerprint=None)

@@ -156,10 +156,10 @@ def test_a_key_of_another_backbone_is_told_when_used(hub: FakeHub, key: Path) ->
 
 
 def test_a_key_with_a_real_image_is_not_pushed_by_accident(hub, make, own, token) -> None:
-    from prompttune.keys.card import Initialisation
+    from prompttune.keys.card import Initialization
     from prompttune.keys.key import save_key
 
-    start = Initialisation(kind="example", contains_real_image=True)
+    start = Initialization(kind="example", contains_real_image=True)
     save_key(*make("faces", initialisation=start), own)
     with pytest.raises(InputError, match="--with-real-image"):
         zoo.main(["push", "faces", "--repo", "ann/faces"])

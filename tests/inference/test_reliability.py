@@ -16,13 +16,13 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.domain import fit_domain
 from prompttune.utils.errors import forget_warnings
 
-SHAPE = {"canvas": 16, "patch": 4, "dim": 16, "depth": 4, "heads": 2, "taps": (2, 3),
+SHAPE = {"canvas": 16, "patch": 4, "dim": 16, "depth": 4, "heads": 2, "out_indices": (2, 3),
          "decoder_dim": 4, "pretrain_canvas": 16}  # fmt: skip
 
 
 def segmenter(one_way: bool) -> Segmenter:
     generator = torch.Generator().manual_seed(0)
-    more = {"one_way": True, "apart": 2, "match_taps": (0, 1)} if one_way else {}
+    more = {"one_way": True, "apart": 2, "match_indices": (0, 1)} if one_way else {}
     network = (OneWaySegGPT if one_way else SegGPT)(SegGPTConfig(**SHAPE, **more))
     for parameter in network.requires_grad_(False).parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)

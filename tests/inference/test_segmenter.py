@@ -23,7 +23,7 @@ from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.devices import choose_bf16, choose_device
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import denormalise, normalise
+from prompttune.utils.normalize import denormalize, normalize
 
 CANVAS = 16
 RED_BLUE = Palette(("red", "blue"), ((255, 0, 0), (0, 0, 255)))
@@ -54,8 +54,8 @@ class Pointwise(nn.Module):
         call.prompts = {prompt.images.data_ptr() for prompt in each}
         call.autocast = torch.is_autocast_enabled("cpu")
         self.calls.append(call)
-        light = torch.stack([denormalise(prompt.images).mean() for prompt in each])
-        return normalise(denormalise(queries) * light[:, None, None, None])
+        light = torch.stack([denormalize(prompt.images).mean() for prompt in each])
+        return normalize(denormalize(queries) * light[:, None, None, None])
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -184,10 +184,10 @@ def test_predict_again_uses_what_was_prepared(monkeypatch: pytest.MonkeyPatch) -
     assert len(made) == 2
 
 
-@pytest.mark.parametrize("kind", ["path", "text", "pil", "grey array", "upright"])
+@pytest.mark.parametrize("kind", ["path", "text", "pil", "gray array", "upright"])
 def test_every_kind_of_image_gives_the_same_answer(tmp_path: Path, kind: str) -> None:
     image = photo(20, 24)
-    if kind == "grey array":
+    if kind == "gray array":
         image[:] = image[..., :1]
     exif = Image.Exif()
     if kind == "upright":
@@ -199,7 +199,7 @@ def test_every_kind_of_image_gives_the_same_answer(tmp_path: Path, kind: str) ->
         "path": lambda: path,
         "text": lambda: str(path),
         "pil": lambda: Image.open(path),
-        "grey array": lambda: image[..., 0],
+        "gray array": lambda: image[..., 0],
         "upright": lambda: Image.open(path),
     }[kind]()
     segmenter, prompt = Segmenter(Pointwise()), prompt_of(scale=1.0)
@@ -245,7 +245,14 @@ def test_no_images_give_no_results() -> None:
 @pytest.fixture(scope="module")
 def small_network() -> SegGPT:
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+        canvas=16,
+        patch=4,
+        dim=16,
+        depth=4,
+        heads=2,
+        out_indices=(2, 3),
+        decoder_dim=4,
+        pretrain_canvas=16,
     )
     generator = torch.Generator().manual_seed(0)
     network = SegGPT(config).requires_grad_(False)
@@ -266,9 +273,9 @@ def test_a_real_network_is_called_rightly(small_network: SegGPT, examples: int) 
     images, colors = prompt.at(16)
     with torch.no_grad():
         answer = small_network.ensemble(
-            normalise(pixels(image))[None], normalise(images), normalise(colors), seg_type=0
+            normalize(pixels(image))[None], normalize(images), normalize(colors), seg_type=0
         )
-    expected = prompt.palette.scores(denormalise(answer))[0]
+    expected = prompt.palette.scores(denormalize(answer))[0]
     np.testing.assert_allclose(result.scores, expected.numpy(), atol=1e-5)
     batch = segmenter.predict([photo(16, 20, 1), image, photo(30, 16, 2)], prompt)
     np.testing.assert_allclose(batch[1].scores, result.scores, atol=1e-5)

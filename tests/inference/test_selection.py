@@ -15,10 +15,17 @@ from prompttune.inference.selection import NearestExamples, Pool, find_pool, ima
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+    canvas=16,
+    patch=4,
+    dim=16,
+    depth=4,
+    heads=2,
+    out_indices=(2, 3),
+    decoder_dim=4,
+    pretrain_canvas=16,
 )
 
 
@@ -48,11 +55,11 @@ def known_pool(monkeypatch: pytest.MonkeyPatch, features: np.ndarray) -> Pool:
 def test_features_are_the_mean_tokens_of_the_last_block(segmenter: Segmenter) -> None:
     images = [photo(seed=n) for n in range(3)]
     network = segmenter.network
-    with torch.no_grad():  # the whole canvas by hand: grey above, all of the target hidden below
+    with torch.no_grad():  # the whole canvas by hand: gray above, all of the target hidden below
         for image, feature in zip(images, image_features(segmenter, images), strict=True):
             pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
-            canvas = normalise(torch.cat((torch.full_like(pixels, 0.5), pixels), 2))
-            target = normalise(torch.zeros_like(canvas))
+            canvas = normalize(torch.cat((torch.full_like(pixels, 0.5), pixels), 2))
+            target = normalize(torch.zeros_like(canvas))
             masked = torch.arange(CONFIG.tokens)[None] >= CONFIG.tokens // 2
             tokens = []
             hook = network.norm.register_forward_hook(

@@ -25,7 +25,14 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+    canvas=16,
+    patch=4,
+    dim=16,
+    depth=4,
+    heads=2,
+    out_indices=(2, 3),
+    decoder_dim=4,
+    pretrain_canvas=16,
 )
 
 

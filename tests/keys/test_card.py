@@ -147,7 +147,7 @@ def test_lone_surrogates_cannot_enter(raw: dict[str, Any]) -> None:
         ({"classes": [{"name": "a", "colour": [9, 99, 9]}] * 2}, "distinct names"),
         (
             {"classes": [{"name": n, "colour": [9, 99, 9]} for n in "ab"]},
-            "distinct colours",
+            "distinct colors",
         ),
         ({"classes": [{"name": "a", "colour": [18, 18, 18]}]}, "background's black"),
         ({"initialisation": {"kind": "noise", "contains_real_image": True}}, "only kind 'example'"),
@@ -192,7 +192,7 @@ def test_groups_have_the_next_classes_and_images(raw: dict[str, Any]) -> None:
         ({"required_features": []}, "go together"),
         ({"groups": None}, "go together"),
         ({"classes": [{"name": n, "colour": [9, 99, 9]} for n in "ab"], "groups": None,
-          "required_features": []}, "distinct colours"),
+          "required_features": []}, "distinct colors"),
     ],
 )  # fmt: skip
 def test_groups_that_do_not_add_up(raw: dict[str, Any], change: dict[str, Any], match: str) -> None:

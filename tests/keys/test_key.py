@@ -24,7 +24,7 @@ def test_round_trip_is_exact(make: Make, tmp_path: Path) -> None:
     assert folder == tmp_path / "retina"
     loaded, its_card = load_key(folder)
     assert its_card == card
-    for name in ("images", "colours"):
+    for name in ("images", "colors"):
         pairs = zip(getattr(loaded, name), getattr(prompt, name), strict=True)
         assert all(torch.equal(one, other) for one, other in pairs)
     for name in ("palette", "scale", "seg_type", "threshold", "fingerprint", "name"):
@@ -37,7 +37,7 @@ def test_the_file_is_what_safetensors_reads(make: Make, tmp_path: Path) -> None:
     with safe_open(path, framework="np") as file:
         assert sorted(file.keys()) == ["colours", "images"]
         assert np.array_equal(file.get_tensor("images"), torch.stack(prompt.images).numpy())
-        assert np.array_equal(file.get_tensor("colours"), torch.stack(prompt.colours).numpy())
+        assert np.array_equal(file.get_tensor("colours"), torch.stack(prompt.colors).numpy())
         assert file.metadata()["format"] == "prompttune-key"
         assert json.loads(file.metadata()["card"])["canvas"] == 16
     assert (8 + struct.unpack("<Q", path.read_bytes()[:8])[0]) % 8 == 0
@@ -72,7 +72,7 @@ def test_identical_input_gives_identical_files(make: Make, tmp_path: Path) -> No
     assert set(everything(one)) == {"prompt.safetensors", *files.DERIVED}
 
 
-@pytest.mark.parametrize("field", ["images", "colours"])
+@pytest.mark.parametrize("field", ["images", "colors"])
 def test_non_finite_values_are_refused_before_anything_is_written(
     make: Make, tmp_path: Path, field: str
 ) -> None:
@@ -119,7 +119,7 @@ def test_images_of_several_sizes(make: Make, tmp_path: Path) -> None:
     small = torch.zeros(3, 8, 8)
     mixed = Prompt(
         (prompt.images[0], small),
-        (prompt.colours[0], small),
+        (prompt.colors[0], small),
         prompt.palette,
         fingerprint=prompt.fingerprint,
         name="retina",

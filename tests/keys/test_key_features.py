@@ -28,8 +28,8 @@ from prompttune.utils.errors import InputError
 def composed(make: Make, **change: Any) -> tuple[Composition, Card]:
     """Two prompts of two images and two classes each, as one key."""
     one, card = make()
-    palette = Palette(("fovea", "cup"), one.palette.colours)
-    halves = ([2 - plane for plane in half] for half in (one.images, one.colours))
+    palette = Palette(("fovea", "cup"), one.palette.colors)
+    halves = ([2 - plane for plane in half] for half in (one.images, one.colors))
     other = replace(one, **dict(zip(("images", "colors"), halves, strict=True)), palette=palette)
     both = Composition([one, replace(other, **change)])
     fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
@@ -48,7 +48,7 @@ def test_groups_are_kept_in_one_file_and_come_back(make: Make, tmp_path: Path) -
         assert part.palette == ours.palette
         assert (part.name, part.scale, part.threshold) == ("retina", 0.5, 0.4)
         assert torch.equal(torch.stack(part.images), torch.stack(ours.images))
-        assert torch.equal(torch.stack(part.colours), torch.stack(ours.colours))
+        assert torch.equal(torch.stack(part.colors), torch.stack(ours.colors))
     with safe_open(folder / "prompt.safetensors", framework="np") as file:
         expected = torch.stack([plane for part in both.parts for plane in part.images])
         assert np.array_equal(file.get_tensor("images"), expected.numpy())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from prompttune.keys.card import Group, Initialisation, Scores, Tuning
+from prompttune.keys.card import Group, Initialization, Scores, Tuning
 from prompttune.keys.key import save_key
 from prompttune.keys.previews import readme
 from prompttune.prompts.loading import load_key
@@ -38,13 +38,13 @@ def test_pixels_are_clipped_and_enlarged_to_squares(make: Make, tmp_path: Path) 
 
 def test_preview_has_one_row_a_prompt(make: Make, tmp_path: Path) -> None:
     folder = save_key(*make(prompts=3), tmp_path)
-    images, colours = picture(folder / "images.png"), picture(folder / "colours.png")
+    images, colors = picture(folder / "images.png"), picture(folder / "colours.png")
     both = picture(folder / "preview.png")
     assert both.shape == (3 * 256 + 2 * 8, 256 + 8 + 256, 3)
     for row in range(3):
         top = row * 264
         assert np.array_equal(both[top : top + 256, :256], images[:, top : top + 256])
-        assert np.array_equal(both[top : top + 256, 264:], colours[:, top : top + 256])
+        assert np.array_equal(both[top : top + 256, 264:], colors[:, top : top + 256])
 
 
 def test_large_prompts_are_shown_as_they_are(make: Make, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_readme_says_what_matters(make: Make) -> None:
 
 
 def test_readme_warns_of_a_real_image(make: Make) -> None:
-    _, card = make(initialisation=Initialisation(kind="example", contains_real_image=True))
+    _, card = make(initialisation=Initialization(kind="example", contains_real_image=True))
     assert "**a real image, which this key contains**" in readme(card)
 
 

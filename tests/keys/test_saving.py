@@ -40,7 +40,7 @@ def test_halves_are_kept_where_nothing_is_lost(make: Any, tmp_path: Path) -> Non
     })  # fmt: skip
     small = save_prompt(halves, tmp_path / "zoo" / "half") / "prompt.safetensors"
     large = save_prompt(learned(make), tmp_path / "zoo" / "whole") / "prompt.safetensors"
-    pixels = sum(plane.numel() for plane in (*halves.images, *halves.colours))
+    pixels = sum(plane.numel() for plane in (*halves.images, *halves.colors))
     assert large.stat().st_size - small.stat().st_size > 1.9 * pixels
 
 

@@ -15,10 +15,10 @@ from prompttune.pretraining.config import PretrainRecipe, read_recipe
 ROOT = Path(__file__).parents[2]
 SIZES = {"base": (768, 12, 136.3), "large": (1024, 24, 370.7), "huge": (1280, 32, 715.3)}
 SMALL = SegGPTConfig(
-    canvas=64, patch=8, dim=48, depth=4, heads=2, merge_block=1, taps=(1, 3), decoder_dim=8,
+    canvas=64, patch=8, dim=48, depth=4, heads=2, merge_index=1, out_indices=(1, 3), decoder_dim=8,
     pretrain_canvas=64,
 )  # fmt: skip
-ONE_WAY = replace(SMALL, one_way=True, apart=2, taps=(2, 3), match_taps=(0,), pixel_dim=4)
+ONE_WAY = replace(SMALL, one_way=True, apart=2, out_indices=(2, 3), match_indices=(0,), pixel_dim=4)
 
 
 @pytest.mark.parametrize("config", [SMALL, ONE_WAY], ids=["two-way", "one-way"])
@@ -36,7 +36,7 @@ def test_parameters_and_memory_are_those_of_a_real_network(config: SegGPTConfig)
 def test_operations_are_those_of_the_formulas() -> None:
     """A plain transformer: 24 T d^2 + 4 T^2 d a block, three times with the way back."""
     counted, tokens, dim = budget(SMALL), SMALL.tokens, SMALL.dim
-    streams = SMALL.depth + SMALL.merge_block + 1  # the first blocks run over two
+    streams = SMALL.depth + SMALL.merge_index + 1  # the first blocks run over two
     head_dim = dim / SMALL.heads
     longer = (2 * head_dim + sum(SMALL.grid)) / (2 * head_dim)  # positions join the product
     block = 24 * tokens * dim**2 + 4 * tokens**2 * dim * longer

@@ -43,3 +43,13 @@ def test_the_path_of_the_first_version_is_taken_with_a_warning(
     ]
     with pytest.raises(InputError, match=r"pretrain-gone\.yaml: no such recipe"):
         read_recipe(old.with_name("pretrain-gone.yaml"))
+
+
+def test_fields_of_the_first_version_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text(
+        "backbone: {depth: 4, merge_block: 1, taps: [2, 3]}\nsets: [{name: a}]\n"
+        "mix: {unlabelled: 0.5, colours: fixed}\noptimiser: {lr: 0.5}\n"
+    )
+    recipe = read_recipe(tmp_path / "old.yaml")
+    assert (recipe.backbone.merge_index, recipe.backbone.out_indices) == (1, (2, 3))
+    assert (recipe.mix.unlabeled, recipe.mix.colors, recipe.optimizer.lr) == (0.5, "fixed", 0.5)

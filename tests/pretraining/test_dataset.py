@@ -62,7 +62,7 @@ def test_shapes_and_ranges() -> None:
 
 def test_one_color_map_serves_both_images(pool: Path) -> None:
     """On images whose color is their class, prompt and query color each class alike."""
-    samples = real(pool, unlabelled=0.0)
+    samples = real(pool, unlabeled=0.0)
     samples_seen = 0
     for index in range(30):
         item = samples[index]
@@ -103,7 +103,7 @@ def test_weight_counts_hidden_valid_pixels_and_lifts_the_foreground(pool: Path) 
 
 
 def test_ignored_pixels_have_no_weight(pool: Path) -> None:
-    samples = real(pool, unlabelled=0.0, half_masked=1.0)
+    samples = real(pool, unlabeled=0.0, half_masked=1.0)
     ignored = 0
     for index in range(40):
         item = samples[index]
@@ -115,14 +115,14 @@ def test_one_value_of_the_mix_decides_each_ablation(pool: Path) -> None:
     """Instances, mixing, colors, masks, sources: what was asked for is what comes."""
     assert {int(generated(instances=1.0)[i]["seg_type"]) for i in range(5)} == {1}
     assert {int(generated(instances=0.0)[i]["seg_type"]) for i in range(5)} == {0}
-    regions = real(pool, unlabelled=1.0, instances=1.0)
+    regions = real(pool, unlabeled=1.0, instances=1.0)
     assert {int(regions[i]["seg_type"]) for i in range(5)} == {1}
-    fixed = real(pool, unlabelled=0.0, colours="fixed", contours=0.0, instances=0.0)
+    fixed = real(pool, unlabeled=0.0, colors="fixed", contours=0.0, instances=0.0)
     colors = {
         color for i in range(20) for color in map(tuple, fixed[i]["target"].flatten(1).T.tolist())
     }
     assert len(colors) == 3  # black and those of the two classes
-    mixed = real(pool, mix_context=1.0, unlabelled=0.0, instances=0.0)[0]
+    mixed = real(pool, mix_context=1.0, unlabeled=0.0, instances=0.0)[0]
     assert mixed["image"].shape == (3, 2 * CANVAS, CANVAS)
 
 

@@ -22,7 +22,7 @@ from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.cli.backbone import main
 from prompttune.pretraining.dinov2 import Dinov2, read_dinov2, resize_kernel, start_tensors
-from prompttune.pretraining.init import grown_network, initialise
+from prompttune.pretraining.init import grown_network, initialize
 from prompttune.utils.errors import InputError
 
 CONFIG = Dinov2Config(
@@ -30,7 +30,7 @@ CONFIG = Dinov2Config(
     patch_size=5,
 )  # fmt: skip
 OURS = SegGPTConfig(
-    canvas=12, patch=3, dim=128, depth=2, heads=2, mlp_ratio=2, merge_block=0, taps=(1,),
+    canvas=12, patch=3, dim=128, depth=2, heads=2, mlp_ratio=2, merge_index=0, out_indices=(1,),
     decoder_dim=8, pretrain_canvas=12,
 )  # fmt: skip
 
@@ -262,8 +262,8 @@ def test_giant_keeps_its_gate(tmp_path: Path):
     assert same(read_dinov2(write_onnx(tmp_path / "giant")), dinov2)
     ours = SegGPTConfig(
         canvas=35, patch=5, dim=128, depth=3, heads=2, mlp="swiglu", mlp_ratio=dinov2.hidden / 128,
-        one_way=True, apart=2, class_token=True, match_taps=(0, 1), taps=(2,), decoder_dim=8,
-        pretrain_canvas=35,
+        one_way=True, apart=2, class_token=True, match_indices=(0, 1), out_indices=(2,),
+        decoder_dim=8, pretrain_canvas=35,
     )  # fmt: skip
     network = grown_network(ours, tmp_path / "giant", seed=0).eval()
     assert isinstance(network, OneWaySegGPT)
@@ -350,7 +350,7 @@ def test_grown_network_has_the_start_and_the_rest_by_seed(folder: Path):
     network = grown_network(OURS, folder, seed=3)
     start = start_tensors(read_dinov2(folder), patch=3, side=4, depth=2)
     other = SegGPT(OURS)
-    initialise(other, 3)
+    initialize(other, 3)
     expected = {**other.state_dict(), **start}
     state = network.state_dict()
     assert state.keys() == expected.keys()

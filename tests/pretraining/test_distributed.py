@@ -14,7 +14,7 @@ from prompttune.pretraining.run import STATE, Machine, pretrain
 from prompttune.pretraining.state import read_state
 
 SMALL = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 1),
+    canvas=16, patch=8, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 1),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 RECIPE = PretrainRecipe(SMALL, max_steps=1, batch=6, workers=0, precision="32-true")
@@ -40,7 +40,7 @@ def test_first_gradients_are_those_of_one_process(
     tmp_path: Path, clip: float, accumulate: int
 ) -> None:
     """Weights of samples differ, so a mean over processes of means over pixels would not do."""
-    recipe = replace(RECIPE, optimiser=OptimizerConfig(clip=clip), accumulate=accumulate)
+    recipe = replace(RECIPE, optimizer=OptimizerConfig(clip=clip), accumulate=accumulate)
     pretrain(replace(recipe, accumulate=1), None, tmp_path / "one", Machine("cpu"))
     run_by_two(train, recipe, tmp_path / "two")
     one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")

@@ -9,7 +9,7 @@ from one_way_config import ONE_WAY
 
 from prompttune.backbone.one_way import build
 from prompttune.backbone.weights import save_weights
-from prompttune.pretraining.init import initialise, starting_network
+from prompttune.pretraining.init import initialize, starting_network
 from prompttune.utils.errors import InputError
 
 
@@ -22,7 +22,7 @@ def test_one_seed_gives_one_network() -> None:
 
 def test_biases_and_relative_positions_start_at_zero_and_matching_at_the_features() -> None:
     network = build(ONE_WAY)
-    initialise(network, 0)
+    initialize(network, 0)
     for name, value in network.named_parameters():
         if "rel_pos" in name or (name.endswith("bias") and "norm" not in name):
             assert not value.any(), name

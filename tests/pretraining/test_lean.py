@@ -41,7 +41,7 @@ run(main, "lean")
 """
 
 RECIPE = """
-backbone: {canvas: 16, patch: 8, dim: 16, depth: 1, heads: 2, merge_block: 0, taps: [0],
+backbone: {canvas: 16, patch: 8, dim: 16, depth: 1, heads: 2, merge_index: 0, out_indices: [0],
            decoder_dim: 4, pretrain_canvas: 16}
 max_steps: 2
 batch: 2

@@ -1,4 +1,4 @@
-"""Steps of in-context coloring: loss, optimisers, rates, and which samples they take."""
+"""Steps of in-context coloring: loss, optimizers, rates, and which samples they take."""
 
 import pytest
 import torch
@@ -6,10 +6,10 @@ from one_way_config import ONE_WAY
 
 from prompttune.backbone.one_way import build
 from prompttune.data.crops import collate
-from prompttune.pretraining.init import initialise
+from prompttune.pretraining.init import initialize
 from prompttune.pretraining.module import InContextColoring, _as_tasks, _join, coloring_loss
 from prompttune.pretraining.optimizers import OptimizerConfig
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 
 def test_loss_equals_a_slow_sum() -> None:
@@ -80,15 +80,15 @@ def test_a_pair_is_a_task_of_one_prompt_and_one_query() -> None:
 
 def test_the_loss_of_tasks_is_that_of_their_queries_one_by_one() -> None:
     network = build(ONE_WAY)
-    initialise(network, seed=0)
+    initialize(network, seed=0)
     module = InContextColoring(network, OptimizerConfig(), max_steps=1)
     batch = _as_tasks(made_tasks(), 2)
     total = batch["weight"].sum()
     expected = torch.zeros(())
     for task in range(2):
-        prompt = normalise(batch["images"][task]), normalise(batch["colors"][task])
+        prompt = normalize(batch["images"][task]), normalize(batch["colors"][task])
         for query in range(2):
-            asked, target = (normalise(batch[name][task, query]) for name in ("queries", "target"))
+            asked, target = (normalize(batch[name][task, query]) for name in ("queries", "target"))
             answer = network.ensemble(asked[None], *prompt, int(batch["seg_type"][task]))[0]
             off = (answer - target).abs()
             slow = torch.where(off < 1, off**2 / 2, off - 0.5).mean(0)

@@ -13,10 +13,10 @@ from prompttune.pretraining.state import read_state
 
 RECIPE = {
     "backbone": {
-        "canvas": 16, "patch": 8, "dim": 16, "depth": 2, "heads": 2, "merge_block": 0,
-        "taps": [0, 1], "decoder_dim": 4, "pretrain_canvas": 16,
+        "canvas": 16, "patch": 8, "dim": 16, "depth": 2, "heads": 2, "merge_index": 0,
+        "out_indices": [0, 1], "decoder_dim": 4, "pretrain_canvas": 16,
     },
-    "optimiser": {"name": "adamw", "clip": 1e6},
+    "optimizer": {"name": "adamw", "clip": 1e6},
     "max_steps": 2, "batch": 8, "workers": 0, "precision": "32-true", "ema": 0.0,
 }  # fmt: skip
 

@@ -7,11 +7,11 @@ from one_way_config import ONE_WAY
 
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
-from prompttune.pretraining.optimizers import OptimizerConfig, optimisers, rate
+from prompttune.pretraining.optimizers import OptimizerConfig, optimizers, rate
 from prompttune.utils.errors import InputError
 
 SMALL = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=2, heads=2, merge_block=0, taps=(0, 1),
+    canvas=16, patch=8, dim=16, depth=2, heads=2, merge_index=0, out_indices=(0, 1),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 
@@ -19,7 +19,7 @@ SMALL = SegGPTConfig(
 def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
     network = SegGPT(SMALL)
     for name in ("muon+adamw", "adamw"):
-        each = optimisers(network, OptimizerConfig(name=name, weight_decay=0.1))
+        each = optimizers(network, OptimizerConfig(name=name, weight_decay=0.1))
         assert [type(one).__name__.lower() for one in each] == name.split("+")
         groups = [group for one in each for group in one.param_groups]
         trained = [id(parameter) for group in groups for parameter in group["params"]]
@@ -28,7 +28,7 @@ def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
             decays = {parameter.ndim == 2 for parameter in group["params"]}
             assert (group["weight_decay"] == 0.1) == (decays == {True})
     tables = {id(value) for name, value in network.named_parameters() if "rel_pos" in name}
-    (muon, _) = optimisers(network, OptimizerConfig())
+    (muon, _) = optimizers(network, OptimizerConfig())
     assert not tables & {id(one) for group in muon.param_groups for one in group["params"]}
 
 
@@ -36,7 +36,7 @@ def test_every_parameter_is_trained_once_and_matrices_alone_decay() -> None:
 def test_the_first_blocks_learn_least(sizes: SegGPTConfig) -> None:
     network = build(sizes)
     config = OptimizerConfig(name="adamw", lr=0.8, layer_decay=0.5, weight_decay=0.1)
-    (adamw,) = optimisers(network, config)
+    (adamw,) = optimizers(network, config)
     groups = {id(one): group for group in adamw.param_groups for one in group["params"]}
     assert sum(len(group["params"]) for group in adamw.param_groups) == len(groups)
     assert groups.keys() == {id(one) for one in network.parameters()}
@@ -81,5 +81,5 @@ def test_rates_rise_and_fall_as_worked_out_by_hand() -> None:
     "wrong", [{"lr": 0.0}, {"clip": -1.0}, {"beta": 0.0}, {"warmup": 1.5}, {"weight_decay": -0.1}]
 )
 def test_values_that_make_no_sense_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match=f"optimiser.{next(iter(wrong))}"):
+    with pytest.raises(InputError, match=f"optimizer.{next(iter(wrong))}"):
         OptimizerConfig(**wrong)

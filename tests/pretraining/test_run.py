@@ -52,7 +52,7 @@ def run_until_killed(recipe: PretrainRecipe, output: Path, at: int) -> None:
 
 @pytest.mark.parametrize("name", ["muon+adamw", "adamw"])
 def test_a_killed_run_resumes_to_the_same_state(tmp_path: Path, name: str) -> None:
-    recipe = replace(RECIPE, optimiser=OptimizerConfig(lr=1e-2, name=name))
+    recipe = replace(RECIPE, optimizer=OptimizerConfig(lr=1e-2, name=name))
     whole = weights(pretrain(recipe, None, tmp_path / "whole", CPU))
     broken = tmp_path / "broken"
     child = multiprocessing.get_context("fork").Process(
@@ -146,7 +146,7 @@ def test_goes_on_from_weights_at_another_canvas(tmp_path: Path) -> None:
 
 
 def test_starts_from_the_authors_layout_and_from_a_name(tmp_path: Path) -> None:
-    theirs = SegGPT(replace(SMALL, depth=4, merge_block=2, taps=(3,)))
+    theirs = SegGPT(replace(SMALL, depth=4, merge_index=2, out_indices=(3,)))
     torch.nn.init.normal_(theirs.mask_token)
     path = tmp_path / "official.pth"
     torch.save({"model": theirs.state_dict()}, path)
@@ -155,9 +155,9 @@ def test_starts_from_the_authors_layout_and_from_a_name(tmp_path: Path) -> None:
     tiny = load("seggpt-small")
     assert equal(tiny.state_dict(), starting_network(tiny.config, "seggpt-small", 0).state_dict())
     with pytest.raises(
-        InputError, match=r"with depth 4, not 2; merge_block 2, not 0; taps \[3\], not \[1\]"
+        InputError, match=r"with depth 4, not 2; merge_index 2, not 0; out_indices \[3\], not \[1\]"
     ):
-        starting_network(replace(SMALL, taps=(1,)), path, seed=0)
+        starting_network(replace(SMALL, out_indices=(1,)), path, seed=0)
 
 
 def test_refuses_what_is_another_run(tmp_path: Path) -> None:

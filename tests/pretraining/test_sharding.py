@@ -16,13 +16,15 @@ from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
 
 TWO_WAY = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+    canvas=16, patch=8, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
-ONE_WAY = replace(TWO_WAY, one_way=True, apart=1, match_taps=(0,), taps=(1, 2), pixel_dim=4)
+ONE_WAY = replace(
+    TWO_WAY, one_way=True, apart=1, match_indices=(0,), out_indices=(1, 2), pixel_dim=4
+)
 ADAMW = OptimizerConfig(name="adamw", clip=1e6)
 RECIPE = PretrainRecipe(
-    TWO_WAY, optimiser=ADAMW, max_steps=1, batch=6, workers=0, precision="32-true", ema=0.5
+    TWO_WAY, optimizer=ADAMW, max_steps=1, batch=6, workers=0, precision="32-true", ema=0.5
 )
 
 
@@ -94,4 +96,4 @@ def test_a_run_goes_on_with_shares_and_without(tmp_path: Path, config: SegGPTCon
 def test_what_shares_cannot_do_is_refused(tmp_path: Path) -> None:
     machine = Machine("cpu", devices=2, strategy="fsdp")
     with pytest.raises(InputError, match=r"muon.adamw needs whole matrices"):
-        pretrain(replace(RECIPE, optimiser=OptimizerConfig()), None, tmp_path / "run", machine)
+        pretrain(replace(RECIPE, optimizer=OptimizerConfig()), None, tmp_path / "run", machine)

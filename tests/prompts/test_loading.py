@@ -23,7 +23,7 @@ def test_a_prompt_comes_back(make: Make, tmp_path: Path) -> None:
     assert isinstance(loaded, Prompt)
     for name in ("palette", "scale", "seg_type", "threshold", "fingerprint", "name"):
         assert getattr(loaded, name) == getattr(prompt, name)
-    for name in ("images", "colours"):
+    for name in ("images", "colors"):
         assert all(map(torch.equal, getattr(loaded, name), getattr(prompt, name)))
     assert (loaded.card, loaded.canvas) == (read, 16)
     assert (loaded.calibration, loaded.domain, loaded.kept_tokens) == (None, None, None)

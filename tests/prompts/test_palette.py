@@ -81,12 +81,12 @@ def test_scores_agree_with_scalars(palette: Palette) -> None:
 
 def test_one_class_is_decided_half_way_between_black_and_white() -> None:
     palette = Palette.of(["one"])
-    grey = torch.tensor([0.0, 0.49, 0.5, 0.51, 1.0]).view(1, 5).expand(3, 1, 5)
-    scores = palette.scores(grey)[0, 0]
+    gray = torch.tensor([0.0, 0.49, 0.5, 0.51, 1.0]).view(1, 5).expand(3, 1, 5)
+    scores = palette.scores(gray)[0, 0]
     assert scores.diff().min() > 0
     assert scores[2].item() == pytest.approx(0.5)
-    assert palette.decide(palette.scores(grey)).tolist() == [[0, 0, 0, 1, 1]]
-    assert palette.decide(palette.scores(grey), threshold=0.99).tolist() == [[0, 0, 0, 0, 1]]
+    assert palette.decide(palette.scores(gray)).tolist() == [[0, 0, 0, 1, 1]]
+    assert palette.decide(palette.scores(gray), threshold=0.99).tolist() == [[0, 0, 0, 0, 1]]
 
 
 def test_scores_are_differentiable() -> None:

@@ -220,3 +220,13 @@ def test_a_threshold_of_ones_own_also_holds_over_zooms() -> None:
     assert key.averaged().threshold == 0.25
     chosen = replace(key, threshold=0.7).averaged()
     assert (chosen.threshold, chosen.calibration) == (0.7, zoomed.calibration)
+
+
+def test_the_colors_of_the_first_version_are_taken_with_a_warning() -> None:
+    plane = torch.rand(3, 4, 4)
+    with pytest.warns(DeprecationWarning, match="Prompt: colours are called colors now"):
+        prompt = Prompt((plane,), colours=(-plane,), palette=WHITE)
+    with pytest.warns(DeprecationWarning, match="the next version forgets colours"):
+        assert prompt.colours is prompt.colors
+    with pytest.warns(DeprecationWarning, match="Palette: colours"):
+        assert Palette(("a",), colours=[(0, 0, 99)]) == Palette(("a",), ((0, 0, 99),))

@@ -13,7 +13,7 @@ from predicting import backbone as backbone
 
 from prompttune.data.reading import ImageOptions, read_image
 from prompttune.inference.segmenter import Segmenter
-from prompttune.keys.card import Card, Data, Initialisation
+from prompttune.keys.card import Card, Data, Initialization
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -40,7 +40,7 @@ def key(segmenter: Segmenter, name: str = "crack", **recipe: Any) -> Prompt:
     )  # fmt: skip
     card = Card.of(
         prompt, task="custom", backbone="small",
-        initialisation=Initialisation(kind="noise", contains_real_image=False), recipe=recipe,
+        initialisation=Initialization(kind="noise", contains_real_image=False), recipe=recipe,
         data=Data(layout="folders", train=4, val=1, sha256="0" * 64, generated=False),
     )  # fmt: skip
     return Prompt(**{**vars(prompt), "card": card})

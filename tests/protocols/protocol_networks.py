@@ -6,11 +6,19 @@ from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.one_way import build
 
 ONE_WAY = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16,
-    one_way=True, apart=2, match_taps=(0, 1), image_taps=(0,), pixel_dim=4,
+    canvas=16, patch=4, dim=16, depth=4, heads=2, out_indices=(2, 3), decoder_dim=4,
+    pretrain_canvas=16, one_way=True, apart=2, match_indices=(0, 1), image_indices=(0,),
+    pixel_dim=4,
 )  # fmt: skip
 OFFICIAL = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+    canvas=16,
+    patch=4,
+    dim=16,
+    depth=4,
+    heads=2,
+    out_indices=(2, 3),
+    decoder_dim=4,
+    pretrain_canvas=16,
 )
 
 

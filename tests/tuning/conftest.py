@@ -13,7 +13,7 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.companion import train_companion
 from prompttune.tuning.run import Machine
-from prompttune.utils.normalize import normalise, to_tensor
+from prompttune.utils.normalize import normalize, to_tensor
 
 MACHINE = Machine(progress=False)
 RECIPE = Recipe(task="squares", batch=4)
@@ -22,7 +22,7 @@ def test_it_finds_squares_on_images_that_it_never_saw(data: TaskData) -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     for sample in data.test:
         with torch.no_grad():
-            found = network(normalise(to_tensor(sample.image))[None]).argmax(1)[0].numpy()
+            found = network(normalize(to_tensor(sample.image))[None]).argmax(1)[0].numpy()
         both = (found == 1) & (sample.class_map == 1)
         assert 2 * both.sum() / (found.sum() + (sample.class_map == 1).sum()) > 0.8
 

@@ -39,6 +39,6 @@ def test_pixels_count_in_the_field_of_view(many) -> None:
 def test_groups_begin_with_images_of_all_their_classes(grouped, many) -> None:
     recipe = replace(grouped, init="example", prompts=2, classes=grouped.classes[:4])
     for part in starting_prompt(recipe, 40, many.train).parts:
-        shown = part.palette.scores(torch.stack(part.colours)).amax((0, 2, 3)) > 0.9
+        shown = part.palette.scores(torch.stack(part.colors)).amax((0, 2, 3)) > 0.9
         assert shown.all(), part.palette.classes
         assert len(part.images) == 2

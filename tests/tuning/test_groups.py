@@ -9,7 +9,7 @@ import torch
 from prompttune.prompts.composition import Composition, changed
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.tuning.groups import Relabelled, class_groups, groups_in_turn, relabelling
+from prompttune.tuning.groups import Relabeled, class_groups, groups_in_turn, relabeling
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.loss import tuning_loss
@@ -32,9 +32,9 @@ def test_classes_are_shared_evenly_in_their_order(count: int, most: int, sizes: 
 
 
 def test_other_groups_are_background_and_ignored_pixels_stay(many) -> None:
-    table = relabelling(("a", "b", "c", "d"), ("c", "d"))
+    table = relabeling(("a", "b", "c", "d"), ("c", "d"))
     assert table[[0, 1, 2, 3, 4, IGNORE]].tolist() == [0, 0, 0, 1, 2, IGNORE]
-    seen = Relabelled(many.train, table)
+    seen = Relabeled(many.train, table)
     assert len(seen) == len(list(seen)) == len(many.train)
     (first,) = seen[:1]
     for before, after in ((many.train[0], first), (many.train[3], seen[3])):
@@ -75,7 +75,7 @@ def test_prompts_of_different_sizes_answer_too(network, grouped) -> None:
     queries = torch.rand(2, 3, 16, 16)
     alone = LearnablePrompt(two, 16, "both", bounded=True)(network, queries)
     torch.testing.assert_close(mixed(network, queries)[1], alone[0], rtol=1e-4, atol=1e-5)
-    learned = with_learned(mixed.start, "f" * 64, mixed.images.detach(), mixed.colours.detach())
+    learned = with_learned(mixed.start, "f" * 64, mixed.images.detach(), mixed.colors.detach())
     assert [len(part.images) for part in learned.parts] == [1, 2]
     assert all(torch.equal(a, b) for a, b in zip(learned.parts[1].images, two.images, strict=True))
 
@@ -117,7 +117,7 @@ def test_gradients_are_those_of_each_group_alone(network, grouped, monkeypatch) 
         )
         loss.backward()
         summed += loss.item()
-        for half in ("images", "colours"):
+        for half in ("images", "colors"):
             ours, theirs = getattr(together, half).grad[index], getattr(alone, half).grad[0]
             torch.testing.assert_close(3 * ours, theirs, rtol=1e-3, atol=1e-6)
     again = loss_of(PromptTuning(network, together, grouped), crops, monkeypatch)
@@ -151,7 +151,7 @@ def test_only_the_groups_of_a_step_answer_and_learn(network, grouped, monkeypatc
     crops = batch((0, 3, 4))  # the second group's classes
     loss = loss_of(PromptTuning(network, prompt, recipe), crops, monkeypatch)
     loss.backward()
-    for half in (prompt.images, prompt.colours):
+    for half in (prompt.images, prompt.colors):
         moved = half.grad.flatten(1).abs().sum(1) > 0
         assert moved.tolist() == [False, True, False]
     alone = LearnablePrompt(prompt.parts[1], 16, "both", bounded=True)

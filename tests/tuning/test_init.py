@@ -27,8 +27,8 @@ from prompttune.utils.errors import InputError
 def test_gives_as_many_prompts_as_asked_at_the_scale(recipe, data, init: str, count: int) -> None:
     recipe = replace(recipe, init=init, prompts=count, scale=0.5, generator="fundus")
     prompt = starting_prompt(recipe, 16, data.train)
-    images, colours = prompt.at(16)
-    assert images.shape == colours.shape == (count, 3, 16, 16)
+    images, colors = prompt.at(16)
+    assert images.shape == colors.shape == (count, 3, 16, 16)
     assert 0 <= images.min() <= images.max() <= 1
     assert prompt.scale == 0.5
     assert prompt.palette.classes == recipe.classes
@@ -52,7 +52,7 @@ def test_best_generated_is_the_best_of_all_scenes(recipe) -> None:
     chosen = starting_prompt(recipe, 16, (), judge)
     assert len(tried) == SCENES
     assert torch.equal(chosen.images[0], tried[20].images[0])
-    assert torch.equal(chosen.colours[0], tried[20].colours[0])
+    assert torch.equal(chosen.colors[0], tried[20].colors[0])
     assert chosen.seg_type == 1
 
 
@@ -89,7 +89,7 @@ def test_a_seed_fixes_the_examples_and_another_gives_others() -> None:
     first, again, other = examples(3), examples(3), examples(3, seed=1)
     for one, same, different in zip(first, again, other, strict=True):
         assert torch.equal(one.images[0], same.images[0])
-        assert torch.equal(one.colours[0], same.colours[0])
+        assert torch.equal(one.colors[0], same.colors[0])
         assert not torch.equal(one.images[0], different.images[0])
 
 
@@ -97,7 +97,7 @@ def test_a_seed_fixes_the_examples_and_another_gives_others() -> None:
 def test_each_shows_background_and_the_first_classes(count: int) -> None:
     palette = Palette.of(NAMES[:count])
     for prompt in examples(4, NAMES[:count]):
-        class_map = palette.decide(palette.scores(prompt.colours[0][None]), 0.5)[0]
+        class_map = palette.decide(palette.scores(prompt.colors[0][None]), 0.5)[0]
         shares = torch.bincount(class_map.flatten().long(), minlength=count + 1) / class_map.numel()
         assert shares[0] > MIN_BACKGROUND
         assert (shares[1 : 1 + min(count, 3)] > MIN_SHARE).all()
@@ -106,5 +106,5 @@ def test_each_shows_background_and_the_first_classes(count: int) -> None:
 def test_each_answers_at_the_scale_and_canvas_asked_for() -> None:
     (prompt,) = examples(1)
     assert (prompt.scale, prompt.canvas) == (0.5, 32)
-    assert prompt.images[0].shape == prompt.colours[0].shape == (3, 32, 32)
+    assert prompt.images[0].shape == prompt.colors[0].shape == (3, 32, 32)
     assert 0 <= prompt.images[0].min() < prompt.images[0].max() <= 1

@@ -19,7 +19,7 @@ def prompt(classes: tuple[str, ...], images: int = 1) -> Prompt:
 def test_the_halves_that_are_learned(learn: str) -> None:
     learnable = LearnablePrompt(prompt(("a",)), 16, learn, bounded=True)
     assert learnable.images.requires_grad is (learn != "colors")
-    assert learnable.colours.requires_grad is (learn != "image")
+    assert learnable.colors.requires_grad is (learn != "image")
 
 
 def test_pixels_come_back_into_a_picture_only_where_bounded() -> None:
@@ -57,12 +57,12 @@ def test_noise_is_of_training_alone(network: SegGPT) -> None:
 
 def test_what_was_learned_takes_the_place_of_the_start() -> None:
     start = Composition([prompt(("a",), 1), prompt(("b",), 2)])
-    images, colours = torch.rand(2, 3, 3, 16, 16)
+    images, colors = torch.rand(2, 3, 3, 16, 16)
     shifts = torch.rand(2, 4)
-    learned = with_learned(start, "f" * 64, images, colours, shifts)
+    learned = with_learned(start, "f" * 64, images, colors, shifts)
     assert isinstance(learned, Composition)
     assert [len(part.images) for part in learned.parts] == [1, 2]
     assert torch.equal(learned.parts[1].images[1], images[2])
     assert torch.equal(learned.parts[1].type_shift, shifts[1])
     assert {part.fingerprint for part in learned.parts} == {"f" * 64}
-    assert isinstance(with_learned(prompt(("a",)), "f" * 64, images[:1], colours[:1]), Prompt)
+    assert isinstance(with_learned(prompt(("a",)), "f" * 64, images[:1], colors[:1]), Prompt)

@@ -29,13 +29,13 @@ def recipe() -> Recipe:
 
 
 def shown(prompt, number: int = 0) -> np.ndarray:
-    return prompt.palette.decide(prompt.palette.scores(prompt.colours[number])).numpy()
+    return prompt.palette.decide(prompt.palette.scores(prompt.colors[number])).numpy()
 
 
 def test_each_class_has_a_cell(recipe: Recipe) -> None:
     train = [sample(label, 30 * label) for label in range(1, 8)]
     prompt = starting_prompt(recipe, 32, train)
-    assert [image.shape for image in (*prompt.images, *prompt.colours)] == [(3, 32, 32)] * 2
+    assert [image.shape for image in (*prompt.images, *prompt.colors)] == [(3, 32, 32)] * 2
     found = shown(prompt)
     assert set(np.unique(found)) >= set(range(1, 8))
     for label in range(1, 8):  # a 3 x 3 grid of 11 pixels, in the classes' order
@@ -68,6 +68,6 @@ def test_several_mosaics_differ_and_a_seed_repeats_them(recipe: Recipe) -> None:
     first, again = (mosaic(recipe, 16, train) for _ in range(2))
     assert (len(first.images), first.seg_type, first.scale) == (2, 1, 0.8)
     assert not torch.equal(*first.images)
-    for halves in ("images", "colours"):
+    for halves in ("images", "colors"):
         for one, other in zip(getattr(first, halves), getattr(again, halves), strict=True):
             assert torch.equal(one, other)

@@ -27,13 +27,13 @@ from prompttune.tuning.loss import dice_loss
 from prompttune.tuning.module import PromptTuning
 from prompttune.tuning.run import CHECKPOINT, Machine, tune
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import normalise
+from prompttune.utils.normalize import normalize
 
 QUIET = Machine(progress=False)
 
 
 def pixels(prompt) -> torch.Tensor:
-    halves = [half for part in prompt.parts for half in (part.images, part.colours)]
+    halves = [half for part in prompt.parts for half in (part.images, part.colors)]
     return torch.cat([plane for half in halves for plane in half])
 
 
@@ -57,7 +57,7 @@ def test_learns_the_halves_that_it_is_told_to(network, recipe, data, tmp_path, l
     start = starting_prompt(recipe, 16, data.train)
     prompt = tune(recipe, network, data, tmp_path / "run", QUIET).prompt
     assert torch.equal(prompt.images[0], start.images[0]) == (learn == "colors")
-    assert torch.equal(prompt.colours[0], start.colours[0]) == (learn == "image")
+    assert torch.equal(prompt.colors[0], start.colors[0]) == (learn == "image")
 
 
 def test_tuning_gains_on_images_that_it_has_not_seen(data, tmp_path) -> None:
@@ -127,7 +127,19 @@ def test_a_broken_run_resumes_to_the_same_key(
 def test_checkpoints_leave_the_network_out(network, recipe, data, tmp_path) -> None:
     tune(recipe, network, data, tmp_path / "run", QUIET)
     checkpoint = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
-    assert set(checkpoint["state_dict"]) == {"prompt.images", "prompt.colours"}
+    assert set(checkpoint["state_dict"]) == {"prompt.images", "prompt.colors"}
+
+
+def test_a_run_of_the_first_version_goes_on(network, recipe, data, tmp_path) -> None:
+    tuned = tune(recipe, network, data, tmp_path / "run", QUIET)
+    path = tmp_path / "run" / CHECKPOINT
+    checkpoint = torch.load(path, weights_only=True)
+    for kept in (checkpoint["state_dict"], checkpoint["best"]["learned"]):
+        for name in [name for name in kept if name.endswith("colors")]:
+            kept[name.replace("colors", "colours")] = kept.pop(name)
+    torch.save(checkpoint, path)
+    finished = tune(recipe, network, data, tmp_path / "run", QUIET, resume=True)
+    assert torch.equal(pixels(finished.prompt), pixels(tuned.prompt))
 
 
 class Untouchable(Sequence):
@@ -161,11 +173,11 @@ def test_gradient_reaches_the_prompt_through_a_clamp_free_path(network, recipe, 
     start = starting_prompt(recipe, 16, data.train)
     prompt = LearnablePrompt(start, 16, "both", bounded=True)
     with torch.no_grad():  # at the bounds, where a clamp in the forward would give no gradient
-        prompt.colours.copy_(prompt.colours.round())
+        prompt.colors.copy_(prompt.colors.round())
     prompt(network, torch.rand(2, 3, 16, 16)).sum().backward()
-    assert prompt.colours.grad is not None
+    assert prompt.colors.grad is not None
     assert prompt.images.grad is not None
-    assert prompt.colours.grad.ne(0).float().mean() > 0.9
+    assert prompt.colors.grad.ne(0).float().mean() > 0.9
 
 
 def fit_command(folder: Path, name: str, *more: str) -> list[str]:
@@ -291,12 +303,12 @@ def test_mean_start_is_the_mean_of_examples(recipe, data) -> None:
     mean = starting_prompt(replace(recipe, init="mean"), 16, data.train)
     examples = starting_prompt(replace(recipe, init="example", prompts=3), 16, data.train)
     torch.testing.assert_close(mean.images[0], torch.stack(examples.images).mean(0))
-    torch.testing.assert_close(mean.colours[0], torch.stack(examples.colours).mean(0))
+    torch.testing.assert_close(mean.colors[0], torch.stack(examples.colors).mean(0))
 
 
 def test_kaiming_start_is_as_narrow_as_a_fan_in_of_the_whole_tensor(recipe) -> None:
     start = starting_prompt(replace(recipe, init="kaiming"), 64, train=())
-    values = normalise(torch.stack([*start.images, *start.colours]))
+    values = normalize(torch.stack([*start.images, *start.colors]))
     reference = torch.nn.init.kaiming_normal_(torch.empty(1, 3, 64, 64))
     assert values.std().item() == pytest.approx(reference.std().item(), rel=0.05)
     assert abs(values.mean().item()) < 0.001

@@ -3,17 +3,17 @@
 import numpy as np
 import torch
 
-from prompttune.utils.normalize import MEAN, STD, denormalise, normalise, to_tensor, to_uint8
+from prompttune.utils.normalize import MEAN, STD, denormalize, normalize, to_tensor, to_uint8
 
 
 def test_channels_have_their_own_mean_and_deviation() -> None:
     pixels = torch.full((1, 3, 2, 2), 0.5)
     for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
         torch.testing.assert_close(
-            normalise(pixels)[0, channel], torch.full((2, 2), (0.5 - mean) / std)
+            normalize(pixels)[0, channel], torch.full((2, 2), (0.5 - mean) / std)
         )
-    torch.testing.assert_close(denormalise(normalise(pixels)), pixels)
-    assert normalise(pixels.bfloat16()).dtype == torch.bfloat16
+    torch.testing.assert_close(denormalize(normalize(pixels)), pixels)
+    assert normalize(pixels.bfloat16()).dtype == torch.bfloat16
 
 
 def test_pictures_go_there_and_back() -> None:

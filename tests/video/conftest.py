@@ -61,7 +61,7 @@ def mask_of(number: int, side: int = 8) -> np.ndarray:
 
 
 def frame_of(number: int, side: int = 8) -> np.ndarray:
-    """A white square on grey-black noise."""
+    """A white square on gray-black noise."""
     noise = np.random.default_rng(number).integers(0, 40, (*SIZE, 3), np.uint8)
     noise[mask_of(number, side) > 0] = 255
     return noise

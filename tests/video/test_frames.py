@@ -13,7 +13,7 @@ from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
-from prompttune.utils.normalize import denormalise, normalise, to_tensor
+from prompttune.utils.normalize import denormalize, normalize, to_tensor
 from prompttune.video import segment_frames
 
 
@@ -95,7 +95,14 @@ def test_a_prompt_at_a_scale_sees_tiles(
 
 def test_a_real_network_remembers_as_the_hand_written_loop(moving: ModuleType) -> None:
     config = SegGPTConfig(
-        canvas=16, patch=4, dim=16, depth=4, heads=2, taps=(2, 3), decoder_dim=4, pretrain_canvas=16
+        canvas=16,
+        patch=4,
+        dim=16,
+        depth=4,
+        heads=2,
+        out_indices=(2, 3),
+        decoder_dim=4,
+        pretrain_canvas=16,
     )
     generator = torch.Generator().manual_seed(0)
     network = SegGPT(config).requires_grad_(False)
@@ -117,8 +124,8 @@ def test_a_real_network_remembers_as_the_hand_written_loop(moving: ModuleType) -
         query = fitted(to_tensor(frame))
         above = torch.stack([*images, *(image for image, _ in memory)])
         painted = torch.stack([*colors, *(color for _, color in memory)])
-        answer = denormalise(network.ensemble(normalise(query)[None], normalise(above),
-                                              normalise(painted)))  # fmt: skip
+        answer = denormalize(network.ensemble(normalize(query)[None], normalize(above),
+                                              normalize(painted)))  # fmt: skip
         scores = F.interpolate(prompt.palette.scores(answer), moving.SIZE, mode="bilinear")[0]
         expected = prompt.decide(scores).numpy()
         assert (expected != class_map).mean() < 0.001

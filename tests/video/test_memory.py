@@ -24,7 +24,7 @@ def answer(scores: Tensor) -> Result:
 
 
 def plain(value: float, size: tuple[int, int] = (CANVAS, CANVAS)) -> tuple[Tensor, Result]:
-    """A grey frame that is red with a score of .9 everywhere."""
+    """A gray frame that is red with a score of .9 everywhere."""
     return torch.full((3, *size), value), answer(
         torch.stack((torch.full(size, 0.9), torch.zeros(size)))
     )

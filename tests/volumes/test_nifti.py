@@ -102,7 +102,7 @@ def test_scaled_numbers_and_bands(tmp_path: Path) -> None:
         NiftiVolume(tmp_path / "time.nii")
 
 
-def labelled(folder: Path, images: str = "imagesTr", masks: str = "labelsTr") -> None:
+def labeled(folder: Path, images: str = "imagesTr", masks: str = "labelsTr") -> None:
     """Write volumes as nnU-Net lays them."""
     for part in (images, masks):
         (folder / part).mkdir(parents=True)
@@ -112,7 +112,7 @@ def labelled(folder: Path, images: str = "imagesTr", masks: str = "labelsTr") ->
 
 
 def test_nnunets_folders(tmp_path: Path) -> None:
-    labelled(tmp_path)
+    labeled(tmp_path)
     data = task_data_of(tmp_path)
     samples = [each for part in (data.train, data.val, data.test) for each in part]
     assert len(samples) == 20
@@ -129,7 +129,7 @@ def task_data_of(folder: Path):
 
 
 def test_a_mask_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
-    labelled(tmp_path)
+    labeled(tmp_path)
     path = tmp_path / "labelsTr" / "case_001.nii.gz"
     voxels = np.asanyarray(nibabel.load(path).dataobj)
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), path)

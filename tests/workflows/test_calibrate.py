@@ -55,9 +55,9 @@ class Boastful:
 
 def sample(seed: int, size: int = 64) -> LoadedSample:
     random = np.random.default_rng(seed)
-    grey = random.integers(0, 256, (size, size))
-    truth = random.random((size, size)) < grey / 510
-    image = np.repeat(grey[..., None], 3, 2).astype(np.uint8)
+    gray = random.integers(0, 256, (size, size))
+    truth = random.random((size, size)) < gray / 510
+    image = np.repeat(gray[..., None], 3, 2).astype(np.uint8)
     return LoadedSample(f"s{seed}", image, truth.astype(np.uint8))
 
 

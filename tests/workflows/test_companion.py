@@ -20,7 +20,7 @@ from prompttune.workflows import companion as workflow
 from prompttune.workflows.companion import SHARES, UNKNOWN, accompanied, with_companion
 
 CONFIG = SegGPTConfig(
-    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_block=0, taps=(0, 2),
+    canvas=16, patch=4, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 RECIPE = Recipe(task="squares", classes=("square",), max_steps=20, companion=3.0, batch=4)
@@ -118,8 +118,8 @@ def test_the_segmenter_weighs_window_by_window(segmenter: Segmenter, prompt: Pro
     window = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     alone = segmenter.predict(window, prompt).scores
     found = segmenter.predict(window, replace(prompt, companion=companion)).scores
-    from prompttune.utils.normalize import normalise, to_tensor
+    from prompttune.utils.normalize import normalize, to_tensor
 
-    queries = normalise(to_tensor(window))[None]
+    queries = normalize(to_tensor(window))[None]
     expected = companion.weigh(queries, torch.from_numpy(alone)[None])[0].numpy()
     assert np.allclose(found, expected, atol=1e-5)

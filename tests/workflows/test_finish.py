@@ -2,7 +2,7 @@
 
 from typing import get_args, get_type_hints
 
-from prompttune.keys.card import Initialisation
+from prompttune.keys.card import Initialization
 from prompttune.tasks.recipe import Recipe
 from prompttune.workflows.finish import INIT_KINDS
 
@@ -12,5 +12,5 @@ def test_every_start_of_a_recipe_has_a_kind_that_a_card_knows() -> None:
     assert set(INIT_KINDS) == set(starts)
     for start, kind in INIT_KINDS.items():
         real = start in ("example", "best-example", "mean", "mosaic")
-        assert Initialisation(kind=kind, contains_real_image=real).kind == kind
+        assert Initialization(kind=kind, contains_real_image=real).kind == kind
         assert (kind == "example") is real

@@ -169,7 +169,7 @@ def test_only_what_was_learned_is_kept(home: Path) -> None:
         (PAIRS, {"task": "retinna"}, "Did you mean 'retina'"),
         (PAIRS, {"max_steps": 0}, "max_steps 0: must be a whole number 1 to"),
         (PAIRS, {"mask_values": {3: 1}}, "mask_values goes with a folder"),
-        (PAIRS, {"mask_kind": "grey"}, "mask_kind goes with a folder"),
+        (PAIRS, {"mask_kind": "gray"}, "mask_kind goes with a folder"),
         (PAIRS, {"bands": "3,2,1"}, "bands goes with a folder; give RGB images"),
         (PAIRS, {"image_size": (8, 8)}, "no value 'image_size'"),
         (PAIRS, {"backbone": "seggpt-smal"}, "Did you mean"),

@@ -13,7 +13,7 @@ from PIL import Image
 from prompttune.backbone import SegGPT, SegGPTConfig, load
 from prompttune.backbone.weights import save_weights
 from prompttune.data.layouts import LoadedSample
-from prompttune.keys.card import Data, Initialisation, Scores
+from prompttune.keys.card import Data, Initialization, Scores
 from prompttune.keys.key import save_key
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
@@ -23,7 +23,7 @@ from prompttune.zoo.gallery import write_gallery
 
 Make = Callable[..., Any]
 CONFIG = SegGPTConfig(
-    canvas=16, patch=8, dim=16, depth=1, heads=2, merge_block=0, taps=(0,),
+    canvas=16, patch=8, dim=16, depth=1, heads=2, merge_index=0, out_indices=(0,),
     decoder_dim=4, pretrain_canvas=16,
 )  # fmt: skip
 EMPTY = {"img", "meta", "link", "br"}
@@ -116,7 +116,7 @@ def test_pictures_are_the_learned_pixels(make: Make, own: Path, tmp_path: Path) 
 
 
 def test_a_real_image_is_warned_of(make: Make, own: Path, tmp_path: Path) -> None:
-    start = Initialisation(kind="example", contains_real_image=True)
+    start = Initialization(kind="example", contains_real_image=True)
     folder = save_key(*make(initialisation=start, licence="CC-BY <4>"), own)
     write_gallery(tmp_path / "out", [folder], images=0)
     page = Page(tmp_path / "out")

@@ -83,7 +83,7 @@ def describe_backbone(
             "metric": few[0].metric,
             "scale": few[0].scale,
             "images": sum({each.problem: each.images for each in few}.values()),
-            "rows": summarise(few[0].metric, scored),
+            "rows": summarize(few[0].metric, scored),
         }
     return {
         "name": setting.name,
@@ -93,7 +93,7 @@ def describe_backbone(
     }
 
 
-def summarise(
+def summarize(
     metric: str, results: Iterable[tuple[str, str, int, dict[str, Any]]]
 ) -> dict[str, Summary]:
     """Return the rows of a set.
@@ -110,10 +110,10 @@ def summarise(
     rows: dict[str, dict[tuple[str, int], dict[str, Any]]] = {}
     for row, problem, choice, result in results:
         rows.setdefault(row, {})[problem, choice] = result
-    return {row: _summarise_row(metric, trials) for row, trials in rows.items()}
+    return {row: _summarize_row(metric, trials) for row, trials in rows.items()}
 
 
-def _summarise_row(metric: str, trials: dict[tuple[str, int], dict[str, Any]]) -> Summary:
+def _summarize_row(metric: str, trials: dict[tuple[str, int], dict[str, Any]]) -> Summary:
     values = {
         place: defined_mean(value for value in result[metric] if value is not None)
         for place, result in trials.items()

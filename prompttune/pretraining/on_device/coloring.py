@@ -60,9 +60,9 @@ def _light(draws: Draws, each: Draws) -> tuple[Tensor, Tensor]:
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image by its own Gaussian of 5 taps."""
-    taps = torch.arange(-_KERNEL, _KERNEL + 1, device=images.device)
-    kernel = torch.exp(-0.5 * (taps / sigma[:, None]).square())
+    """Blur each image by its own Gaussian of 5 out_indices."""
+    out_indices = torch.arange(-_KERNEL, _KERNEL + 1, device=images.device)
+    kernel = torch.exp(-0.5 * (out_indices / sigma[:, None]).square())
     kernel = (kernel / kernel.sum(1, keepdim=True))[:, :, None, None, None]
     for axis in (2, 3):
         extent = images.shape[axis]
@@ -128,7 +128,7 @@ def class_colors(draws: Draws, labels: Tensor, instance: Tensor, mix: Mix) -> Te
     key = torch.where(shown, draws.uniform("kept order", CLASSES), 2.0)
     place = key.argsort(dim=1).argsort(dim=1)
     kept = shown & (place < most[:, None])
-    if mix.colours == "fixed":
+    if mix.colors == "fixed":
         table = torch.from_numpy(fixed_colors()[1 : CLASSES + 1]).to(labels.device)
         colored = table * kept[..., None]
     else:

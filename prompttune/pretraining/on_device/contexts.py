@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prompttune.pretraining.dataset import Mix
-from prompttune.pretraining.on_device import unlabelled
+from prompttune.pretraining.on_device import unlabeled
 from prompttune.pretraining.on_device.coloring import CLASSES, palettes, recolor
 from prompttune.pretraining.on_device.pool import IGNORE, DevicePool
 from prompttune.pretraining.on_device.scenes import SceneBank
@@ -71,12 +71,12 @@ class ContextTasks:
         if self.pool is None:
             return [("generated", draws)]
         real = 1 - mix.generated
-        rest = "labelled" if self.pool.has_contexts else "clusters"
+        rest = "labeled" if self.pool.has_contexts else "clusters"
         shares = {
             "generated": mix.generated,
             "overlaid": real * mix.overlaid,
             "appearance": real * mix.appearance,
-            "clusters": real * mix.unlabelled,
+            "clusters": real * mix.unlabeled,
         }
         found, start, total = [], 0, 0.0
         for kind, share in shares.items():
@@ -94,21 +94,21 @@ class ContextTasks:
             return images, labels, torch.zeros_like(mine.keys), instance
         assert self.pool is not None
         views, size = self.views, self.canvas
-        if kind == "labelled":
+        if kind == "labeled":
             places = self.pool.contexts(mine, views, self.mix.same_image)
         else:
             places = self.pool.images(mine, views, 0.4)
         pixels, labels = self.pool.view(mine, places, size)
         images, labels = (x.unflatten(0, (-1, views)) for x in (pixels, labels))
-        if kind == "labelled":
+        if kind == "labeled":
             labels = self._contours(mine, labels, places.value)
         elif kind == "clusters":
-            labels = unlabelled.color_clusters(mine, images)
+            labels = unlabeled.color_clusters(mine, images)
         elif kind == "appearance":
-            labels = unlabelled.appearance(mine, images)
+            labels = unlabeled.appearance(mine, images)
         else:
             _, labels, _ = self.scenes.drawn(mine)
-            images = unlabelled.overlaid(mine, images, labels, most=CLASSES)
+            images = unlabeled.overlaid(mine, images, labels, most=CLASSES)
         return images, labels, places.value, torch.zeros_like(places.value, dtype=torch.bool)
 
     def _contours(self, draws: Draws, labels: Tensor, value: Tensor) -> Tensor:

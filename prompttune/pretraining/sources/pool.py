@@ -97,12 +97,12 @@ def read_pool(path: Path, sets: Sequence[SetConfig]) -> tuple[ImageSet, ...]:
 def _image_set(config: SetConfig, records: Iterable[Record]) -> ImageSet:
     images, shows = [], defaultdict(list)
     for index, record in enumerate(records):
-        labelled = _labelled(record)
-        images.append(labelled)
+        labeled = _labeled(record)
+        images.append(labeled)
         group = _sequence(record.name) if config.video else ""
-        counts = np.bincount(labelled.classes.class_map.reshape(-1), minlength=256)
+        counts = np.bincount(labeled.classes.class_map.reshape(-1), minlength=256)
         counts[[0, IGNORE]] = 0
-        for value in np.flatnonzero(counts >= 0.002 * labelled.classes.class_map.size).tolist():
+        for value in np.flatnonzero(counts >= 0.002 * labeled.classes.class_map.size).tolist():
             shows[group, value].append(index)
     contexts = tuple(
         (value, tuple(who)) for (_, value), who in sorted(shows.items()) if len(who) > 1
@@ -116,7 +116,7 @@ def _sequence(name: str) -> str:
     return folder or frame.rpartition(".")[0].rpartition("_")[0]
 
 
-def _labelled(record: Record) -> Labelled:
+def _labeled(record: Record) -> Labelled:
     images = tuple(shrink(record.image, side, cv2.INTER_AREA) for side in SHORT_SIDES)
     classes, instances = (
         None if one is None else shrink(one, SHORT_SIDES[0], cv2.INTER_NEAREST_EXACT)

@@ -17,7 +17,7 @@ from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _PALETTE = 0, 3
+_GRAY, _PALETTE = 0, 3
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SetConfig:
     """Frames: names are `<sequence>_<frame>` or `<sequence>/<frame>`; only frames of one sequence
     share a context."""
     binary: bool = False
-    """Masks are grey, and what is above 127 is class 1."""
+    """Masks are gray, and what is above 127 is class 1."""
     annotations: str | None = None
     """A COCO file below the set's folder (instances, stuff or panoptic) instead of index masks."""
     images: str = "images"
@@ -174,22 +174,22 @@ def _class_map(values: np.ndarray, config: SetConfig) -> np.ndarray:
 def decode_indices(encoded: bytes) -> np.ndarray | None:
     """Decode a mask: the indices of a palette PNG, the values of any other; None if it cannot be.
 
-    OpenCV turns palette PNGs into colors. So one is declared a grey one, whose values it spreads
+    OpenCV turns palette PNGs into colors. So one is declared a gray one, whose values it spreads
     over 0..255 where they have less than eight bits.
     """
     spread = 1
     if encoded[:8] == _SIGNATURE and encoded[12:16] == b"IHDR" and len(encoded) > 33:
         depth, kind = encoded[24], encoded[25]
         if kind == _PALETTE:
-            encoded = _declared_grey(encoded)
-        if kind in (_GREY, _PALETTE) and depth < 8:
+            encoded = _declared_gray(encoded)
+        if kind in (_GRAY, _PALETTE) and depth < 8:
             spread = 255 // (2**depth - 1)
     decoded = decode_image(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     return None if decoded is None else decoded // decoded.dtype.type(spread)
 
 
-def _declared_grey(encoded: bytes) -> bytes:
-    header = encoded[12:25] + bytes([_GREY]) + encoded[26:29]
+def _declared_gray(encoded: bytes) -> bytes:
+    header = encoded[12:25] + bytes([_GRAY]) + encoded[26:29]
     kept = [encoded[:12] + header + struct.pack(">I", zlib.crc32(header))]
     at = 33
     while at + 8 <= len(encoded):

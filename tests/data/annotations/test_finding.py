@@ -16,7 +16,7 @@ from prompttune.utils.errors import InputError
 def test_parts_and_images_without_things(tmp_path: Path) -> None:
     write_coco(tmp_path / "train", coco(THINGS, NAMES, 4))
     test = write_coco(tmp_path / "test", coco([], {1: "crack"}, 2))  # its own ids
-    save_image(tmp_path / "train" / "images" / "unlabelled.png")
+    save_image(tmp_path / "train" / "images" / "unlabeled.png")
     split = find_split(tmp_path, classes=("crack",))
     assert [len(split.train), len(split.val), len(split.test)] == [3, 1, 2]
     assert split.layout == "train/ and test/ with COCO annotations, 1 images without"

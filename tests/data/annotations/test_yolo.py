@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from exports import CORNERS, HEIGHT, INSIDE, WIDTH, image, maps
 
-from prompttune.data.folders import annotated_names, is_labelled
+from prompttune.data.folders import annotated_names, is_labeled
 from prompttune.data.layouts import find_split, load_sample
 from prompttune.utils.errors import InputError
 
@@ -50,7 +50,7 @@ def test_yolo_beside_the_images_and_without_names(tmp_path: Path) -> None:
     yolo(tmp_path, ".", ".", 4, "0 ")
     (tmp_path / "data.yaml").unlink()
     (tmp_path / "note.txt").write_text("drawn in May")
-    assert is_labelled(tmp_path)
+    assert is_labeled(tmp_path)
     found = maps(tmp_path, "crack")
     assert len(found) == 4
     np.testing.assert_array_equal(found["0"] == 1, INSIDE)

@@ -14,7 +14,7 @@ from prompttune.evaluation.suite.report import (
     format_value,
     render_text,
     set_table,
-    summarise,
+    summarize,
     verdicts,
     write_curve,
     write_scores,
@@ -27,7 +27,7 @@ def result(*dice: float | None) -> dict:
 
 
 def test_means_are_over_images_then_classes_then_choices():
-    found = summarise(
+    found = summarize(
         "dice",
         [
             ("one-shot", "hood", 0, result(0.2, 0.4, None)),

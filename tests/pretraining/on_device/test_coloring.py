@@ -26,7 +26,7 @@ def test_colors_keep_apart():
     assert apart.min() > 0.3
     assert not colors[:, 0].any()
     offered = torch.tensor([[[0.5, 0.5, 0.6], [0.1, 0.5, 0.5], [0.9, 0.5, 0.5]]])
-    grey = torch.full((1, 3), 0.5)
-    assert first_apart(offered, [grey], torch.tensor([0.3])).tolist() == [offered[0, 1].tolist()]
-    most = first_apart(offered, [grey, offered[:, 1]], torch.tensor([0.9]))
+    gray = torch.full((1, 3), 0.5)
+    assert first_apart(offered, [gray], torch.tensor([0.3])).tolist() == [offered[0, 1].tolist()]
+    most = first_apart(offered, [gray, offered[:, 1]], torch.tensor([0.9]))
     assert most.tolist() == [offered[0, 2].tolist()]

@@ -18,15 +18,15 @@ from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, COUNT = 32, 4, 60
 SETS = telling_set(10, 8), telling_set(40, 5, values=(30, 60, 90, 120, 200), ignored=True)
-NOTHING = Mix(generated=0.0, unlabelled=0.0, appearance=0.0, overlaid=0.0, contours=0.0)
+NOTHING = Mix(generated=0.0, unlabeled=0.0, appearance=0.0, overlaid=0.0, contours=0.0)
 KINDS = {
-    "labelled": NOTHING,
+    "labeled": NOTHING,
     "generated": replace(NOTHING, generated=1.0),
     "overlaid": replace(NOTHING, overlaid=1.0),
-    "clusters": replace(NOTHING, unlabelled=1.0),
+    "clusters": replace(NOTHING, unlabeled=1.0),
     "appearance": replace(NOTHING, appearance=1.0),
 }
-ALL = Mix(generated=0.25, unlabelled=0.2, appearance=0.2, overlaid=0.2, contours=0.1)
+ALL = Mix(generated=0.25, unlabeled=0.2, appearance=0.2, overlaid=0.2, contours=0.1)
 INDICES = torch.arange(COUNT)
 
 
@@ -86,12 +86,12 @@ def test_a_run_begun_anew_makes_the_same_tasks() -> None:
 
 
 def test_kinds_have_their_shares() -> None:
-    mix = Mix(generated=0.2, overlaid=0.25, appearance=0.125, unlabelled=0.25)
+    mix = Mix(generated=0.2, overlaid=0.25, appearance=0.125, unlabeled=0.25)
     drawn = Draws.of(0, torch.arange(100))
     shared = tasks(mix)._shared_out(drawn)
     found = {kind: len(some.keys) for kind, some in shared}
     assert found == {
-        "generated": 20, "overlaid": 20, "appearance": 10, "clusters": 20, "labelled": 30,
+        "generated": 20, "overlaid": 20, "appearance": 10, "clusters": 20, "labeled": 30,
     }  # fmt: skip
     assert torch.equal(torch.cat([some.keys for _, some in shared]), drawn.keys)
     assert [kind for kind, _ in tasks(mix, sets=())._shared_out(drawn)] == ["generated"]
@@ -99,7 +99,7 @@ def test_kinds_have_their_shares() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_any_number_of_tasks_is_shared_out_whole(count: int) -> None:
-    for mix in (ALL, Mix(generated=1.0), Mix(overlaid=0.5, appearance=0.25, unlabelled=0.25)):
+    for mix in (ALL, Mix(generated=1.0), Mix(overlaid=0.5, appearance=0.25, unlabeled=0.25)):
         shared = tasks(mix)._shared_out(Draws.of(0, torch.arange(count)))
         assert sum(len(some.keys) for _, some in shared) == count
         assert len(tasks(mix).batch(torch.arange(count))["images"]) == count
@@ -247,13 +247,13 @@ def test_contours_lie_along_the_edges_of_the_class_in_common() -> None:
 def test_generated_shapes_are_laid_over_real_images(monkeypatch: pytest.MonkeyPatch) -> None:
     maker = tasks(KINDS["overlaid"])
     seen = []
-    laid = contexts.unlabelled.overlaid
+    laid = contexts.unlabeled.overlaid
 
     def overlaid(draws, images, labels, most):
         seen.append((images, labels))
         return laid(draws, images, labels, most)
 
-    monkeypatch.setattr(contexts.unlabelled, "overlaid", overlaid)
+    monkeypatch.setattr(contexts.unlabeled, "overlaid", overlaid)
     images, labels, value, instance = maker._part("overlaid", Draws.of(5, INDICES))
     ((before, shapes),) = seen
     assert torch.equal(labels, shapes)

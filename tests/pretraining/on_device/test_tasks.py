@@ -84,7 +84,7 @@ def test_colors(batch):
 
 
 def test_fixed_colors_belong_to_the_class():
-    fixed = DeviceTasks(SIZE, PATCH, Mix(colours="fixed", instances=0.0), seed=5)
+    fixed = DeviceTasks(SIZE, PATCH, Mix(colors="fixed", instances=0.0), seed=5)
     target = fixed.batch(torch.arange(COUNT), "cpu")["target"]
     assert len(torch.unique(target.transpose(0, 1).flatten(1).t(), dim=0)) <= 4
 

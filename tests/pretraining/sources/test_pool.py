@@ -37,5 +37,5 @@ def test_instance_masks_beside_the_masks_give_instance_samples(pool: Path) -> No
         cv2.imwrite(str(pool / "set" / "instances" / f"{name}.png"), instances)
     sets = read_pool(pool, [SetConfig("set")])
     assert sets[0].with_instances == (0, 1, 2)
-    samples = PairDataset(sets, 32, 8, Mix(generated=0.0, instances=1.0, unlabelled=0.0), seed=0)
+    samples = PairDataset(sets, 32, 8, Mix(generated=0.0, instances=1.0, unlabeled=0.0), seed=0)
     assert {int(samples[i]["seg_type"]) for i in range(4)} == {1}

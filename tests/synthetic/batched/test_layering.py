@@ -22,8 +22,8 @@ def test_plans():
     assert (plan.layers[~plan.hard] == kinds[~plan.hard]).all()
     assert abs(plan.hard.float().mean() - 0.7) < 0.03
     assert abs(plan.instance.float().mean() - 0.2) < 0.03
-    labelled = plan.instance[:, None] & (plan.label > 0)
-    assert (plan.family[labelled] < len(CLOSED)).all()
+    labeled = plan.instance[:, None] & (plan.label > 0)
+    assert (plan.family[labeled] < len(CLOSED)).all()
     assert (plan.part[plan.instance] == WHOLE).all()
     assert (plan.change[plan.instance] == PLAIN).all()
     alone = (plan.part == CORE) | (plan.part == RIM)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from prompttune.pretraining.on_device import unlabelled
+from prompttune.pretraining.on_device import unlabeled
 from prompttune.synthetic.batched.counter_random import Draws
 
 SIZE, VIEWS, TASKS = 32, 3, 20
@@ -31,11 +31,11 @@ def box(image: np.ndarray, width: int) -> np.ndarray:
 
 def test_clusters_are_the_nearest_colors() -> None:
     images = photos()
-    labels = unlabelled.color_clusters(DRAWS, images)
+    labels = unlabeled.color_clusters(DRAWS, images)
     assert labels.dtype == torch.uint8
     assert labels.shape == (TASKS, VIEWS, SIZE, SIZE)
     assert torch.equal(labels[:, -1], labels[:, 0])
-    spots = DRAWS.integers("spots", SIZE * SIZE, unlabelled.CLUSTERS)
+    spots = DRAWS.integers("spots", SIZE * SIZE, unlabeled.CLUSTERS)
     for task in range(0, TASKS, 4):
         blurred = np.stack([[box(x, 5) for x in view] for view in images[task].double().numpy()])
         seeds = [blurred[0][:, spot // SIZE, spot % SIZE] for spot in spots[task].tolist()]
@@ -45,19 +45,19 @@ def test_clusters_are_the_nearest_colors() -> None:
         assert len(np.unique(expected)) > 3
 
 
-def slow_answer(grey: np.ndarray, kind: int) -> np.ndarray:
+def slow_answer(gray: np.ndarray, kind: int) -> np.ndarray:
     if kind < 3:
-        smooth, width = box(grey, 3), 2 * (2, 3, 5)[kind] + 1
+        smooth, width = box(gray, 3), 2 * (2, 3, 5)[kind] + 1
         return smooth - ndimage.grey_opening(smooth, (width, width), mode="nearest")
     if kind == 3:
-        return box(box(grey, 5), 5) - box(box(grey, 21), 21)
-    spread = np.sqrt(np.maximum(box(grey**2, 7) - box(grey, 7) ** 2, 0))
+        return box(box(gray, 5), 5) - box(box(gray, 21), 21)
+    spread = np.sqrt(np.maximum(box(gray**2, 7) - box(gray, 7) ** 2, 0))
     return box(spread, 5)
 
 
 def test_appearance_is_what_answers_a_filter_most() -> None:
     images = photos()
-    labels = unlabelled.appearance(DRAWS, images)
+    labels = unlabeled.appearance(DRAWS, images)
     assert labels.dtype == torch.uint8
     assert set(labels.unique().tolist()) == {0, 1}
     assert torch.equal(labels[:, -1], labels[:, 0])
@@ -66,8 +66,8 @@ def test_appearance_is_what_answers_a_filter_most() -> None:
     sign = np.where(DRAWS.chance("dark", 0.6), -1, 1)
     shares = DRAWS.between("share", 0.04, 0.25).double().numpy()
     for task in range(TASKS):
-        grey = sign[task] * np.einsum("c,vcyx->vyx", mixing[task], images[task].double().numpy())
-        answers = np.stack([slow_answer(view, task // (TASKS // 5)) for view in grey])
+        gray = sign[task] * np.einsum("c,vcyx->vyx", mixing[task], images[task].double().numpy())
+        answers = np.stack([slow_answer(view, task // (TASKS // 5)) for view in gray])
         sampled = np.sort(answers[:, ::4, ::4].ravel())
         least = sampled[int((1 - shares[task]) * (len(sampled) - 1))]
         assert (labels[task].numpy() == (answers > least)).mean() > 0.99
@@ -76,14 +76,14 @@ def test_appearance_is_what_answers_a_filter_most() -> None:
 
 def test_few_tasks_are_enough() -> None:
     few = Draws(DRAWS.keys[:2])
-    assert unlabelled.appearance(few, photos(2)).shape == (2, VIEWS, SIZE, SIZE)
+    assert unlabeled.appearance(few, photos(2)).shape == (2, VIEWS, SIZE, SIZE)
 
 
 def test_each_label_is_laid_over_in_one_color() -> None:
     images = photos()
     labels = torch.randint(0, 4, (TASKS, VIEWS, 4, 4), generator=torch.Generator().manual_seed(0))
     labels = labels.repeat_interleave(8, 2).repeat_interleave(8, 3).to(torch.uint8)
-    laid = unlabelled.overlaid(DRAWS, images, labels, most=2)
+    laid = unlabeled.overlaid(DRAWS, images, labels, most=2)
     assert laid.shape == images.shape
     assert 0 <= laid.min() < laid.max() <= 1
     windows = [labels.roll(shift, (2, 3)) for shift in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
@@ -117,6 +117,6 @@ def test_some_edges_are_soft() -> None:
     images = torch.full((TASKS, 1, 3, SIZE, SIZE), 0.5)
     labels = torch.zeros(TASKS, 1, SIZE, SIZE, dtype=torch.uint8)
     labels[..., 10:20, 10:20] = 1
-    laid = unlabelled.overlaid(DRAWS, images, labels, most=1)
+    laid = unlabeled.overlaid(DRAWS, images, labels, most=1)
     changed = (laid != images).any(2).flatten(1).sum(1)
     assert set(changed.tolist()) == {10 * 10, 12 * 12}

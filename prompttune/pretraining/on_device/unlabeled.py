@@ -39,10 +39,10 @@ def appearance(draws: Draws, images: Tensor) -> Tensor:
     """
     kinds = 5
     mixing = draws.uniform("grey", 3) - torch.where(draws.chance("signed", 0.3), 0.5, 0.0)[:, None]
-    grey = (images * mixing[:, None, :, None, None]).sum(2, keepdim=True)
-    grey = grey * torch.where(draws.chance("dark", 0.6), -1.0, 1.0).view(-1, 1, 1, 1, 1)
+    gray = (images * mixing[:, None, :, None, None]).sum(2, keepdim=True)
+    gray = gray * torch.where(draws.chance("dark", 0.6), -1.0, 1.0).view(-1, 1, 1, 1, 1)
     parts = []
-    for kind, part in enumerate(grey.chunk(kinds)):
+    for kind, part in enumerate(gray.chunk(kinds)):
         flat = part.flatten(0, 1)
         if kind < 3:  # white top-hat: what is brighter than its surroundings and thinner than 2r+1
             answer = _box(flat, 3)
