@@ -13,8 +13,8 @@ from prompttune.backbone import SegGPT, SegGPTConfig, hub
 from prompttune.backbone.checkpoints import hub_name
 from prompttune.backbone.weights import save_weights
 
-# As the released network in what an official file cannot tell: merge block 2,
-out_indices by equal parts.
+# As the released network in what an official file cannot tell: the streams merge after block 2, and
+# the decoder reads blocks at equal distances.
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=6, heads=2, merge_index=2, out_indices=(2, 5), decoder_dim=8,
     pretrain_canvas=12,

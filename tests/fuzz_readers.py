@@ -136,8 +136,8 @@ def recipes() -> list[bytes]:
     """Return the recipe of a small pretraining run."""
     values = {
         "backbone": {"canvas": 16, "patch": 4, "dim": 8, "depth": 4, "heads": 2,
-                     "out_indices": [2, 3]}, "mix": {"generated": 1.0}, "optimizer": {"lr": 1e-3},
-                     "sets": [{"name": "a"}],
+                     "out_indices": [2, 3]},
+        "mix": {"generated": 1.0}, "optimizer": {"lr": 1e-3}, "sets": [{"name": "a"}],
         "max_steps": 3, "batch": 2, "ema": 0.9, "seed": 4, "views": 3, "prompts": [1],
     }  # fmt: skip
     return [yaml.safe_dump(values).encode()]

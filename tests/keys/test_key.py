@@ -78,7 +78,7 @@ def test_non_finite_values_are_refused_before_anything_is_written(
 ) -> None:
     prompt, card = make()
     getattr(prompt, field)[1][0, 0, 0] = float("nan")
-    with pytest.raises(InputError, match=f"{field} have values that are not finite"):
+    with pytest.raises(InputError, match="have values that are not finite"):
         save_key(prompt, card, tmp_path)
     assert not list(tmp_path.iterdir())
 
