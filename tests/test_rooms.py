@@ -28,7 +28,7 @@ ROOMS = {
     "batch": "data inference outputs prompts utils",
     "video": "data inference outputs prompts utils",
     "evaluation": "backbone data inference keys prompts reliability synthetic tasks utils",
-    "tuning": "backbone companion data evaluation outputs prompts synthetic tasks utils",
+    "tuning": "backbone companion data evaluation prompts synthetic tasks utils",
     "baselines": "backbone data evaluation inference prompts tasks tuning utils",
     "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",

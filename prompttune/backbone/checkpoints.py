@@ -119,15 +119,14 @@ def _read_official(path: Path) -> Checkpoint:
 def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:
     """Read the sizes off the shapes: the authors' file has no configuration.
 
-    Which blocks are tapped and merged cannot be seen: as in the released network,
-    the out_indices end
-    equal parts of the depth, and the merge is block 2.
+    Which blocks are read and merged cannot be seen: as in the released network, those that are read
+    end equal parts of the depth, and the merge is block 2.
     """
     try:
         dim, _, patch, _ = tensors["patch_embed.proj.weight"].shape
         depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
         columns, head_dim = tensors["blocks.0.attn.rel_pos_w"].shape
-        out_indices = tensors["decoder_embed.weight"].shape[1] // dim
+        read = tensors["decoder_embed.weight"].shape[1] // dim
         return SegGPTConfig(
             canvas=(columns + 1) // 2 * patch,
             patch=patch,
@@ -135,9 +134,7 @@ def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:
             depth=depth,
             heads=dim // head_dim,
             mlp_ratio=tensors["blocks.0.mlp.fc1.weight"].shape[0] / dim,
-            out_indices=tuple(
-                depth * part // out_indices - 1 for part in range(1, out_indices + 1)
-            ),
+            out_indices=tuple(depth * part // read - 1 for part in range(1, read + 1)),
             decoder_dim=tensors["decoder_pred.0.weight"].shape[0],
             pretrain_canvas=round((tensors["pos_embed"].shape[1] - 1) ** 0.5) * patch,
         )

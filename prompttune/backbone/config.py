@@ -19,8 +19,8 @@ class SegGPTConfig:
     """
 
     canvas: int = 448
-    """Side S of the prompt and of the query, pixels; the network sees 2S x S, a pair that the official
-    code calls `image_size`. Here that is the size of an image as it is given."""
+    """Side S of the prompt and of the query, pixels; the network sees 2S x S, a pair that the
+    official code calls `image_size`. Here that is the size of an image as it is given."""
     patch: int = 16
     """Side of a patch, pixels; divides the canvas."""
     dim: int = 1024

@@ -1,6 +1,5 @@
 """What each worker of a batch does: it holds the backbone, and segments one part after another."""
 
-import io
 import os
 import socket
 from collections import deque
@@ -25,6 +24,7 @@ from prompttune.outputs.drawing import index_image
 from prompttune.outputs.instances import compress
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.contact_sheet import encode_png
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ class Worker:
         }
         if not self.work.files:
             return answer | {"masks": run_lengths(result)}
-        png = io.BytesIO()
-        index_image(result.classes, result.palette).save(png, "PNG")
-        self.work.job.write_file(place, png.getvalue())
+        drawn = index_image(result.classes, result.palette)
+        self.work.job.write_file(place, encode_png(drawn))
         return answer | {"mask_file": place}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from prompttune.evaluation.metrics import counted_pixels
 from prompttune.prompts.palette import Palette
-from prompttune.utils.contact_sheet import Written, resize
+from prompttune.utils.contact_sheet import Written, resize, write_png
 from prompttune.utils.pages import render
 
 MEASURES = {"dice": "Dice", "iou": "IoU", "auc": "AUC", "cldice": "clDice"}
@@ -132,4 +132,4 @@ def save_picture(path: Path, panels: Sequence[tuple[str, np.ndarray]]) -> None:
         left = GAP + index * (width + GAP)
         sheet.paste(resize(image, (width, height)), (left, STRIP))
         sheet.text(label, (left + 4, STRIP // 2), width - 8)
-    sheet.image.save(path, format="PNG")
+    write_png(path, sheet.image)

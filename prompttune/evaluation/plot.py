@@ -8,9 +8,9 @@ more are to be installed, for two pictures that few ask for.
 import math
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from prompttune.utils.contact_sheet import INK, PAPER
+from prompttune.utils.contact_sheet import Written
 
 COLORS = (
     (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167),
@@ -27,8 +27,7 @@ def draw_lines(lines: Mapping[str, Line], label: str) -> Image.Image:
         lines: by name, for the legend.
         label: of the x axis.
     """
-    sheet = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    sheet = Written((WIDTH, HEIGHT), font_size=FONT_SIZE)
     seen = sorted({x for line in lines.values() for x, _ in line})
     low, high = (math.log(seen[0]), math.log(seen[-1])) if seen else (0.0, 0.0)
     right, bottom = WIDTH - LEGEND, HEIGHT - MARGIN
@@ -39,20 +38,20 @@ def draw_lines(lines: Mapping[str, Line], label: str) -> Image.Image:
 
     for tenths in range(0, 11, 2):
         level = place(seen[0] if seen else 1, tenths / 10)[1]
-        draw.line((MARGIN, level, right, level), fill=(70, 74, 84))
-        draw.text((MARGIN - 8, level), f"{tenths / 10:.1f}", INK, font, anchor="rm")
+        sheet.draw.line((MARGIN, level, right, level), fill=(70, 74, 84))
+        sheet.text(f"{tenths / 10:.1f}", (MARGIN - 8, level), anchor="rm")
     for text, x, anchor in _ticks(seen):
-        draw.text((place(x, 0)[0], bottom + 8), text, INK, font, anchor=anchor)
-    draw.text(((MARGIN + right) / 2, HEIGHT - 4), label, INK, font, anchor="md")
+        sheet.text(text, (place(x, 0)[0], bottom + 8), anchor=anchor)
+    sheet.text(label, ((MARGIN + right) / 2, HEIGHT - 4), anchor="md")
     for number, (name, line) in enumerate(lines.items()):
         color = COLORS[number % len(COLORS)]
         points = [place(x, y) for x, y in line]
-        draw.line(points, fill=color, width=2)
+        sheet.draw.line(points, fill=color, width=2)
         for x, y in points:
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=color)
+            sheet.draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=color)
         top = MARGIN / 2 + number * (FONT_SIZE + 8)
-        draw.text((right + 14, top), name, color, font, anchor="lt")
-    return sheet
+        sheet.text(name, (right + 14, top), anchor="lt", ink=color)
+    return sheet.image
 
 
 def _ticks(seen: Sequence[float]) -> Sequence[tuple[str, float, str]]:

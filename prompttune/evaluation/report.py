@@ -19,6 +19,7 @@ from prompttune.keys.card_fields import LONGEST_LINE
 from prompttune.prompts.palette import Palette
 from prompttune.utils import staging
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.staging import PAGE, PICTURES
 
 JSON, LEARNING = "comparison.json", "learning.png"
@@ -242,7 +243,7 @@ def _write_pictures(folder: Path, comparison: Comparison) -> list[page.Picture]:
 def _write_learning(folder: Path, comparison: Comparison) -> page.Picture | None:
     if not comparison.learning:
         return None
-    draw_lines(comparison.learning, "seconds of training").save(folder / LEARNING)
+    write_png(folder / LEARNING, draw_lines(comparison.learning, "seconds of training"))
     return page.Picture(LEARNING, "Dice on the validation crops while the rows were trained")
 
 

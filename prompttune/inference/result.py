@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.drawing import index_image, overlay
 from prompttune.prompts.composition import calibration_of
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from prompttune.inference.quality import USUAL, Quality
 from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
-from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.drawing import index_image, overlay
 from prompttune.outputs.formats import Answer, AreaTable, write_formats
 from prompttune.outputs.instances import coco_results, find_instances, write_json
 from prompttune.outputs.paths import instances_path, overlay_path
@@ -22,6 +22,7 @@ from prompttune.outputs.rasters import PageWriter
 from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.composition import Composition, calibration_of
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
 from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size

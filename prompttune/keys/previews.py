@@ -1,17 +1,15 @@
 """Pictures and a README for people, derived from a key and never read back."""
 
 import json
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, Scores
 from prompttune.keys.files import write_synced
-from prompttune.utils.contact_sheet import grid
+from prompttune.utils.contact_sheet import encode_png, grid
 from prompttune.utils.normalize import to_uint8
 from prompttune.utils.pages import table
 
@@ -31,9 +29,8 @@ def write_previews(folder: Path, images: Tensor, colors: Tensor, card: Card) -> 
     shown, painted = ([_enlarged(plane) for plane in planes] for planes in (images, colors))
     pairs = [list(pair) for pair in zip(shown, painted, strict=True)]
     for name, rows in (("images", [shown]), ("colours", [painted]), ("preview", pairs)):
-        buffer = BytesIO()
-        Image.fromarray(grid(rows, _GAP, (255, 255, 255))).save(buffer, "PNG")
-        write_synced(folder / f"{name}.png", buffer.getvalue())
+        picture = encode_png(grid(rows, _GAP, (255, 255, 255)), level=6)
+        write_synced(folder / f"{name}.png", picture)
     write_synced(folder / "README.md", readme(card).encode())
 
 

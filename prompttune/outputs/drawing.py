@@ -1,12 +1,9 @@
-"""Class maps as pictures, and PNG files that are written whole or not at all."""
-
-from pathlib import Path
+"""Class maps as pictures: their indices, and their colors laid over what was segmented."""
 
 import numpy as np
 from PIL import Image
 
 from prompttune.prompts.palette import Color, Palette
-from prompttune.utils.io import whole_file
 
 OPACITY = 0.45
 WHITE_SHOWN_AS = (0, 229, 255)
@@ -46,9 +43,3 @@ def _outlines(class_map: np.ndarray) -> np.ndarray:
         edge[one] |= differs
         edge[other] |= differs
     return edge & (class_map > 0)
-
-
-def write_png(path: Path, image: Image.Image) -> None:
-    """Write a PNG whole or not at all; photos are packed for speed, index images for size."""
-    with whole_file(path) as file:
-        image.save(file, format="png", compress_level=6 if image.mode == "P" else 1)

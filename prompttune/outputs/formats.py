@@ -1,7 +1,6 @@
 """Answers in the formats of other tools: labelme, YOLO, GeoJSON, and a table of areas."""
 
 import base64
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from prompttune.outputs.paths import ENDINGS
 from prompttune.outputs.score_maps import write_score_npz, write_score_tiff
 from prompttune.outputs.tables import keep_rows, update_table
 from prompttune.prompts.palette import Palette
+from prompttune.utils.contact_sheet import encode_png
 from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import whole_file
 
@@ -127,13 +127,12 @@ def _labelme_shape(shape: Shape, palette: Palette) -> dict[str, Any]:
     }
     if len(shape.rings) == 1:
         return common | {"shape_type": "polygon", "points": shape.rings[0].tolist()}
-    bits = io.BytesIO()
-    Image.fromarray(shape.mask).save(bits, "PNG")
+    bits = encode_png(Image.fromarray(shape.mask), level=6)
     left, top, width, height = shape.box
     return common | {
         "shape_type": "mask",
         "points": [[left, top], [left + width - 1, top + height - 1]],
-        "mask": base64.b64encode(bits.getvalue()).decode(),
+        "mask": base64.b64encode(bits).decode(),
     }
 
 

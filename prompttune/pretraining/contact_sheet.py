@@ -7,8 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from prompttune.pretraining.dataset import PairDataset
-from prompttune.utils.contact_sheet import grid
-from prompttune.utils.io import write_whole
+from prompttune.utils.contact_sheet import grid, write_png
 
 _GAP, _GRAY = 4, (64, 64, 64)
 
@@ -26,9 +25,8 @@ def contact_sheet(samples: PairDataset, count: int, scale: int = 2, columns: int
 def write_sheet(samples: PairDataset, count: int, output: Path) -> None:
     """Write a contact sheet as PNG, whole or not at all."""
     sheet = contact_sheet(samples, count, scale=max(1, 128 // samples.canvas))
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(output, encoded.tobytes())
+    write_png(output, sheet)
 
 
 def _row(sample: dict[str, Tensor], patch: int, scale: int) -> np.ndarray:

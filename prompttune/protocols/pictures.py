@@ -5,7 +5,6 @@ from typing import Any
 
 from prompttune.evaluation.page import color_answer, save_picture
 from prompttune.protocols.protocol import Benchmark, Outcomes
-from prompttune.utils.io import whole_path
 
 PICTURES, EACH = "pictures", 3
 
@@ -39,8 +38,7 @@ def draw_pictures(benchmark: Benchmark, outcomes: Outcomes, output: Path) -> lis
         truth = color_answer(panels.truth, panels.truth, *rest)
         answer = color_answer(panels.answer, panels.truth, *rest)
         pictures = [(case, panels.image), ("truth", truth), (f"answer, {value:.3f}", answer)]
-        with whole_path(folder / file) as temporary:
-            save_picture(temporary, pictures)
+        save_picture(folder / file, pictures)
         place = chosen[case]
         drawn.append({"file": f"{PICTURES}/{file}", "case": case, "value": value, "place": place})
     return drawn

@@ -13,12 +13,13 @@ import numpy as np
 from prompttune.evaluation.davis import ObjectScores as ObjectScores
 from prompttune.evaluation.davis import boundary_accuracy, mean_scores, region_similarity
 from prompttune.inference.segmenter import Segmenter
-from prompttune.outputs.drawing import index_image, write_png
+from prompttune.outputs.drawing import index_image
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.layout import read_indices, read_rgb
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import whole_path
 from prompttune.video.frames import segment_frames

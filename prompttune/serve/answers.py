@@ -21,6 +21,7 @@ from prompttune.outputs.instances import (
 )
 from prompttune.prompts.prompt import Prompt
 from prompttune.serve.trust import Trust
+from prompttune.utils.contact_sheet import encode_png
 
 MIN_AREA = 16
 """Pixels of a thing in `coco` and `geojson`, as the command line has it."""
@@ -93,9 +94,7 @@ def _json(content: Any) -> bytes:
 
 
 def _png(result: Result) -> bytes:
-    file = io.BytesIO()
-    index_image(result.classes, result.palette).save(file, format="png", compress_level=6)
-    return file.getvalue()
+    return encode_png(index_image(result.classes, result.palette))
 
 
 def _geojson(result: Result, place: Georeference | None) -> bytes:

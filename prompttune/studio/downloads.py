@@ -7,6 +7,7 @@ from prompttune.outputs.drawing import index_image, overlay
 from prompttune.prompts.palette import Palette
 from prompttune.studio.examples import Examples
 from prompttune.studio.wanted import Download
+from prompttune.utils.contact_sheet import encode_png
 
 
 def zipped(examples: Examples, wanted: Download) -> bytes:
@@ -26,9 +27,7 @@ def zipped(examples: Examples, wanted: Download) -> bytes:
                 "overlays": overlay(pixels, classes, palette),
             }
             for folder, picture in pictures.items():
-                packed = io.BytesIO()
-                picture.save(packed, "PNG", compress_level=1)
-                archive.writestr(f"{folder}/{stem}.png", packed.getvalue())
+                archive.writestr(f"{folder}/{stem}.png", encode_png(picture, level=1))
     return file.getvalue()
 
 

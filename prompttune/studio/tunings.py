@@ -100,7 +100,7 @@ class Tuning:
     def _learned(self, learned: dict[str, torch.Tensor]) -> Prompt:
         images, colors = (
             next(value for name, value in learned.items() if name.endswith(kind)).clamp(0, 1)
-            for kind in ("images", "colours")
+            for kind in ("images", "colors")
         )
         return Prompt(
             tuple(images), tuple(colors), Palette.of(self.classes), self.scale, self.canvas,

@@ -6,13 +6,11 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from prompttune.evaluation.page import GAP, color_answer
-from prompttune.outputs.drawing import write_png
 from prompttune.tuning.module import PromptTuning
-from prompttune.utils.contact_sheet import beside, fit, grid
+from prompttune.utils.contact_sheet import beside, fit, grid, write_png
 from prompttune.utils.normalize import to_uint8
 
 CROPS = 4
@@ -64,7 +62,7 @@ class ProgressPictures(pl.Callback):
         answers = _sheet(self._answered)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step-{step:05d}.png"
-        write_png(path, Image.fromarray(beside(prompts, answers, 3 * GAP)))
+        write_png(path, beside(prompts, answers, 3 * GAP))
         for logger in trainer.loggers:
             if log_image := getattr(logger, "log_image", None):
                 log_image("prompt", [prompts], step)

@@ -1,14 +1,19 @@
-"""Pictures side by side in one: fitted, laid out in rows, and written upon.
+"""Pictures side by side in one: fitted, laid out in rows, written upon, and kept as PNG.
 
 Everything that shows several pictures at once is laid out here: previews of keys, the progress of
 tuning, pages of comparisons, sheets of training data.
 """
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from prompttune.utils.io import whole_file
 
 Color = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -89,26 +94,65 @@ class Written:
         self.image = Image.new("RGB", size, paper)
         self.font = ImageFont.load_default(font_size)
         self._ink = ink
-        self._draw = ImageDraw.Draw(self.image)
+        self.draw = ImageDraw.Draw(self.image)
 
     def paste(self, picture: np.ndarray | Image.Image, place: tuple[int, int]) -> None:
         """Put a picture with its left upper corner at `place`."""
         whole = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
         self.image.paste(whole, place)
 
-    def text(self, text: str, place: tuple[int, int], width: int | None = None) -> None:
-        """Write a line, its left middle at `place`; cut in its middle to `width` pixels."""
+    def text(
+        self,
+        text: str,
+        place: tuple[float, float],
+        width: int | None = None,
+        anchor: str = "lm",
+        ink: Color | None = None,
+    ) -> None:
+        """Write a line.
+
+        Args:
+            text: of it.
+            place: x and y of its `anchor`.
+            width: pixels to which it is cut in its middle; None: it is not.
+            anchor: as Pillow names it; the left middle unless another is given.
+            ink: its color; None: the sheet's.
+        """
         shown = text if width is None else shorten(text, width, self.font)
-        self._draw.text(place, shown, self._ink, self.font, anchor="lm")
+        self.draw.text(place, shown, ink or self._ink, self.font, anchor=anchor)
 
     def legend(self, meanings: dict[str, Color], place: tuple[int, int]) -> None:
         """Write what colors mean, each beside a square of it, from the left middle at `place`."""
         left, middle = place
         for meaning, color in meanings.items():
             square = (left, middle - 6, left + 12, middle + 6)
-            self._draw.rectangle(square, fill=color, outline=self._ink)
+            self.draw.rectangle(square, fill=color, outline=self._ink)
             self.text(meaning, (left + 18, middle))
             left += 36 + round(self.font.getlength(meaning))
+
+
+def write_png(path: Path, image: Image.Image | np.ndarray) -> None:
+    """Write a PNG, as `encode_png` makes it, whole or not at all."""
+    with whole_file(path) as file:
+        _save(image, file)
+
+
+def encode_png(image: Image.Image | np.ndarray, level: int | None = None) -> bytes:
+    """Return the PNG file of a picture.
+
+    Args:
+        image: of Pillow, or `H x W x 3 uint8`.
+        level: of compression, 0 to 9; None: photos are packed for speed, index images for size.
+    """
+    file = io.BytesIO()
+    _save(image, file, level)
+    return file.getvalue()
+
+
+def _save(image: Image.Image | np.ndarray, file: BinaryIO, level: int | None = None) -> None:
+    picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    usual = 6 if picture.mode == "P" else 1
+    picture.save(file, format="png", compress_level=usual if level is None else level)
 
 
 def shorten(text: str, width: int, font: Font) -> str:

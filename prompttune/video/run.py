@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.drawing import index_image, overlay
 from prompttune.outputs.paths import name_outputs, overlay_path
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import check_folder, real

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from prompttune.data.samples import LoadedSample
-from prompttune.outputs.drawing import overlay, shown_colors, write_png
+from prompttune.outputs.drawing import overlay, shown_colors
 from prompttune.prompts.palette import Palette
 from prompttune.utils.constants import IGNORE
-from prompttune.utils.contact_sheet import Written, grid
+from prompttune.utils.contact_sheet import Written, grid, write_png
 
 SIDE, GAP, LINE, FONT_SIZE = 256, 6, 16, 11
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)

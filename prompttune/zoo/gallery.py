@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.metrics import counted_pixels, measure
 from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer, format_score, save_picture
@@ -16,6 +14,7 @@ from prompttune.prompts.loading import load_key
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import FIRST_TEST_SEED, GENERATORS, task_data
 from prompttune.tasks.recipe import READING, Recipe
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_uint8
 from prompttune.utils.staging import PAGE, PICTURES, staged
@@ -141,7 +140,7 @@ def _save_learned(stage: Path, name: str, prompt: Prompt | Composition) -> list[
             ends = [f"{kind}{len(learned) + 1}.png" for kind in ("image", "colours")]
             image, colors = (f"{PICTURES}/{name}_{end}" for end in ends)
             for path, plane in zip((image, colors), pair, strict=True):
-                Image.fromarray(to_uint8(plane)).save(stage / path)
+                write_png(stage / path, to_uint8(plane))
             learned.append(Learned(image, colors, part.palette))
     return learned
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from prompttune.outputs.drawing import index_image, overlay, write_png
+from prompttune.outputs.drawing import index_image, overlay
 from prompttune.prompts.palette import Palette
+from prompttune.utils.contact_sheet import write_png
 
 
 def test_overlay_is_thin_lines_and_half_transparent_color() -> None:

@@ -6,7 +6,6 @@ how well it went.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,7 @@ from prompttune.evaluation.suite.problems import Part, Problem, present_sets, re
 from prompttune.evaluation.suite.report import LABELS
 from prompttune.evaluation.suite.trials import Setting, make_bench
 from prompttune.inference.segmenter import Segmenter
-from prompttune.utils.contact_sheet import Written, fit
-from prompttune.utils.io import write_whole
+from prompttune.utils.contact_sheet import Written, fit, write_png
 
 SIDE, GAP, STRIP, FONT_SIZE = 200, 8, 28, 15
 COLUMNS = ("example", "its mask", "query", "answer")
@@ -42,9 +40,7 @@ def draw_suite(
         few = Part(validation=setting.part.validation, scale=setting.part.scale)
         problems = {name: _largest(data, name, few) for name in present_sets(data, names)}
     rows = [_row(name, problem, segmenter, setting) for name, problem in problems.items()]
-    buffer = BytesIO()
-    _sheet(rows).save(buffer, format="PNG")
-    write_whole(path, buffer.getvalue())
+    write_png(path, _sheet(rows))
     return ", ".join(problems)
 
 

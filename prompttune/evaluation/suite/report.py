@@ -6,13 +6,14 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.plot import draw_lines
 from prompttune.evaluation.suite.trials import Setting, Trial
+from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
 from prompttune.utils.pages import table
@@ -223,6 +224,4 @@ def write_curve(folder: Path, content: dict[str, Any]) -> None:
                 if row == ROW and value["mean"] is not None:
                     lines.setdefault(name, []).append((one["samples"], value["mean"]))
     write_whole(folder / CSV, text.getvalue())
-    buffer = BytesIO()
-    draw_lines(lines, f"samples seen ({ROW})").save(buffer, format="PNG")
-    write_whole(folder / PNG, buffer.getvalue())
+    write_png(folder / PNG, draw_lines(lines, f"samples seen ({ROW})"))
