@@ -19,7 +19,7 @@ class LearnablePrompt(nn.Module):
     """A prompt whose pixels are parameters (paper, section 3.4: in-context tuning).
 
     A composition is learned as one: G prompts, each for its own group of classes, all in one batch.
-    `images` and `colours` are those of all prompts one after the other, `N x 3 x S x S` in pixel
+    `images` and `colors` are those of all prompts one after the other, `N x 3 x S x S` in pixel
     space; `type_shifts`, `G x type_dim`, are added to the type tokens (None with `type_dim` 0). The
     palettes that decode answers are fixed; learned colors need not equal them. In train mode noise
     of deviation `jitter` is added and a share `dropout` of the pixel values is dropped, so that a
