@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe, read_recipe
-from prompttune.pretraining.run import Machine, _prepare, _trainer
+from prompttune.pretraining.run import Launch, _prepare, _trainer
 from prompttune.utils.lightning import quiet
 
 Clock = Callable[[], float]
@@ -49,8 +49,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, quiet():
         clock = time.process_time if given.clock == "cpu" else time.perf_counter
         rounds = Rounds(recipe, given.warm, given.steps, clock)
-        machine = Machine(given.device)
-        trainer = _trainer(recipe, Path(folder), machine, 0, [rounds])
+        launch = Launch(given.device)
+        trainer = _trainer(recipe, Path(folder), launch, 0, [rounds])
         module, loader = _prepare(recipe, given.data, trainer, 0, resumes=False)
         alone = replace(recipe, workers=0) if given.clock == "cpu" else recipe
         rounds.other_loader = _prepare(alone, given.data, trainer, 0, resumes=False)[1]

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import SUFFIXES
 from prompttune.utils.io import write_whole
+from prompttune.utils.resuming import check_same_run
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,14 +94,8 @@ class Job:
                 f"{self.folder}: {RUN} or {INPUTS} is damaged or gone, so the run cannot go on; "
                 "choose another --output"
             ) from None
-        differing = sorted(name for name in kept | settings if kept.get(name) != settings.get(name))
-        if not listed.equals(given):
-            differing.append("images")
-        if differing:
-            raise InputError(
-                f"{self.folder} holds a run with other {', '.join(differing)}; choose another "
-                "--output, or go on as it was begun"
-            )
+        now = settings | {"images": listed.equals(given)}
+        check_same_run(self.folder, kept | {"images": True}, now, "or choose another --output")
 
     def open_list(self) -> "PartList":
         """Open the list, to read parts of it."""
@@ -119,19 +114,22 @@ class Job:
         """Write the results of a part: the file appears whole."""
         import pyarrow.parquet as pq
 
-        temporary = self.at(f".{part:06}-{uuid.uuid4().hex}.tmp")
-        with self.fs.open(temporary, "wb") as file:
-            pq.write_table(table, file, compression="zstd")
-        self.fs.mv(temporary, self.part_file(part))
+        content = io.BytesIO()
+        pq.write_table(table, content, compression="zstd")
+        self.write_file(Path(self.part_file(part)).name, content.getvalue())
 
     def write_file(self, name: str, content: bytes) -> None:
         """Write another file of the run, which appears whole; its folder is made."""
         fs, path = self.fs, self.at(name)
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        folder, _, last = path.rpartition("/")
+        fs.makedirs(folder, exist_ok=True)
         if self.is_local:
             write_whole(Path(path), content)
-        else:  # on object stores a file appears whole in any case
-            fs.pipe_file(path, content)
+            return
+        # Object stores show whole files alone, but what is reached by SFTP or WebDAV does not.
+        temporary = f"{folder}/.{last}.{uuid.uuid4().hex}.tmp"
+        fs.pipe_file(temporary, content)
+        fs.mv(temporary, path)
 
 
 class PartList:

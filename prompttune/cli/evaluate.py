@@ -17,9 +17,9 @@ from prompttune.utils.progress import Progress
 
 if TYPE_CHECKING:
     from prompttune.evaluation.suite.problems import Part
-    from prompttune.evaluation.suite.report import Record
     from prompttune.evaluation.suite.trials import Setting, Trial
     from prompttune.inference.segmenter import Segmenter
+    from prompttune.utils.recording import Record
 
 PROG = "prompttune.evaluate"
 RENAMED = {"--choices": "--repeats", "--limit": "--max_images"}
@@ -107,12 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _draw(args, part)
 
     from prompttune.evaluation.suite.problems import present_sets
-    from prompttune.evaluation.suite.report import Record, write_scores
+    from prompttune.evaluation.suite.report import open_record, write_scores
 
     names = present_sets(args.data, args.sets)
     settings = _settings(args, part)
     trials = _plan(args, settings, names)
-    record = Record(args.output, args.resume)
+    record = open_record(args.output, args.resume)
     try:
         _run(args, trials, record)
     finally:

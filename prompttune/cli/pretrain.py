@@ -51,16 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from lightning.pytorch.utilities import rank_zero_only
 
     from prompttune.pretraining.config import read_recipe
-    from prompttune.pretraining.run import Machine, pretrain
+    from prompttune.pretraining.run import Launch, pretrain
 
     if args.threads:
         torch.set_num_threads(args.threads)
     names = ("init", "max_steps", "workers")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     recipe = read_recipe(args.recipe, **given)
-    machine = Machine(
+    launch = Launch(
         args.device, args.devices, args.nodes, args.minutes, args.strategy, args.compact
     )
-    result = pretrain(recipe, args.data, args.output, machine, args.resume, args.overwrite)
+    result = pretrain(recipe, args.data, args.output, launch, args.resume, args.overwrite)
     rank_zero_only(print)(f"weights: {result}")
     return 0

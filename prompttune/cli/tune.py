@@ -142,9 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.run import Machine, discard, tune
+    from prompttune.tuning.run import Machine, discard
     from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
-    from prompttune.workflows.companion import accompanied
+    from prompttune.workflows.companion import tune_with_companion
     from prompttune.workflows.finish import check_tokens, finish
 
     zoo = save_folder(args.prompts_zoo)
@@ -171,10 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         devices=args.devices,
         nodes=args.nodes,
     )
-    tuned = tune(recipe, segmenter.network, data, output, machine, args.resume)
+    tuned = tune_with_companion(recipe, segmenter, data, output, machine, args.resume)
     if global_rank(args.devices) > 0:
         return 0  # the first process has the same prompt, and goes on alone
-    tuned = accompanied(tuned, recipe, segmenter, data, machine)
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
         overwrite, args.score_images, args.tokens, args.notes,

@@ -19,7 +19,7 @@ from prompttune.data.opencv import decode_image
 from prompttune.data.orientation import ORIENTATION as ORIENTATION
 from prompttune.data.orientation import orientation_in_header, upright
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SLIDES
+from prompttune.utils.image_files import FRAMES, SLIDES
 from prompttune.volumes.opening import is_volume, volume_of
 
 MAX_PIXELS = 100_000_000
@@ -238,7 +238,7 @@ def page_count(path: Path) -> int:
         if is_tiff(path):
             with tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
-        if path.suffix.lower() not in (".gif", ".png", ".apng", ".webp", ".avif"):
+        if path.suffix.lower() not in FRAMES:
             return 1
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1))

@@ -6,16 +6,15 @@ the user's cache that is called after the tables' contents.
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from prompttune.data.finding import Found
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import ending_of
+from prompttune.utils.io import whole_folder
 from prompttune.utils.malformed import reason
 from prompttune.utils.user_cache import user_cache
 
@@ -75,19 +74,13 @@ def _samples(part: str, file: Path) -> list[Sample]:
 
 def _unpack(file: Path, place: Path) -> None:
     """Write images and masks into a folder that appears when it is complete."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(mkdtemp(prefix=".unpacking-", dir=place.parent))
-    try:
+    with whole_folder(place) as temporary:
         for kind in ("images", "masks"):
             (temporary / kind).mkdir()
         for number, (image, mask) in enumerate(_rows(file)):
             for kind, content in (("images", image), ("masks", mask)):
                 ending = ending_of(content) or ".png"
                 (temporary / kind / f"{number:06}{ending}").write_bytes(content)
-        temporary.rename(place)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _rows(file: Path) -> Iterator[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from prompttune.data.decoding import MAX_PIXELS, ORIENTATION
+from prompttune.utils.image_files import JPEG, PNG
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _GRAY, _RGB = 0, 2
@@ -17,9 +18,9 @@ def is_huge(path: Path) -> bool:
     """
     ending = path.suffix.lower()
     try:
-        if ending not in (".png", ".jpg", ".jpeg") or path.stat().st_size < MIN_BYTES:
+        if ending not in PNG | JPEG or path.stat().st_size < MIN_BYTES:
             return False
-        return _is_huge_png(path) if ending == ".png" else _is_huge_jpeg(path)
+        return _is_huge_png(path) if ending in PNG else _is_huge_jpeg(path)
     except Exception:  # reading it will say what is wrong
         return False
 

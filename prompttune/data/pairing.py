@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import JPEG, SUFFIXES, TIFF, images_below, path_key, stem_of
+from prompttune.utils.image_files import JPEG, PNG, SUFFIXES, TIFF, images_below, path_key, stem_of
 
 _MASK_WORDS = (
     "masks", "mask", "labels", "label", "lbl", "segmentations", "segmentation", "seg", "gt",
@@ -185,7 +185,7 @@ def side_by_side(folder: Path) -> tuple[dict[str, Path], dict[str, Path], str] |
         if said and images.keys() & marked.keys():
             return images, marked, said
     photos = {path.stem: path for path in files if path.suffix.lower() in JPEG}
-    drawn = {path.stem: path for path in files if path.suffix.lower() in {".png", *TIFF}}
+    drawn = {path.stem: path for path in files if path.suffix.lower() in PNG | TIFF}
     if photos and photos.keys() == drawn.keys() and len(files) == 2 * len(photos):
         first = next(iter(photos))
         return photos, drawn, f"paired like {photos[first].name} + {drawn[first].name}"

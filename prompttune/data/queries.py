@@ -67,8 +67,8 @@ def warn_of_sizes(paths: Iterable[Path], recipes: Sequence[Mapping[str, Any]]) -
 
 def warn_of_other_sizes(
     sizes: Sequence[tuple[int, int]], recipes: Sequence[Mapping[str, Any]]
-) -> None:
-    """Warn of images of other sizes than a key was tuned at.
+) -> bool:
+    """Warn of images of other sizes than a key was tuned at; return whether there were any.
 
     Args:
         sizes: width and height of each image, pixels.
@@ -76,12 +76,12 @@ def warn_of_other_sizes(
     """
     tuned = [tuple(recipe["image_size"]) for recipe in recipes if recipe.get("image_size")]
     if not tuned:
-        return
+        return False
     width, height = tuned[0]
     factors = [math.sqrt(own[0] * own[1] / (width * height)) for own in sizes]
     other = sorted(factor for factor in factors if not SMALLER <= factor <= LARGER)
     if not other:
-        return
+        return False
     usual = other[len(other) // 2]
     times = f"{usual:.1f} times as large" if usual > 1 else f"only {usual:.2f} times as large"
     warn(
@@ -89,3 +89,4 @@ def warn_of_other_sizes(
         f"tuned on ({width} x {height}); if they show the same things at another resolution, "
         f"give --resize {1 / usual:.2g} (in Python: prompt.resized({1 / usual:.2g}))"
     )
+    return True

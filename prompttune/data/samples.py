@@ -19,7 +19,7 @@ from prompttune.data.reading import (
     read_mask,
 )
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import is_tiff_name
+from prompttune.utils.image_files import UPRIGHT, is_tiff_name
 
 OTHER_SHAPE = 0.02
 """A mask whose sides differ by more than this share from its image's is another image's."""
@@ -160,7 +160,7 @@ def hash_data(entries: Mapping[str, Path | bytes]) -> str:
 
 def orientation_in(path: Path) -> int:
     """Return by which EXIF tag, 1..8, reading an image file turns it upright; 1: by none."""
-    if is_tiff_name(path) or path.suffix.lower() in (".nii", ".gz", ".dcm", ".bmp", ".gif"):
+    if is_tiff_name(path) or path.suffix.lower() in UPRIGHT:
         return 1
     try:
         with opened(path) as image:

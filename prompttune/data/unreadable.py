@@ -8,13 +8,18 @@ from prompttune.data.mask_forms import try_mask
 from prompttune.data.reading import try_image
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
+from prompttune.utils.image_files import GIF, JPEG, PNG
 from prompttune.volumes.opening import is_volume
 
 LEFT_OUT = "left out: "
 """How a line begins that names what is not used."""
 DECODED = 200_000_000
 """Pixels of a set that are decoded to be sure; of larger sets the ends of files are looked at."""
-_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9", ".gif": b";"}
+_ENDS = {
+    **dict.fromkeys(PNG, b"IEND\xaeB`\x82"),
+    **dict.fromkeys(JPEG, b"\xff\xd9"),
+    **dict.fromkeys(GIF, b";"),
+}
 """How whole files end; one that does not may be whole all the same."""
 _TAIL = 64
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from prompttune.keys.files import KEY_FILE, check_name, publish, staging, write_synced
+from prompttune.keys.files import KEY_FILE, check_name, publish, staging
 from prompttune.keys.key import check_savable, read_key
 from prompttune.keys.previews import write_previews
+from prompttune.utils.io import write_synced
 
 
 def keep_key(data: bytes, zoo: Path, name: str | None = None, overwrite: bool = False) -> Path:

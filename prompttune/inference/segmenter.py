@@ -55,6 +55,7 @@ class Segmenter(FrozenBackbone):
     ) -> None:
         super().__init__(backbone, device, precision)
         self._scaled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._told: set[str] = set()  # the keys for which images of other sizes were warned of
 
     def __repr__(self) -> str:
         canvas, kind = self.network.config.canvas, "bf16" if self.bf16 else "fp32"
@@ -152,8 +153,10 @@ class Segmenter(FrozenBackbone):
         quality = Quality(overlap, flips, tuple(zooms))
         results = list(self._stream(pairs, quality, batch_size, options, sizes))
         for seen, found in sizes.items():
-            if isinstance(seen, Prompt | Composition):
-                warn_of_other_sizes(found, recipes_of(seen))
+            if not isinstance(seen, Prompt | Composition) or seen.parts[0].name in self._told:
+                continue
+            if warn_of_other_sizes(found, recipes_of(seen)):
+                self._told.add(seen.parts[0].name)
         return results if isinstance(images, list | tuple) else results[0]
 
     def stream(

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from prompttune.utils import io
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import sync_folder
 from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import user_folder
 
@@ -95,11 +97,9 @@ def publish(staged: Path, folder: Path, overwrite: bool = True) -> None:
             raise taken(folder)
         if folder.exists():
             _replace(staged, folder)
-            _sync_folder(folder)
+            sync_folder(folder)
         else:
-            _sync_folder(staged)
-            os.replace(staged, folder)
-        _sync_folder(folder.parent)
+            io.publish(staged, folder)
 
 
 def _replace(staged: Path, folder: Path) -> None:
@@ -111,13 +111,13 @@ def _replace(staged: Path, folder: Path) -> None:
         for file in files[1:]:
             if (folder / file.name).exists():
                 os.replace(folder / file.name, aside / file.name)
-        os.replace(files[0], folder / files[0].name)
+        io.publish(files[0], folder / files[0].name)
     except OSError:
         for old in aside.iterdir():
             os.replace(old, folder / old.name)
         raise
     for file in files[1:]:
-        os.replace(file, folder / file.name)
+        io.publish(file, folder / file.name)
 
 
 def taken(folder: Path) -> InputError:
@@ -135,20 +135,3 @@ def _sweep(zoo: Path) -> None:
             with suppress(FileNotFoundError):
                 if time.time() - folder.stat().st_mtime > _FORGOTTEN:
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

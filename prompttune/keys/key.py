@@ -11,15 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from prompttune.keys.card import COMPANION, TYPE_SHIFTS, Card, write_json
-from prompttune.keys.files import (
-    KEY_FILE,
-    check_name,
-    key_file,
-    publish,
-    staging,
-    taken,
-    write_synced,
-)
+from prompttune.keys.files import KEY_FILE, check_name, key_file, publish, staging, taken
 from prompttune.keys.header import (
     CENTERS,
     FORMAT,
@@ -33,6 +25,7 @@ from prompttune.keys.header import (
 from prompttune.keys.learned import Learned, LearnedPart
 from prompttune.keys.previews import readme, write_previews
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import write_synced
 from prompttune.utils.normalize import MEAN, STD
 
 _DTYPES = {torch.float32: "F32", torch.float16: "F16"}

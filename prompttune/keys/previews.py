@@ -8,8 +8,8 @@ from torch import Tensor
 
 from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, Scores
-from prompttune.keys.files import write_synced
 from prompttune.utils.contact_sheet import encode_png, grid
+from prompttune.utils.io import write_synced
 from prompttune.utils.normalize import to_uint8
 from prompttune.utils.pages import table
 

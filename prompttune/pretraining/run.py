@@ -44,7 +44,7 @@ RESULT = "backbone.safetensors"
 
 
 @dataclass(frozen=True)
-class Machine:
+class Launch:
     """What does not change what a run computes, only where and for how long."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -80,7 +80,7 @@ def pretrain(
     recipe: PretrainRecipe,
     data: Path | None,
     output: Path,
-    machine: Machine | None = None,
+    launch: Launch | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Path:
@@ -93,31 +93,31 @@ def pretrain(
         InputError: Unusable data, or `output` holds another run, or one that was not to be resumed,
             or one that is at work there.
     """
-    machine = machine or Machine()
+    launch = launch or Launch()
     # One run at a time in a folder; the first process keeps the others out.
-    with alone_in(output) if global_rank(machine.devices) == 0 else nullcontext():
-        return _pretrain(recipe, data, output, machine, resume, overwrite)
+    with alone_in(output) if global_rank(launch.devices) == 0 else nullcontext():
+        return _pretrain(recipe, data, output, launch, resume, overwrite)
 
 
 def _pretrain(
     recipe: PretrainRecipe,
     data: Path | None,
     output: Path,
-    machine: Machine,
+    launch: Launch,
     resume: bool,
     overwrite: bool,
 ) -> Path:
-    time_box = TimeBox(machine.minutes)
+    time_box = TimeBox(launch.minutes)
     state, run = output / STATE, describe_run(recipe, data)
     refuse_begun(output, state.exists(), resume or overwrite)
-    if machine.shards:
+    if launch.shards:
         check_sharded(recipe)
     resumes = resume and state.exists()
     start = resumed_step(state, run) if resumes else 0
     if start < recipe.max_steps:
         with quiet(), explain_out_of_memory():
             keep = KeepState(state, recipe.save_every, run)
-            trainer = _trainer(recipe, output, machine, start, [time_box, keep])
+            trainer = _trainer(recipe, output, launch, start, [time_box, keep])
             module, loader = _prepare(recipe, data, trainer, start, resumes)
             if not resumes and trainer.is_global_zero:
                 remove_state(state)
@@ -139,24 +139,24 @@ def _write_result(recipe: PretrainRecipe, state: Path, path: Path) -> Path:
 
 
 def _trainer(
-    recipe: PretrainRecipe, output: Path, machine: Machine, start: int, extra: list[pl.Callback]
+    recipe: PretrainRecipe, output: Path, launch: Launch, start: int, extra: list[pl.Callback]
 ) -> pl.Trainer:
     beyond_decoder = (
         recipe.backbone.out_indices[-1] < recipe.backbone.depth - 1
     )  # blocks that never learn
     return pl.Trainer(
-        accelerator="gpu" if machine.kind == "cuda" else "cpu",
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        strategy=_strategy(machine, beyond_decoder),
-        plugins=[StateIO(machine.compact)],
+        accelerator="gpu" if launch.kind == "cuda" else "cpu",
+        devices=launch.devices,
+        num_nodes=launch.nodes,
+        strategy=_strategy(launch, beyond_decoder),
+        plugins=[StateIO(launch.compact)],
         max_steps=recipe.max_steps,
         precision=recipe.precision,
         logger=CSVLogger(output, name="log", version=f"from-{start}"),
         callbacks=[
             ShardedAverage(recipe.ema)
-            if machine.shards
-            else EMAWeightAveraging(device=machine.kind, decay=recipe.ema),
+            if launch.shards
+            else EMAWeightAveraging(device=launch.kind, decay=recipe.ema),
             Speed(recipe.batch),
             StepProgress("Pre-training"),
             *extra,
@@ -168,9 +168,9 @@ def _trainer(
     )
 
 
-def _strategy(machine: Machine, beyond_decoder: bool) -> Any:
-    several = machine.devices * machine.nodes
-    if machine.shards:
+def _strategy(launch: Launch, beyond_decoder: bool) -> Any:
+    several = launch.devices * launch.nodes
+    if launch.shards:
         return ShardedStrategy(several)
     return DDPStrategy(find_unused_parameters=beyond_decoder) if several > 1 else "auto"
 

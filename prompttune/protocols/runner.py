@@ -11,12 +11,14 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.pictures import draw_pictures
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.record import Record
 from prompttune.protocols.report import write_report
 from prompttune.protocols.seen import seen_in_training
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress
+from prompttune.utils.recording import Record
+
+OUTCOMES = "outcomes.jsonl"
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ def run_benchmark(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     cases = list(benchmark.cases)[: run.limit]
     if not cases:
         raise InputError(f"{run.data}: has nothing to answer")
-    record = Record(run.output, _setting(run, segmenter))
-    started, before = time.perf_counter(), len(record.outcomes)
+    record = Record(run.output / OUTCOMES, _setting(run, segmenter))
+    started, before = time.perf_counter(), len(record.results)
     try:
         _answer(benchmark, cases, record, run.output)
     finally:
         record.close()
-    seconds, new = time.perf_counter() - started, len(record.outcomes) - before
-    outcomes = {case: record.outcomes[case] for case in cases}
+    seconds, new = time.perf_counter() - started, len(record.results) - before
+    outcomes = {case: record.results[case] for case in cases}
     scores = benchmark.summary(outcomes)
     handed = benchmark.hand_in(run.output)
     content = {
@@ -105,7 +107,7 @@ def check_options(protocol: Protocol, options: Options) -> None:
 
 
 def _answer(benchmark: Benchmark, cases: Sequence[str], record: Record, output: Path) -> None:
-    missing = benchmark.order([case for case in cases if case not in record.outcomes])
+    missing = benchmark.order([case for case in cases if case not in record.results])
     done = len(cases) - len(missing)
     started = time.monotonic()
     with Progress("Answering", len(cases), benchmark.unit, done=done) as progress:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prompttune.backbone import SegGPT
 from prompttune.keys.card import Card
-from prompttune.keys.files import KEY_FILE, is_name, publish, save_folder, staging, write_synced
+from prompttune.keys.files import KEY_FILE, is_name, publish, save_folder, staging
 from prompttune.keys.key import check_savable, read_key
 from prompttune.keys.previews import write_previews
 from prompttune.prompts.composition import Composition
@@ -14,6 +14,7 @@ from prompttune.prompts.loading import load_key
 from prompttune.prompts.prompt import Prompt
 from prompttune.serve.limits import Refused
 from prompttune.utils.errors import InputError, suggest
+from prompttune.utils.io import write_synced
 from prompttune.zoo.store import Entry, list_keys, zoo_folders
 
 MAX_KEPT = 64

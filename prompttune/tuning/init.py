@@ -155,6 +155,8 @@ def _draw_examples(
     """Draw training images that show a class: `most` of them where there are so many.
 
     Images that show more of the classes come first: what an example does not show, it cannot tell.
+    Each of them is to stand for itself. Where several are to show all classes together, they are
+    chosen by `covering`, which may take one of few classes and needs the pixels of each counted.
     """
     kinds = range(1, len(recipe.classes) + 1)
     order = np.random.default_rng(recipe.seed).permutation(len(train)).tolist()

@@ -296,9 +296,9 @@ def _check_claim(output: Path, settings: dict[str, Any], resume: bool) -> None:
     path = output / SETTINGS
     refuse_begun(output, path.exists(), resume)
     if path.exists():
-        earlier = read_settings(path)
-        now = json.loads(json.dumps(settings))
-        check_same_run(output, *({**each, **each.pop("recipe")} for each in (earlier, now)))
+        both = read_settings(path), json.loads(json.dumps(settings))
+        earlier, now = ({**each, **each.pop("recipe")} for each in both)
+        check_same_run(output, earlier, now)
 
 
 def _claim(output: Path, settings: dict[str, Any]) -> None:

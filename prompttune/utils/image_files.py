@@ -8,18 +8,24 @@ from prompttune.utils.paths import real
 
 TIFF = frozenset({".tif", ".tiff"})
 JPEG = frozenset({".jpe", ".jpeg", ".jpg"})
+PNG = frozenset({".png"})
+GIF = frozenset({".gif"})
 DICOM = frozenset({".dcm", ".dicom", ".ima"})
 SLIDES = frozenset({".bif", ".ndpi", ".scn", ".svs"})
 """Of whole-slide images, which are read by windows alone."""
 _OTHERS = frozenset(
     {
-        ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".nii", ".pbm",
-        ".pgm", ".png", ".pnm", ".ppm", ".webp",
+        ".avif", ".bmp", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2", ".nii", ".pbm",
+        ".pgm", ".pnm", ".ppm", ".webp",
     }
 )  # fmt: skip
-SUFFIXES = TIFF | JPEG | DICOM | SLIDES | _OTHERS
+SUFFIXES = TIFF | JPEG | PNG | GIF | DICOM | SLIDES | _OTHERS
 """Of image files, in lower case: the one list of them."""
 NIFTI = (".nii", ".nii.gz")
+FRAMES = PNG | GIF | {".apng", ".avif", ".webp"}
+"""Of files that may hold several frames, beside TIFF and volumes."""
+UPRIGHT = GIF | DICOM | {".bmp", ".gz", ".nii"}
+"""Of files without an EXIF tag that would turn them, beside TIFF, which is never turned."""
 _MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif"}
 LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 """Of files that may list pairs of images and masks."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
 
 import os
 import re
@@ -60,10 +60,38 @@ def _lives(process: int) -> bool:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a file that is complete its name, once it is on the disk."""
+    """Give a file, or a folder of files that are on the disk, its name, once it is on the disk.
+
+    Args:
+        temporary: what is complete.
+        path: in the same file system; a file that is there is replaced, a folder must be empty.
+    """
+    if temporary.is_dir():
+        sync_folder(temporary)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+        return
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file of a folder that is to be published, and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -75,6 +103,34 @@ def whole_path(path: Path) -> Iterator[Path]:
         publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill; it appears as `path` when the block ends well, else never.
+
+    Where another process has made it meanwhile, that one stays.
+
+    Args:
+        path: of the folder; those above it are made.
+    """
+    temporary = temporary_for(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_dir():
+                sync_folder(file)
+            else:
+                with file.open("rb") as content:
+                    os.fsync(content.fileno())
+        try:
+            publish(temporary, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

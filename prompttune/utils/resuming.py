@@ -29,13 +29,19 @@ def refuse_begun(output: Path, begun: bool, resume: bool, anew: str = "--overwri
         )
 
 
-def check_same_run(output: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same_run(
+    output: Path | str,
+    earlier: Mapping[str, Any],
+    now: Mapping[str, Any],
+    anew: str = "another --output, or --overwrite",
+) -> None:
     """Refuse to go on with a run that was begun with other settings.
 
     Args:
-        output: folder of the run.
+        output: folder of the run, or its URL.
         earlier: settings that it was begun with, as JSON has them.
         now: those that are given.
+        anew: what the user may give instead.
 
     Raises:
         InputError: they differ; the line names the fields.
@@ -45,7 +51,7 @@ def check_same_run(output: Path, earlier: Mapping[str, Any], now: Mapping[str, A
         note = " (which also shapes the learning rate)" if shapes else ""
         raise InputError(
             f"{output}: cannot be resumed: it was begun with other {', '.join(differing)}{note}; "
-            "give those, another --output, or --overwrite"
+            f"give those, {anew}"
         )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import publish
 from prompttune.utils.locking import alone_in
 from prompttune.utils.paths import check_folder
 
@@ -56,6 +57,8 @@ def _check_output(output: Path, kind: str, is_earlier: Callable[[Path], bool]) -
 def _publish(stage: Path, output: Path) -> None:
     """Move every file, pictures first and the page last: a page that is there is whole.
 
+    All are on the disk before the first is moved: on a full one nothing changes.
+
     That of an earlier result goes first, so that a kill in between leaves no page rather than one
     with other pictures.
     """
@@ -68,7 +71,7 @@ def _publish(stage: Path, output: Path) -> None:
             (output / path.name).unlink(missing_ok=True)
     (output / PICTURES).mkdir(exist_ok=True)
     for path in sorted(files, key=lambda path: (path.parent == stage, path.name == PAGE)):
-        os.replace(path, output / path.relative_to(stage))
+        publish(path, output / path.relative_to(stage))
     fresh = {path.name for path in files}
     for path in (output / PICTURES).glob("*.png"):
         if path.name not in fresh:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -13,7 +14,8 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.companion import train_companion
-from prompttune.tuning.run import Machine, Tuned
+from prompttune.tuning.run import Machine, Tuned, tune
+from prompttune.utils.devices import global_rank
 from prompttune.workflows.calibrate import validation_pieces
 
 SHARES = (0.25, 0.5, 0.65, 0.8, 1.0)
@@ -56,10 +58,34 @@ def with_companion(
     return replace(prompt, companion=replace(companion, share=share)) if share else prompt
 
 
-def accompanied(
-    tuned: Tuned, recipe: Recipe, segmenter: Segmenter, data: TaskData, machine: Machine
+def tune_with_companion(
+    recipe: Recipe,
+    segmenter: Segmenter,
+    data: TaskData,
+    output: Path,
+    machine: Machine,
+    resume: bool = False,
 ) -> Tuned:
-    """Return a run's prompt with its companion (`with_companion`), and the seconds of both."""
+    """Learn a prompt and then its companion: what every tuning does, whoever asks for it.
+
+    Args:
+        recipe: what is learned, and how.
+        segmenter: with the frozen backbone.
+        data: images to learn from, and those that choose.
+        output: folder of the run.
+        machine: that computes; of several processes the first alone learns a companion.
+        resume: go on with the run in `output`.
+
+    Returns:
+        What `tune` learned, its prompt with its companion (`with_companion`), and the seconds of
+        both.
+
+    Raises:
+        InputError: as `tune`.
+    """
+    tuned = tune(recipe, segmenter.network, data, output, machine, resume)
+    if global_rank(machine.devices) > 0:
+        return tuned
     began = time.perf_counter()
     prompt = with_companion(tuned.prompt, recipe, segmenter, data, machine)
     return replace(tuned, prompt=prompt, seconds=tuned.seconds + time.perf_counter() - began)

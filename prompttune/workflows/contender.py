@@ -15,10 +15,10 @@ from prompttune.tasks import recipe as recipes
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import READING, Recipe
 from prompttune.tuning.init import starting_prompt
-from prompttune.tuning.run import Machine, Tuned, tune
+from prompttune.tuning.run import Machine, Tuned
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError
-from prompttune.workflows.companion import accompanied
+from prompttune.workflows.companion import tune_with_companion
 
 FindData = Callable[[Recipe], TaskData]
 """Finds the images of a recipe."""
@@ -103,8 +103,7 @@ def tuned_here(
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return Contender(recipe, data, changed(start, name="none"))
     machine = machine_of(segmenter)
-    tuned = tune(recipe, network, data, folder, machine)
-    tuned = accompanied(tuned, recipe, segmenter, data, machine)
+    tuned = tune_with_companion(recipe, segmenter, data, folder, machine)
     return Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
 
 

@@ -34,7 +34,7 @@ with warnings.catch_warnings():
     from prompttune.tuning import run
     from prompttune.workflows import finish
     from prompttune.workflows.auto_scale import AUTO, with_auto_scale
-    from prompttune.workflows.companion import accompanied
+    from prompttune.workflows.companion import tune_with_companion
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
@@ -100,8 +100,7 @@ def tune(
     bf16 = choose_bf16(precision, backbone.device, on_cpu=True)
     machine = run.Machine(backbone.device.type, bf16, progress=progress)
     with _run_folder(output) as folder:
-        tuned = run.tune(recipe, backbone.network, found, folder, machine, resume)
-    tuned = accompanied(tuned, recipe, backbone, found, machine)
+        tuned = tune_with_companion(recipe, backbone, found, folder, machine, resume)
     return finish.ready(
         tuned, recipe, backbone, found, name or task, progress=progress, tokens=tokens
     )

@@ -76,7 +76,7 @@ def test_a_run_goes_on_only_as_it_was_begun(tmp_path: Path) -> None:
         (inputs, {"scale": 2}, 3),
         (inputs, {"scale": 1}, 4),
     ):
-        with pytest.raises(InputError, match=r"holds a run with other (images|scale|part_size)"):
+        with pytest.raises(InputError, match=r"was begun with other (images|scale|part_size)"):
             job.begin(*other)
     with pytest.raises(InputError, match="no images are given"):
         Job(str(tmp_path / "empty")).begin([], {})

@@ -10,7 +10,7 @@ from two_processes import run_by_two
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.optimizers import OptimizerConfig
-from prompttune.pretraining.run import STATE, Machine, pretrain
+from prompttune.pretraining.run import STATE, Launch, pretrain
 from prompttune.pretraining.state import read_state
 
 SMALL = SegGPTConfig(
@@ -22,7 +22,7 @@ RECIPE = PretrainRecipe(SMALL, max_steps=1, batch=6, workers=0, precision="32-tr
 
 def train(_: int, recipe: PretrainRecipe, output: Path) -> None:
     """Be one of two processes (run in a child)."""
-    pretrain(recipe, None, output, Machine("cpu", devices=2))
+    pretrain(recipe, None, output, Launch("cpu", devices=2))
 
 
 def gradients(output: Path) -> list[torch.Tensor]:
@@ -41,7 +41,7 @@ def test_first_gradients_are_those_of_one_process(
 ) -> None:
     """Weights of samples differ, so a mean over processes of means over pixels would not do."""
     recipe = replace(RECIPE, optimizer=OptimizerConfig(clip=clip), accumulate=accumulate)
-    pretrain(replace(recipe, accumulate=1), None, tmp_path / "one", Machine("cpu"))
+    pretrain(replace(recipe, accumulate=1), None, tmp_path / "one", Launch("cpu"))
     run_by_two(train, recipe, tmp_path / "two")
     one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")
     norm = torch.stack([each.norm() for each in one]).norm().item()

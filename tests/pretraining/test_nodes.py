@@ -8,7 +8,7 @@ import yaml
 from torchrun import run_on_two_nodes
 
 from prompttune.pretraining.config import read_recipe
-from prompttune.pretraining.run import STATE, Machine, pretrain
+from prompttune.pretraining.run import STATE, Launch, pretrain
 from prompttune.pretraining.state import read_state
 
 RECIPE = {
@@ -28,7 +28,7 @@ def test_four_processes_train_what_one_trains(tmp_path: Path, strategy: str) -> 
     words = ["--recipe", str(recipe), "--output", "run", "--device=cpu", f"--strategy={strategy}"]
     printed = run_on_two_nodes("prompttune.pretrain", words, tmp_path)
     assert sum("weights:" in each for each in printed) == 1  # the first process alone says so
-    pretrain(read_recipe(recipe), None, tmp_path / "one", Machine("cpu"))
+    pretrain(read_recipe(recipe), None, tmp_path / "one", Launch("cpu"))
     one, four = (read_state(tmp_path / name / STATE) for name in ("one", "run"))
     for mine, other in zip(
         one["optimizer_states"][0]["state"].values(),

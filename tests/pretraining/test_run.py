@@ -22,11 +22,11 @@ from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.init import starting_network
 from prompttune.pretraining.module import InContextColoring
 from prompttune.pretraining.optimizers import OptimizerConfig
-from prompttune.pretraining.run import STATE, Machine, pretrain
+from prompttune.pretraining.run import STATE, Launch, pretrain
 from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
 
-CPU = Machine("cpu")
+CPU = Launch("cpu")
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -175,7 +175,7 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="a batch of 4 cannot be shared evenly by 3 devices"):
         pretrain(RECIPE, None, tmp_path, replace(CPU, devices=3))
     with pytest.raises(InputError, match="--devices"):
-        Machine(devices=0)
+        Launch(devices=0)
 
 
 def write_pool(folder: Path) -> Path:

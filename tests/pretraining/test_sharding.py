@@ -11,7 +11,7 @@ from two_processes import run_by_two
 from prompttune.backbone import SegGPTConfig
 from prompttune.pretraining.config import PretrainRecipe
 from prompttune.pretraining.optimizers import OptimizerConfig
-from prompttune.pretraining.run import STATE, Machine, pretrain
+from prompttune.pretraining.run import STATE, Launch, pretrain
 from prompttune.pretraining.state import read_state, read_values
 from prompttune.utils.errors import InputError
 
@@ -28,9 +28,9 @@ RECIPE = PretrainRecipe(
 )
 
 
-def train(_: int, recipe: PretrainRecipe, output: Path, **machine) -> None:
+def train(_: int, recipe: PretrainRecipe, output: Path, **launch) -> None:
     """Be one of two processes (run in a child)."""
-    how = Machine("cpu", devices=2, strategy="fsdp", **machine)
+    how = Launch("cpu", devices=2, strategy="fsdp", **launch)
     pretrain(recipe, None, output, how, resume=True)
 
 
@@ -44,7 +44,7 @@ def one_step(rank: int, recipe: PretrainRecipe, output: Path) -> None:
 def test_first_gradients_are_those_of_one_process(tmp_path: Path, config: SegGPTConfig) -> None:
     """The first moments are a tenth of them."""
     recipe = replace(RECIPE, backbone=config)
-    pretrain(recipe, None, tmp_path / "one", Machine("cpu"))
+    pretrain(recipe, None, tmp_path / "one", Launch("cpu"))
     run_by_two(train, recipe, tmp_path / "two")
     one, two = (read_state(tmp_path / name / STATE) for name in ("one", "two"))
     (ours,), (theirs,) = one["optimizer_states"], two["optimizer_states"]
@@ -69,11 +69,11 @@ def test_first_gradients_are_those_of_one_process(tmp_path: Path, config: SegGPT
 def test_a_run_goes_on_with_shares_and_without(tmp_path: Path, config: SegGPTConfig) -> None:
     """A step by two, one by one device, one by two again, beside three by one without a stop."""
     recipe = replace(RECIPE, backbone=config, max_steps=3)
-    pretrain(recipe, None, tmp_path / "one", Machine("cpu"))
+    pretrain(recipe, None, tmp_path / "one", Launch("cpu"))
     cut = tmp_path / "cut"
     run_by_two(one_step, recipe, cut)
     assert read_values(cut / STATE)["global_step"] == 1
-    pretrain(recipe, None, cut, Machine("cpu", minutes=0.0), resume=True)
+    pretrain(recipe, None, cut, Launch("cpu", minutes=0.0), resume=True)
     assert read_values(cut / STATE)["global_step"] == 2
     run_by_two(train, recipe, cut)
     one, other = (read_state(path / STATE) for path in (tmp_path / "one", cut))
@@ -94,6 +94,6 @@ def test_a_run_goes_on_with_shares_and_without(tmp_path: Path, config: SegGPTCon
 
 
 def test_what_shares_cannot_do_is_refused(tmp_path: Path) -> None:
-    machine = Machine("cpu", devices=2, strategy="fsdp")
+    launch = Launch("cpu", devices=2, strategy="fsdp")
     with pytest.raises(InputError, match=r"muon.adamw needs whole matrices"):
-        pretrain(replace(RECIPE, optimizer=OptimizerConfig()), None, tmp_path / "run", machine)
+        pretrain(replace(RECIPE, optimizer=OptimizerConfig()), None, tmp_path / "run", launch)

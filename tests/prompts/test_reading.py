@@ -107,6 +107,11 @@ def test_a_size_that_a_key_has_not_seen_is_told_with_the_remedy(
     with caplog.at_level("WARNING", LOG.name):
         segmenter.predict(np.zeros((20, 24, 3), np.uint8), prompt)
     assert "prompt.resized(3.2)" in caplog.text
+    caplog.clear()
+    segmenter.predict(np.zeros((10, 24, 3), np.uint8), prompt)
+    assert not caplog.records, "a key is warned of once"
+    segmenter.predict(np.zeros((10, 24, 3), np.uint8), key(segmenter, "b", image_size=[80, 60]))
+    assert "prompt.resized" in caplog.text
     assert prompt.resized(3.2).scale == 3.2
     assert Composition([prompt]).resized(2).parts[0].scale == 2
     with pytest.raises(InputError, match="resize 0: must be"):

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from prompttune.utils.io import sweep, temporary_for, whole_file, whole_path, write_whole
+from prompttune.utils.io import (
+    sweep,
+    temporary_for,
+    whole_file,
+    whole_folder,
+    whole_path,
+    write_whole,
+)
 
 
 def test_text_and_bytes_are_written(tmp_path: Path) -> None:
@@ -38,6 +45,28 @@ def test_nothing_has_the_name_before_the_end(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "all"
     assert not temporary.exists()
+
+
+def test_a_folder_appears_when_it_is_full(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "folder"
+    with whole_folder(place) as temporary:
+        (temporary / "below").mkdir()
+        (temporary / "below" / "a.txt").write_text("all")
+        assert not place.exists()
+    assert (place / "below" / "a.txt").read_text() == "all"
+    with pytest.raises(TypeError), whole_folder(tmp_path / "other") as temporary:
+        (temporary / "a.txt").write_bytes(None)  # type: ignore[arg-type]
+    assert [each.name for each in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
+    place = tmp_path / "folder"
+    with whole_folder(place) as temporary:
+        (temporary / "a.txt").write_text("mine")
+        place.mkdir()
+        (place / "a.txt").write_text("theirs")
+    assert (place / "a.txt").read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [place]
 
 
 def test_writers_of_one_file_never_share_a_name(tmp_path: Path) -> None:

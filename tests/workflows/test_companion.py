@@ -1,6 +1,7 @@
 """How much a companion counts is chosen by images that neither it nor the prompt has learned."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.run import Machine, Tuned
 from prompttune.workflows import companion as workflow
-from prompttune.workflows.companion import SHARES, UNKNOWN, accompanied, with_companion
+from prompttune.workflows.companion import SHARES, UNKNOWN, tune_with_companion, with_companion
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
@@ -43,9 +44,12 @@ def test_what_the_prompt_cannot_do_the_companion_does(
     segmenter: Segmenter,
     prompt: Prompt,
     data: TaskData,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     tuned = Tuned(prompt, 0.1, 20, 5.0, [], "fp32")
-    found = accompanied(tuned, RECIPE, segmenter, data, MACHINE)
+    monkeypatch.setattr(workflow, "tune", lambda *_: tuned)
+    found = tune_with_companion(RECIPE, segmenter, data, tmp_path, MACHINE)
     assert found.seconds > 5.0
     assert isinstance(found.prompt, Prompt)
     assert found.prompt.companion is not None

@@ -5,7 +5,6 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from prompttune.evaluation.metrics import defined_mean
 from prompttune.evaluation.plot import draw_lines
 from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.contact_sheet import write_png
-from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
 from prompttune.utils.pages import table
+from prompttune.utils.recording import Record
 from prompttune.utils.resuming import refuse_begun
 
 CSV, PNG = "curve.csv", "curve.png"
@@ -28,8 +27,8 @@ LABELS = {"dice": "Dice", "iou": "J"}
 Summary = dict[str, Any]
 
 
-class Record:
-    """The trials of a run, one line each, written as they come: a run that was killed can go on.
+def open_record(folder: Path, resume: bool) -> Record:
+    """Open the record of a run's trials.
 
     Args:
         folder: of the run; made if need be.
@@ -38,38 +37,10 @@ class Record:
     Raises:
         InputError: `folder` is a file, or holds something else, or what `resume` would finish.
     """
-
-    def __init__(self, folder: Path, resume: bool) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; --output names a folder")
-        path = folder / TRIALS
-        if folder.is_dir() and not path.exists() and any(folder.iterdir()):
-            raise InputError(f"{folder}: is not empty and holds no earlier run; choose another")
-        stopped = path.exists() and path.stat().st_size > 0 and not (folder / JSON).exists()
-        refuse_begun(folder, stopped, resume, anew="another --output")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.results: dict[str, dict[str, Any]] = {}
-        if resume and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # the last one may have been cut short
-                    key, result = json.loads(line)
-                    self.results[key] = result
-        write_whole(path, "".join(map(_line, self.results.items())))
-        self._file = path.open("a", encoding="utf-8")
-
-    def add(self, key: str, result: dict[str, Any]) -> None:
-        """Keep the result of a trial."""
-        self.results[key] = result
-        self._file.write(_line((key, result)))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def _line(entry: tuple[str, dict[str, Any]]) -> str:
-    return json.dumps(list(entry), allow_nan=False) + "\n"
+    path = folder / TRIALS
+    stopped = path.exists() and path.stat().st_size > 0 and not (folder / JSON).exists()
+    refuse_begun(folder, stopped, resume, anew="another --output")
+    return Record(path, forget=not resume)
 
 
 def describe_backbone(

@@ -10,8 +10,8 @@ from prompttune.evaluation.suite.report import (
     CSV,
     PNG,
     TRIALS,
-    Record,
     format_value,
+    open_record,
     render_text,
     set_table,
     summarize,
@@ -72,22 +72,22 @@ def test_values_are_short():
 
 
 def test_a_record_keeps_what_was_scored_and_drops_a_line_that_was_cut(tmp_path):
-    record = Record(tmp_path / "run", resume=False)
+    record = open_record(tmp_path / "run", resume=False)
     record.add("one", result(0.25))
     record.add("two", result(None))
     record.close()
     path = tmp_path / "run" / TRIALS
     path.write_text(path.read_text() + '["three", {"dice": [0.1]')
 
-    resumed = Record(tmp_path / "run", resume=True)
+    resumed = open_record(tmp_path / "run", resume=True)
     assert resumed.results == {"one": result(0.25), "two": result(None)}
     resumed.add("four", result(0.5))
     resumed.close()
     assert [json.loads(line)[0] for line in path.read_text().splitlines()] == ["one", "two", "four"]
     with pytest.raises(InputError, match="add --resume"):
-        Record(tmp_path / "run", resume=False)
+        open_record(tmp_path / "run", resume=False)
     (tmp_path / "run" / "scores.json").write_text("{}")  # it was finished
-    Record(tmp_path / "run", resume=False).close()
+    open_record(tmp_path / "run", resume=False).close()
     assert path.read_text() == ""
 
 
@@ -95,7 +95,7 @@ def test_a_record_takes_no_folder_of_others(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     for path, said in ((tmp_path, "not empty"), (tmp_path / "thesis.tex", "is a file")):
         with pytest.raises(InputError, match=said):
-            Record(path, resume=False)
+            open_record(path, resume=False)
 
 
 def test_what_is_written_can_be_read(content, tmp_path):
