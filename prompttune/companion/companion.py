@@ -29,7 +29,8 @@ class Companion:
     """The weights of a small U-Net, and how much it counts.
 
     Raises:
-        InputError: weights that are not those of such a network, or a share outside (0, 1].
+        InputError: weights that are not those of such a network, a share outside (0, 1], or a first
+            class that it does not have.
     """
 
     weights: Tensor
@@ -37,9 +38,12 @@ class Companion:
     widths: tuple[int, ...]
     """Channels of each level, the finest first."""
     classes: int
-    """Of the key, without the background."""
+    """Of the whole key, without the background."""
     share: float
     """What it counts, above 0 (nothing) to 1 (it alone)."""
+    first: int = 0
+    """How many of its classes come before those of the prompt beside it, which may be one of
+    several that share the key's classes among them."""
     _ready: dict[torch.device, list[tuple[Tensor, Tensor]]] = field(
         default_factory=dict, repr=False, init=False
     )
@@ -52,6 +56,8 @@ class Companion:
             raise InputError(f"companion: weights of {shape}; these widths have {count}")
         if not 0 < self.share <= 1:
             raise InputError(f"companion: a share of {self.share}; it must be above 0, at most 1")
+        if not 0 <= self.first < self.classes:
+            raise InputError(f"companion: knows {self.classes} classes, none after {self.first}")
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out what lies on a device: other processes may have none."""
@@ -77,12 +83,14 @@ class Companion:
 
         Args:
             queries: as in `logits`.
-            scores: what the prompt says of them, `B x C x H x W` in [0, 1], their sum at most 1.
+            scores: what the prompt says of its C classes, `B x C x H x W` in [0, 1], their sum at
+                most 1. To a prompt all other classes are background, here as well.
 
         Returns:
             Scores of the same shape, float32.
         """
-        return weighed(self.logits(queries).softmax(1)[:, 1:], scores, self.share)
+        each = self.logits(queries).softmax(1)[:, 1 + self.first :]
+        return weighed(each[:, : scores.shape[1]], scores, self.share)
 
     def _pairs(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         """Return weights and biases of each convolution, on a device, made once."""

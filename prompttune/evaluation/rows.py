@@ -17,7 +17,7 @@ from prompttune.evaluation.comparison import (
 )
 from prompttune.evaluation.trivial import AllForeground, NearestColor
 from prompttune.inference.quality import BEST
-from prompttune.prompts.composition import Composition, changed
+from prompttune.prompts.composition import Composition, changed, give_companion
 from prompttune.prompts.prompt import Prompt
 
 
@@ -75,11 +75,11 @@ def tuned_prompt(bench: Bench) -> list[Candidate]:
 
 def companion(bench: Bench) -> list[Candidate]:
     """The key's companion alone, a small U-Net; where there is none, the key."""
-    (part, *others) = bench.key.parts
-    if part.companion is None or others:
+    known = bench.key.parts[0].companion
+    if known is None:
         return tuned(bench)
-    weighed = replace(part.companion, share=1.0)
-    alone = replace(part, companion=weighed, calibration=None, zoomed=None)
+    unsure = changed(bench.key, calibration=None, zoomed=None)
+    alone = give_companion(unsure, replace(known, share=1.0))
     return [bench.prompted(f"companion alone: {bench.key.name}", alone)]
 
 

@@ -98,8 +98,6 @@ class Card(Part):
     def _consistent_companion(self) -> Self:
         if (self.companion is not None) != (COMPANION in self.required_features):
             raise ValueError("companion: goes together with the required feature 'companion'")
-        if self.companion is not None and self.groups is not None:
-            raise ValueError("companion: a key of groups has none")
         if self.companion is not None and self.canvas < 2 ** (len(self.companion.widths) - 1):
             raise ValueError("companion: has more levels than the canvas can be halved")
         return self

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prompttune.companion.companion import Companion
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -162,6 +163,27 @@ def changed(prompt: Prompt | Composition, **fields: Any) -> Prompt | Composition
     if isinstance(prompt, Prompt):
         return replace(prompt, **fields)
     return Composition(replace(part, **fields) for part in prompt.parts)
+
+
+def give_companion(
+    prompt: Prompt | Composition, companion: Companion | None
+) -> Prompt | Composition:
+    """Put one companion, which knows all classes, beside a prompt or all prompts of a composition.
+
+    Args:
+        prompt: whose classes, in their order, are those of the companion.
+        companion: None: they shall have none.
+
+    Returns:
+        The same prompts, each with the part of the companion's opinion that is on its classes.
+    """
+    if companion is None or isinstance(prompt, Prompt):
+        return changed(prompt, companion=companion)
+    parts, first = [], 0
+    for part in prompt.parts:
+        parts.append(replace(part, companion=replace(companion, first=first)))
+        first += len(part.palette.classes)
+    return Composition(parts)
 
 
 PromptLike = Prompt | Composition | Callable[[np.ndarray], Prompt | Composition]

@@ -8,7 +8,7 @@ from prompttune.companion.companion import Companion
 from prompttune.keys.card import COMPANION, TYPE_SHIFTS, CalibrationFields, Card
 from prompttune.keys.header import CENTERS
 from prompttune.keys.key import read_key
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, give_companion
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import Calibration, Curve, Zoomed
@@ -29,7 +29,8 @@ def load_key(
     """
     tensors, card = read_key(path, fingerprint, backbone)
     parts = _split(tensors, card)
-    return (parts[0] if card.groups is None else Composition(parts)), card
+    prompt = parts[0] if card.groups is None else Composition(parts)
+    return give_companion(prompt, _companion(tensors, card)), card
 
 
 def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
@@ -38,7 +39,7 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
     halves = zip(*(tensors[name].split(sizes) for name in ("images", "colours")), strict=True)
     shifts = tensors.get(TYPE_SHIFTS, [None] * len(sizes))
     calibration = None if card.calibration is None else _calibration(card.calibration)
-    zoomed, domain, companion = _zoomed(card), _domain(tensors, card), _companion(tensors, card)
+    zoomed, domain = _zoomed(card), _domain(tensors, card)
     return [
         Prompt(
             images=tuple(images),
@@ -59,7 +60,6 @@ def _split(tensors: dict[str, Tensor], card: Card) -> list[Prompt]:
             calibration=calibration,
             zoomed=zoomed,
             domain=domain,
-            companion=companion,
         )
         for (classes, _), (images, colors), shift, kept in zip(
             card.grouped(), halves, shifts, card.kept_tokens or [None] * len(sizes), strict=True

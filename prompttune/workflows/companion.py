@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from prompttune.companion.companion import Companion, weighed
+from prompttune.evaluation.comparison import choose_shared_threshold
 from prompttune.evaluation.metrics import choose_threshold
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, changed, give_companion
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
@@ -32,8 +34,8 @@ def with_companion(
 ) -> Prompt | Composition:
     """Learn a companion beside a tuned prompt, if the recipe asks for one.
 
-    Groups, whole images, and instances, whose colors have no meaning of their own, have none. Where
-    validation images are answered best without one, the prompt stays alone.
+    Whole images, and instances, whose colors have no meaning of their own, have none; groups share
+    one. Where validation images are answered best without one, the prompt stays alone.
 
     Args:
         prompt: as tuned.
@@ -46,16 +48,16 @@ def with_companion(
         The prompt with a companion, or as it was.
     """
     steps = round(recipe.companion * recipe.max_steps)
-    if not steps or not isinstance(prompt, Prompt) or prompt.seg_type or prompt.scale is None:
+    if not steps or any(part.seg_type or part.scale is None for part in prompt.parts):
         return prompt
-    canvas = segmenter.canvas(prompt)
+    canvas = segmenter.canvas(prompt.parts[0])
     companion = train_companion(recipe, canvas, data, steps, machine).folded(UNKNOWN)
     names = {sample.name for sample in data.train}
     if any(sample.name in names for sample in data.val):
-        return replace(prompt, companion=companion)
+        return give_companion(prompt, companion)
     quick = Segmenter(segmenter.network, precision="bf16" if machine.bf16 else "fp32")
     share = best_share(prompt, companion, quick, data, recipe)
-    return replace(prompt, companion=replace(companion, share=share)) if share else prompt
+    return give_companion(prompt, replace(companion, share=share)) if share else prompt
 
 
 def tune_with_companion(
@@ -92,7 +94,11 @@ def tune_with_companion(
 
 
 def best_share(
-    prompt: Prompt, companion: Companion, segmenter: Segmenter, data: TaskData, recipe: Recipe
+    prompt: Prompt | Composition,
+    companion: Companion,
+    segmenter: Segmenter,
+    data: TaskData,
+    recipe: Recipe,
 ) -> float:
     """Return the share with the best mean Dice on pieces of validation images, 0 for none.
 
@@ -106,21 +112,31 @@ def best_share(
         data: whose validation images neither has learned.
         recipe: of the task.
     """
-    pieces = list(validation_pieces(prompt, segmenter, data, recipe.overlap, recipe.seed))
-    sure = replace(prompt, domain=None, companion=replace(companion, share=1.0))
+    pieces = list(validation_pieces(prompt.parts[0], segmenter, data, recipe.overlap, recipe.seed))
+    alone = changed(prompt, domain=None, companion=None)
+    sure = give_companion(alone, replace(companion, share=1.0))
     given, own = (
         [
             torch.from_numpy(answer.scores)[None]
             for answer in segmenter.stream((piece.image for piece in pieces), asked, recipe.overlap)
         ]
-        for asked in (replace(prompt, domain=None), sure)
+        for asked in (alone, sure)
     )
+    groups = [len(part.palette.classes) for part in prompt.parts]
 
     def dice(share: float) -> float:
         shown = [
-            (weighed(mine, theirs, share)[0].numpy(), piece.class_map, piece.counted)
+            (_weighed(mine, theirs, share, groups).numpy(), piece.class_map, piece.counted)
             for mine, theirs, piece in zip(own, given, pieces, strict=True)
         ]
-        return choose_threshold(shown)[1]
+        if isinstance(prompt, Prompt):
+            return choose_threshold(shown)[1]
+        return choose_shared_threshold(prompt, shown)[1]
 
     return max((0.0, *SHARES), key=dice)
+
+
+def _weighed(own: Tensor, given: Tensor, share: float, groups: list[int]) -> Tensor:
+    """Weigh two opinions of a piece, `1 x C x H x W`, group by group; return `C x H x W`."""
+    pairs = zip(own.split(groups, 1), given.split(groups, 1), strict=True)
+    return torch.cat([weighed(*pair, share)[0] for pair in pairs])

@@ -1,6 +1,7 @@
 """How a companion's opinion is weighed against a prompt's."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,6 +40,20 @@ def test_a_share_of_one_is_the_companion_alone_and_of_next_to_nothing_the_prompt
     own, given = torch.rand(2, 1, 1, 5, 5) * 0.9 + 0.05
     assert torch.allclose(weighed(own, given, 1.0), own, atol=1e-5)
     assert torch.allclose(weighed(own, given, 1e-6), given, atol=1e-4)
+
+
+def test_beside_one_of_several_prompts_all_other_classes_are_background() -> None:
+    queries, scores = torch.randn(1, 3, 16, 16), torch.rand(1, 2, 16, 16) / 2
+    companion = made(5)
+    own = companion.logits(queries).softmax(1)[:, 3:5]  # background, two of others, these two
+    second = replace(companion, first=2)
+    assert torch.allclose(second.weigh(queries, scores), weighed(own, scores, 0.5), atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [-1, 2])
+def test_a_class_that_it_does_not_have(first: int) -> None:
+    with pytest.raises(InputError, match="knows 2 classes"):
+        replace(made(2), first=first)
 
 
 def test_an_answer_does_not_depend_on_its_batch() -> None:

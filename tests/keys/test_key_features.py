@@ -13,10 +13,12 @@ import torch
 from key_fixtures import SCORES, Make, accompanied, refused
 from safetensors import safe_open
 
+from prompttune.companion.companion import Companion
+from prompttune.companion.shapes import weight_count
 from prompttune.keys.card import Card, read_json, write_json
 from prompttune.keys.header import load_card
 from prompttune.keys.key import save_key, write_card
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, give_companion
 from prompttune.prompts.loading import load_key
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -242,6 +244,18 @@ def test_a_companion_comes_back(make: Make, tmp_path: Path) -> None:
     assert said == ((4, 8), 0.65, len(prompt.palette.classes))
     write_card(folder, load_card(folder).with_scores(SCORES))
     assert torch.equal(load_key(folder)[0].companion.weights, prompt.companion.weights)
+
+
+def test_groups_have_one_companion(make: Make, tmp_path: Path) -> None:
+    weights = torch.linspace(-1, 1, weight_count((4, 8), 4)).half().float()
+    both = give_companion(composed(make)[0], Companion(weights, (4, 8), 4, 0.8))
+    fields = make()[1].model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    card = Card.of(both, backbone="seggpt-small", **fields)
+    assert card.required_features == ("groups", "companion")
+    loaded, its_card = load_key(save_key(both, card, tmp_path))
+    assert its_card == card
+    assert [part.companion.first for part in loaded.parts] == [0, 2]
+    assert all(torch.equal(part.companion.weights, weights) for part in loaded.parts)
 
 
 def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Path) -> None:

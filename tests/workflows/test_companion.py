@@ -11,7 +11,7 @@ from squares import data  # noqa: F401
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.companion.network import CompanionNetwork
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
+from prompttune.prompts.composition import Composition, give_companion
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
@@ -107,13 +107,32 @@ def test_who_has_none(
     monkeypatch.setattr(workflow, "train_companion", never)
     without = replace(RECIPE, companion=0.0)
     assert with_companion(prompt, without, segmenter, data, MACHINE) is prompt
-    others = replace(prompt, palette=Palette.of(["other"]))
-    for each in (
-        Composition([prompt, others]),
-        replace(prompt, seg_type=1),
-        replace(prompt, scale=None),
-    ):
+    for each in (replace(prompt, seg_type=1), replace(prompt, scale=None)):
         assert with_companion(each, RECIPE, segmenter, data, MACHINE) is each
+
+
+def test_groups_share_one(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+) -> None:
+    others = replace(prompt, palette=Palette.of(["nothing"]))
+    recipe = replace(RECIPE, classes=("nothing", "square"))
+    shifted = [
+        [replace(one, class_map=2 * one.class_map) for one in part]
+        for part in (data.train, data.val, data.test)
+    ]
+    both = replace(data, **dict(zip(("train", "val", "test"), shifted, strict=True)))
+    found = with_companion(Composition([others, prompt]), recipe, segmenter, both, MACHINE)
+    companions = [part.companion for part in found.parts]
+    assert all(each is not None and each.classes == 2 for each in companions)
+    assert [each.first for each in companions if each is not None] == [0, 1]
+    sample = both.test[0]
+    assert companions[0] is not None
+    it_alone = give_companion(found, replace(companions[0], share=1.0))
+    scores = segmenter.predict(sample.image, it_alone).scores
+    decided, truth = scores[1] > 0.5, sample.class_map == 2
+    assert 2 * (decided & truth).sum() / (decided.sum() + truth.sum()) > 0.5
 
 
 def test_the_segmenter_weighs_window_by_window(segmenter: Segmenter, prompt: Prompt) -> None:
