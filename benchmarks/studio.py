@@ -25,7 +25,7 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.serve.app import create_app, make_service
 from prompttune.studio import tunings
 from prompttune.studio.app import Studio, add_studio
-from prompttune.studio.store import Store
+from prompttune.studio.examples import Store
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import load_recipe
 

@@ -1,6 +1,7 @@
-"""What all commands share: one-line errors, exit codes, and how a command is quoted."""
+"""What all commands share: one-line errors, exit codes, how a command is quoted, large imports."""
 
 import argparse
+import gc
 import logging
 import os
 import shlex
@@ -134,3 +135,23 @@ def quote_command(prog: str, words: Iterable[str]) -> str:
 def _public(word: str) -> str:
     flag, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
     return f"{flag}{equals}{Path(value).name if os.path.isabs(value) else value}"
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import within: the garbage collector rests, and never looks at what was imported.
+
+    PyTorch makes some half a million objects that stay. Looking through them again and again while
+    they are made takes a tenth of its import, and every later search would look at them as well.
+    Where it is there already, nothing is done: garbage of a program that runs would be kept.
+    """
+    was = gc.isenabled() and "torch" not in sys.modules
+    if not was:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -110,7 +110,7 @@ def read_values(text: str | None) -> dict[int, int] | None:
     """
     if text is None:
         return None
-    from prompttune.utils.plain_yaml import load_yaml
+    from prompttune.utils.malformed import load_yaml
 
     try:
         content = load_yaml(text, "--mask_values")

@@ -174,7 +174,7 @@ def _describe(options: argparse.Namespace, data: "TaskData") -> None:
 
 
 def _draw(output: Path, data: "TaskData") -> None:
-    from prompttune.workflows.contact_sheet import write_sheet
+    from prompttune.outputs.drawing import write_sheet
 
     assert data.recipe is not None
     samples = [*data.train, *data.test][:: max(1, (len(data.train) + len(data.test)) // SHOWN)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompttune.cli.commandline import uncollected
 from prompttune.cli.file_options import (
     cards_of,
     image_options,
@@ -19,7 +20,6 @@ from prompttune.cli.predict_options import parse
 from prompttune.outputs.paths import ENDINGS, find_images, is_done, name_outputs
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.image_files import is_tiff_name
-from prompttune.utils.importing import uncollected
 from prompttune.utils.paths import real
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (options.skip_done and _is_done(image, mask, options))
     }
     if masks and not todo:
-        from prompttune.outputs.unfinished import finish_tables
+        from prompttune.inference.writing import finish_tables
 
         finish_tables(options.output)
         print(f"all {len(masks)} images are done already in {options.output}")

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("the page is for this machine alone: leave out --host and --token_file")
     from prompttune.serve.app import create_app
     from prompttune.studio.app import Studio, add_studio
-    from prompttune.studio.store import Store
+    from prompttune.studio.examples import Store
     from prompttune.studio.tunings import Tunings
 
     service = service_of(options)

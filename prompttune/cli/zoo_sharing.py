@@ -28,10 +28,10 @@ def push(given: argparse.Namespace) -> int:
 
 def pull(given: argparse.Namespace) -> int:
     """Fetch keys into one's own zoo."""
-    from prompttune.hub.keeping import keep_key
     from prompttune.hub.repository import Reference
     from prompttune.hub.repository import pull as download
     from prompttune.keys.files import save_folder
+    from prompttune.keys.saving import keep_key
 
     zoo = save_folder(given.prompts_zoo)
     if "://" in given.source:
@@ -48,7 +48,7 @@ def pull(given: argparse.Namespace) -> int:
 
 def _pull_from_server(given: argparse.Namespace, zoo: Path) -> int:
     from prompttune.hub.https_zoo import fetch_key, read_index
-    from prompttune.hub.keeping import keep_key
+    from prompttune.keys.saving import keep_key
 
     found = read_index(given.source)
     names = [key.name for key in found.keys]

@@ -16,7 +16,7 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import ending_of
 from prompttune.utils.io import whole_folder
 from prompttune.utils.malformed import reason
-from prompttune.utils.user_cache import user_cache
+from prompttune.utils.paths import user_cache
 
 _MASKS = ("mask", "label", "annotation", "segmentation", "segmentation_mask", "semantic", "gt")
 _IMAGES = ("image", "img", "pixel_values", "picture")

@@ -20,7 +20,7 @@ from prompttune.prompts.palette import Palette
 from prompttune.utils import staging
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.contact_sheet import write_png
-from prompttune.utils.staging import PAGE, PICTURES
+from prompttune.utils.pages import PAGE, PICTURES
 
 JSON, LEARNING = "comparison.json", "learning.png"
 SCORING = (
@@ -155,7 +155,7 @@ def write_report(folder: Path, comparison: Comparison) -> None:
 
 
 def staged(output: Path) -> AbstractContextManager[Path]:
-    """Stage a comparison, see `prompttune.utils.staging.staged`."""
+    """Stage a comparison, see `prompttune.utils.pages.staged`."""
     return staging.staged(output, "comparison", _is_comparison)
 
 

@@ -1,10 +1,18 @@
-"""What needs no network at all; a prompt that does not beat these has learned nothing."""
+"""What needs no training: a prompt that does not beat these has learned nothing."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from prompttune.backbone import SegGPT
+from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.backbone.one_way_blocks import CachedPrompt, ImageFeatures
 from prompttune.evaluation.metrics import counted_pixels
+from prompttune.utils.errors import InputError
 
 BINS = 32
 WIDTHS = (8, 4, 2, 1)
@@ -84,3 +92,45 @@ def _blur(histograms: np.ndarray, width: float) -> np.ndarray:
     for axis in (1, 2, 3):
         histograms = np.moveaxis(np.tensordot(kernel, histograms, (1, axis)), 0, axis)
     return histograms
+
+
+SCALE = 20.0
+"""Of the cosines, the sharpness of the softmax."""
+
+
+class FeatureMatching(OneWaySegGPT):
+    """A one-way backbone of which the apart blocks alone answer."""
+
+    def _encode(self, seen: ImageFeatures, colors: Tensor, types: Tensor) -> CachedPrompt:
+        assert seen.match is not None
+        tasks = len(types)
+        keys = seen.match.unflatten(0, (tasks, -1)).transpose(1, 2).flatten(2, 3)
+        means = F.avg_pool2d(colors.float(), self.config.patch).flatten(2).transpose(1, 2)
+        means = means.unflatten(0, (tasks, -1)).flatten(1, 2)
+        return CachedPrompt((types, keys, means), len(colors) // tasks)
+
+    def _answer(self, seen: ImageFeatures, queries: Tensor, cached: CachedPrompt) -> Tensor:
+        assert seen.match is not None
+        _, keys, means = cached.tensors
+        alike = (seen.match.float() @ keys.float().transpose(-1, -2)).mean(1)
+        colors = (SCALE * alike).softmax(-1) @ means
+        grid = colors.transpose(1, 2).unflatten(2, (self.config.side, self.config.side))
+        return F.interpolate(grid, queries.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def feature_matching(network: SegGPT) -> SegGPT:
+    """Return what answers by the image features of a one-way backbone; weights are shared.
+
+    Raises:
+        InputError: a backbone that does not match features.
+    """
+    if not (network.config.one_way and network.config.match_indices):
+        raise InputError(
+            f"row matching: {network.name} matches no features; give a one-way backbone with "
+            "match_indices, trained or not"
+        )
+    with torch.device("meta"):
+        other = FeatureMatching(network.config)
+    other.load_state_dict(network.state_dict(), assign=True)
+    other.name, other.fingerprint = network.name, network.fingerprint
+    return cast(SegGPT, other.eval().requires_grad_(False))

@@ -1,5 +1,6 @@
 """The answer for one image: classes and scores, to save, to look at, or as COCO results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from prompttune.data.inputs import channel_axes
 from prompttune.outputs.drawing import index_image, overlay
 from prompttune.prompts.composition import calibration_of
 from prompttune.prompts.palette import Palette
@@ -19,6 +21,7 @@ from prompttune.utils.errors import InputError
 
 if TYPE_CHECKING:
     from prompttune.prompts.composition import Composition
+
 
 BY_HAND = "this result was made by hand, without its image and prompt; use one of a Segmenter"
 
@@ -115,7 +118,7 @@ class Result:
         Raises:
             InputError: xarray is not installed, or `like` has another size.
         """
-        from prompttune.outputs.labeled_arrays import class_array
+        from prompttune.inference.result import class_array
 
         return class_array(self.classes, self.palette.classes, like)
 
@@ -166,3 +169,33 @@ class Result:
 
         one_class = isinstance(self.prompt, Prompt) and self.prompt.instance_of is not None
         return coco_results(find_instances(self, min_area, one_class), image_id)
+
+
+def class_array(class_map: np.ndarray, classes: Sequence[str], like: Any = None) -> Any:
+    """Return a class map `H x W uint8` as a `DataArray`.
+
+    Args:
+        class_map: the answer.
+        classes: names of the classes, from 1 on.
+        like: the `DataArray` that was segmented; None: without coordinates.
+
+    Raises:
+        InputError: xarray is not installed, or `like` is none or of another size.
+    """
+    try:
+        import xarray as xr
+    except ImportError:
+        raise InputError("to_xarray needs a further package; pip install xarray") from None
+    attributes = {"classes": list(classes)}
+    if like is None:
+        return xr.DataArray(class_map, dims=("y", "x"), name="classes", attrs=attributes)
+    if not isinstance(like, xr.DataArray):
+        raise InputError(f"to_xarray: {type(like).__name__} given; give the DataArray itself")
+    channels = channel_axes(like.dims)
+    dims = [name for name in like.dims if name not in channels]
+    size = tuple(like.sizes[name] for name in dims)
+    if size != class_map.shape:
+        raise InputError(f"to_xarray: the array has {size} pixels, the answer {class_map.shape}")
+    kept = {name: values for name, values in like.coords.items() if not channels & set(values.dims)}
+    attributes |= {name: like.attrs[name] for name in ("crs", "transform") if name in like.attrs}
+    return xr.DataArray(class_map, kept, dims, "classes", attributes)

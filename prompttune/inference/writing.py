@@ -24,6 +24,7 @@ from prompttune.prompts.composition import Composition, calibration_of
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.image_files import is_dicom, is_nifti, stem_of
+from prompttune.utils.locking import alone_in
 from prompttune.volumes.nifti import NiftiWriter
 from prompttune.volumes.opening import files_of_volume, pixel_size
 from prompttune.volumes.segmentation import SegWriter
@@ -213,3 +214,18 @@ class ResultWriter:
         for begun in self._open.values():  # a page was no good
             for file in begun.files:
                 file.discard()
+
+
+def finish_tables(folder: Path) -> None:
+    """Write the tables of a folder whose images are all done, where a killed run did not.
+
+    Args:
+        folder: of results.
+
+    Raises:
+        InputError: another run is at work in it.
+    """
+    if any(folder.glob(".*.csv.part")):
+        with alone_in(folder):
+            AreaTable().write(folder)
+            ReliabilityTable().write(folder)

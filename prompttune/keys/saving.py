@@ -1,4 +1,4 @@
-"""Keep a prompt that was learned as a key, under a name or in a folder."""
+"""Keep a prompt that was learned, or a key that was fetched, under a name or in a folder."""
 
 import os
 from collections.abc import Sequence
@@ -10,10 +10,12 @@ from typing import Any, Protocol
 import torch
 
 from prompttune.keys.card import Card
-from prompttune.keys.files import is_name, save_folder
-from prompttune.keys.key import save_key
+from prompttune.keys.files import KEY_FILE, check_name, is_name, publish, save_folder, staging
+from prompttune.keys.key import check_savable, read_key, save_key
 from prompttune.keys.learned import LearnedPart
+from prompttune.keys.previews import write_previews
 from prompttune.utils.errors import InputError
+from prompttune.utils.io import write_synced
 
 
 class CardedPart(LearnedPart, Protocol):
@@ -73,3 +75,27 @@ def save_learned(prompt: Savable, folder: Path, overwrite: bool = False) -> Path
 
 def _names(parts: Sequence[LearnedPart]) -> str:
     return ", ".join(dict.fromkeys(part.name for part in parts))
+
+
+def keep_key(data: bytes, zoo: Path, name: str | None = None, overwrite: bool = False) -> Path:
+    """Check a key and write it into a zoo; return its folder.
+
+    Args:
+        data: its file.
+        zoo: a folder of keys.
+        name: of its folder; None: the one on its card.
+        overwrite: replace a key that is there.
+
+    Raises:
+        InputError: a file that breaks the format, a name that is not allowed or taken. Nothing is
+            written then.
+    """
+    with staging(zoo, "pulled") as staged:
+        write_synced(staged / KEY_FILE, data)
+        tensors, card = read_key(staged / KEY_FILE)
+        name = name or card.name
+        check_name(name)
+        check_savable(name, zoo, overwrite)
+        write_previews(staged, tensors["images"], tensors["colours"], card)
+        publish(staged, zoo / name, overwrite)
+    return zoo / name

@@ -1,27 +1,27 @@
-"""Answers in the formats of other tools: labelme, YOLO, GeoJSON, and a table of areas."""
+"""Answers in the formats of other tools: labelme, YOLO, GeoJSON, GeoPackage, areas, and scores."""
 
 import base64
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from prompttune.geo.georeference import Georeference
-from prompttune.outputs.geopackage import write_geopackage
-from prompttune.outputs.lengths import center_line_length
-from prompttune.outputs.outlines import Shape, find_shapes
+from prompttune.outputs.outlines import Shape, center_line_length, find_shapes
 from prompttune.outputs.paths import ENDINGS
-from prompttune.outputs.score_maps import write_score_npz, write_score_tiff
 from prompttune.outputs.tables import keep_rows, update_table
 from prompttune.prompts.palette import Palette
 from prompttune.utils.contact_sheet import encode_png
+from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import stem_of
-from prompttune.utils.io import whole_file
+from prompttune.utils.io import publish, temporary_for, whole_file
 
 AREAS = "areas.csv"
 _COLUMNS = (
@@ -219,3 +219,65 @@ class AreaTable:
 def _length(shapes: Sequence[Shape], pixel: tuple[float, float]) -> float:
     """Return the length of the center lines of things."""
     return sum(center_line_length(shape.mask, pixel) for shape in shapes)
+
+
+def write_score_tiff(path: Path, scores: np.ndarray, place: Georeference | None) -> None:
+    """Write scores `C x H x W float32` in [0, 1] as a TIFF, a band a class, placed on the map."""
+    tags = () if place is None else place.tags
+    several: dict[str, Any] = {"planarconfig": "separate"} if len(scores) > 1 else {}
+    with whole_file(path) as file:
+        tifffile.imwrite(
+            file, scores if several else scores[0], photometric="minisblack", compression="zlib",
+            metadata=None, extratags=tags, **several,
+        )  # fmt: skip
+
+
+def write_score_npz(path: Path, scores: np.ndarray, classes: Sequence[str]) -> None:
+    """Write `scores`, `C x H x W float32` in [0, 1], and the names `classes` as NPZ."""
+    with whole_file(path) as file:
+        np.savez_compressed(file, scores=scores, classes=np.array(list(classes)))
+
+
+def write_geopackage(
+    path: Path, shapes: Sequence[Shape], classes: Sequence[str], place: Georeference | None
+) -> None:
+    """Write a layer of polygons with their classes, pixels and areas, whole or not at all.
+
+    Coordinates are map coordinates, or pixels (y down) where there are none.
+
+    Args:
+        path: of the file, `.gpkg`.
+        shapes: of the class map.
+        classes: names of the foreground classes.
+        place: of the image.
+
+    Raises:
+        InputError: the packages are not installed.
+    """
+    try:
+        import shapely
+        from pyogrio.raw import write
+    except ImportError:
+        raise InputError(
+            f"{path}: --format gpkg needs further packages; pip install prompttune[geo]"
+        ) from None
+    rings = [[r if place is None else place.at(r) for r in shape.rings] for shape in shapes]
+    polygons = np.array([shapely.Polygon(each[0], each[1:]) for each in rings], object)
+    pixels = np.array([shape.area for shape in shapes], np.int64)
+    pixel = None if place is None else place.pixel_area
+    areas = pixels * (1.0 if pixel is None else pixel)
+    names = np.array([classes[shape.number - 1] for shape in shapes], object)
+    crs = None if place is None or place.epsg is None else f"EPSG:{place.epsg}"
+    # GDAL wants the ending, so that the name for the time being keeps it.
+    temporary = temporary_for(path, "gpkg")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none
+            write(
+                str(temporary), shapely.to_wkb(polygons), [names, pixels, areas],
+                ["class", "pixels", "area"], layer="things", driver="GPKG",
+                geometry_type="Polygon", crs=crs,
+            )  # fmt: skip
+        publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Few-shot episodes: a query, and examples of one class that prompt it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ import numpy as np
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
-from prompttune.protocols.metrics.episode_iou import (
+from prompttune.protocols.metrics import (
     episode_counts,
     few_shot_scores,
     foreground_iou,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
+from prompttune.protocols.sampling import Draw
 from prompttune.utils.constants import IGNORE
 
 Ref = Any
@@ -118,3 +119,31 @@ class Episodes(Benchmark):
         if query.ignored is not None:
             truth[query.ignored] = IGNORE
         return Panels(query.image, truth, found.astype(np.uint8), ONE_CLASS)
+
+
+def classes_in_turn(
+    images: Mapping[str, Sequence[str]],
+    count: int,
+    options: Options,
+    load: Callable[[str, int], Loaded],
+) -> EpisodeSet:
+    """Take the classes in turn; draw a query and its examples among the images of each.
+
+    Args:
+        images: of each class, in the order of the protocol.
+        count: of episodes.
+        options: seed and shots.
+        load: reads an image and the class of a label.
+
+    Raises:
+        InputError: a class of one image.
+    """
+    draw, drawn = Draw(options.seed), []
+    names = list(images)
+    for number in range(count):
+        label = number % len(names)
+        own = images[names[label]]
+        query = draw.one(own)
+        others = draw.others(own, query, options.shots, f"class {names[label]}")
+        drawn.append(Episode(f"{number:04}-{query}-{names[label]}", label, query, tuple(others)))
+    return EpisodeSet(drawn, range(len(names)), load)

@@ -9,10 +9,8 @@ from typing import Any
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
-from prompttune.protocols.pictures import draw_pictures
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.report import write_report
-from prompttune.protocols.seen import seen_in_training
+from prompttune.protocols.report import draw_pictures, seen_in_training, write_report
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress

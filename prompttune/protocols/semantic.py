@@ -12,7 +12,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import Answering, Example, Question
-from prompttune.protocols.metrics.semantic_iou import areas_of, mean_of, semantic_scores
+from prompttune.protocols.metrics import areas_of, mean_of, semantic_scores
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError

@@ -9,7 +9,7 @@ from prompttune.inference.result import Result
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
-from prompttune.serve.answers import encoded
+from prompttune.serve.answers import Trust, encoded
 from prompttune.serve.asgi import Receive, client_gone
 from prompttune.serve.asking import Asked
 from prompttune.serve.engine import Engine, Job
@@ -17,7 +17,6 @@ from prompttune.serve.images import place_on_earth, read_mask, read_pixels
 from prompttune.serve.keys import Keys
 from prompttune.serve.limits import Limits, Refused
 from prompttune.serve.metrics import Metrics
-from prompttune.serve.trust import Trust
 from prompttune.utils.errors import InputError
 
 T = TypeVar("T")

@@ -1,6 +1,8 @@
-"""Answers for the page: a class map, how sure it is, and how far it has come."""
+"""Answers for the page: a class map, how sure it is, how far it has come; and all masks as ZIP."""
 
 import asyncio
+import io
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -8,15 +10,18 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from prompttune.inference.result import Result
+from prompttune.outputs.drawing import index_image, overlay
 from prompttune.prompts.composition import Composition
+from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
+from prompttune.serve.answers import Trust
 from prompttune.serve.engine import Job
 from prompttune.serve.limits import Refused
-from prompttune.serve.trust import Trust
 from prompttune.serve.work import Jobs, Service, apart, while_wanted
 from prompttune.studio.examples import Examples
 from prompttune.studio.tunings import Tunings
-from prompttune.studio.wanted import Wanted
+from prompttune.studio.wanted import Download, Wanted
+from prompttune.utils.contact_sheet import encode_png
 
 
 def add_answers(app: FastAPI, service: Service, examples: Examples, tunings: Tunings) -> None:
@@ -64,3 +69,30 @@ def _told(result: Result) -> Response:
     height, width = result.classes.shape
     headers = {"x-height": str(height), "x-width": str(width), **Trust.of(result).headers()}
     return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def zipped(examples: Examples, wanted: Download) -> bytes:
+    """Return the archive: `masks/NAME.png` with class indices, and `overlays/NAME.png`."""
+    palette, file, taken = Palette.of(wanted.classes), io.BytesIO(), set()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number, item in enumerate(wanted.items, 1):
+            stem = plain_stem(item.name)
+            stem = stem if stem not in taken and stem.strip(". ") else f"{number}-{stem}"
+            taken.add(stem)
+            pixels = examples.pixels(item.image)
+            size = pixels.shape[0], pixels.shape[1]
+            classes = examples.store.class_map(item.mask, size)
+            classes[classes > len(palette.classes)] = 0
+            pictures = {
+                "masks": index_image(classes, palette),
+                "overlays": overlay(pixels, classes, palette),
+            }
+            for folder, picture in pictures.items():
+                archive.writestr(f"{folder}/{stem}.png", encode_png(picture, level=1))
+    return file.getvalue()
+
+
+def plain_stem(name: str) -> str:
+    """Return a file's name without folders, suffix and characters that systems refuse."""
+    stem = name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return "".join(c for c in stem if c.isprintable() and c not in '<>:"|?*') or "image"

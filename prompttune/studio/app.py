@@ -12,10 +12,8 @@ from PIL import Image
 from prompttune.serve.images import read_mask, read_pixels
 from prompttune.serve.limits import Refused
 from prompttune.serve.work import Service, apart
-from prompttune.studio.answering import add_answers
-from prompttune.studio.downloads import zipped
-from prompttune.studio.examples import Examples
-from prompttune.studio.store import Store
+from prompttune.studio.answering import add_answers, zipped
+from prompttune.studio.examples import Examples, Store
 from prompttune.studio.tunings import Tunings
 from prompttune.studio.wanted import Begin, Download, Save
 from prompttune.utils.errors import InputError

@@ -1,4 +1,4 @@
-"""Where things lie: what is shipped, what a user makes, and where a path leads in the end."""
+"""Where things lie: what is shipped, what a user makes, where a path leads in the end."""
 
 import os
 from pathlib import Path
@@ -49,3 +49,9 @@ def check_folder(path: Path, called: str) -> None:
         )
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; {called} names a folder")
+
+
+def user_cache(kind: str) -> Path:
+    """Return the folder of one kind of files in the user's cache; it may not be there yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "prompttune" / kind

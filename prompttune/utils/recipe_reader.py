@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from prompttune.utils.errors import InputError, suggest
-from prompttune.utils.plain_yaml import load_yaml
+from prompttune.utils.malformed import load_yaml
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 

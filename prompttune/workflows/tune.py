@@ -1,13 +1,13 @@
-"""Tuning from Python: images and masks in, a prompt that is ready to use out."""
+"""Tuning from Python: images and masks in, a prompt that is ready to use out; and its scale."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,7 @@ from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
 from prompttune.tasks.recipe import FOUND, READING, Recipe, current, recipe_values
+from prompttune.tuning.init import scored_map
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -33,7 +34,6 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "IProgress not found")
     from prompttune.tuning import run
     from prompttune.workflows import finish
-    from prompttune.workflows.auto_scale import AUTO, with_auto_scale
     from prompttune.workflows.companion import tune_with_companion
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
@@ -187,3 +187,44 @@ def _run_folder(output: str | PathLike[str] | None) -> Iterator[Path]:
         return
     with TemporaryDirectory(prefix="prompttune-") as folder:
         yield Path(folder) / "run"
+
+
+EXAMPLES = 4
+"""Training images that choose."""
+AUTO: Literal["auto"] = "auto"
+
+
+def with_auto_scale(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Recipe:
+    """Return a recipe with the scale at which a few training images answer each other best.
+
+    Where that is whole images, it is the scale at which the largest of them fills the canvas. No
+    validation or test image is looked at.
+
+    Args:
+        recipe: whose scale is replaced.
+        data: the images of the task.
+        segmenter: with the backbone that will be tuned for.
+
+    Raises:
+        InputError: no training image shows a class.
+    """
+    samples = _examples(data.train, recipe)
+    pairs = [(sample.image, scored_map(sample)) for sample in samples]
+    canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
+    prompt = Prompt.from_examples(pairs, recipe.classes, scale=AUTO, canvas=canvas)
+    chosen = segmenter.scaled(prompt).known_scale
+    if chosen is None:
+        chosen = canvas / max(max(sample.image.shape[:2]) for sample in samples)
+    return replace(recipe, scale=float(f"{chosen:.3g}"))
+
+
+def _examples(train: Sequence[LoadedSample], recipe: Recipe) -> list[LoadedSample]:
+    """Draw training images that show a class; where none does, the error is that of examples."""
+    found: list[LoadedSample] = []
+    for index in np.random.default_rng(recipe.seed).permutation(len(train)).tolist():
+        sample = train[index]
+        if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
+            found.append(sample)
+        if len(found) == EXAMPLES:
+            break
+    return found or [train[0]]

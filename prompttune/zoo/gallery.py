@@ -17,7 +17,7 @@ from prompttune.tasks.recipe import READING, Recipe
 from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_uint8
-from prompttune.utils.staging import PAGE, PICTURES, staged
+from prompttune.utils.pages import PAGE, PICTURES, staged
 from prompttune.zoo.gallery_page import (
     MARK,
     Learned,

@@ -12,7 +12,7 @@ from predicting import backbone as backbone
 
 from prompttune.batch.job import RUN, Job, find_inputs, read_list
 from prompttune.batch.worker import Work, Worker, run_lengths
-from prompttune.data.annotations.run_lengths import decode_runs
+from prompttune.data.annotations.outlines import decode_runs
 from prompttune.inference.result import Result
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt

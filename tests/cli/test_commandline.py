@@ -1,9 +1,13 @@
 """What all commands share: names of options that changed, errors, and quoted command lines."""
 
+import gc
+import subprocess
+import sys
+
 import pytest
 
 from prompttune.cli import compare, evaluate, predict_options
-from prompttune.cli.commandline import Parser, quote_command, rows_now
+from prompttune.cli.commandline import Parser, quote_command, rows_now, uncollected
 from prompttune.utils.errors import LOG, InputError, forget_warnings
 
 
@@ -69,3 +73,30 @@ def test_rows_by_their_older_names(caplog: pytest.LogCaptureFixture) -> None:
     assert not caplog.records
     assert rows_now(["nearest-colour", "tuned"]) == ["nearest-color", "tuned"]
     assert "is called nearest-color now" in caplog.text
+
+
+CODE = """
+import gc
+from prompttune.cli.commandline import uncollected
+try:
+    with uncollected():
+        inside = gc.isenabled()
+        kept = [[] for _ in range(1000)]
+        raise ValueError
+except ValueError:
+    print(inside, gc.isenabled(), gc.get_freeze_count() >= 1000)
+"""
+
+
+def test_the_collector_rests_and_works_again() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True True\n"
+
+
+def test_a_program_that_has_it_all_is_left_alone() -> None:
+    import torch  # noqa: F401
+
+    frozen = gc.get_freeze_count()
+    with uncollected():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen

@@ -1,5 +1,6 @@
 """Results of one page and of several: all files of an image, or none."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from PIL import Image
 from prompttune.data.reading import Picture
 from prompttune.inference import writing
 from prompttune.inference.result import Result
-from prompttune.inference.writing import Asked, ResultWriter, Slice
+from prompttune.inference.writing import Asked, ResultWriter, Slice, finish_tables
+from prompttune.outputs.reliability import ReliabilityTable
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 
@@ -92,3 +94,20 @@ def test_lines_of_tables_are_kept_page_by_page(image: Path, tmp_path: Path) -> N
         writer.write_tables()
     assert (tmp_path / "areas.csv").is_file()
     assert not (tmp_path / ".areas.csv.part").exists()
+
+
+def test_what_a_killed_run_kept_becomes_its_table(tmp_path: Path) -> None:
+    killed = ReliabilityTable()
+    for number, name in enumerate("ab"):
+        killed.add(Path(f"{name}.png"), None, 0.5, 0.1 * number, None)
+        killed.keep(tmp_path)
+    assert not (tmp_path / "reliability.csv").exists()
+    finish_tables(tmp_path)
+    with (tmp_path / "reliability.csv").open(newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == ["a.png", "b.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["reliability.csv"]
+
+
+def test_a_folder_without_any_stays_as_it_is(tmp_path: Path) -> None:
+    finish_tables(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from formatting import SCORES, answer
 from geotiffs import TAGS, georeferenced
 from geotiffs import line as line
 from PIL import Image
@@ -60,7 +62,7 @@ def test_outlines_painted_give_the_same_pixels(seed: int) -> None:
     assert all(shape.area >= 30 for shape in find_shapes(class_map, 30))
 
 
-def answer(folder: Path, class_map: np.ndarray, place: Georeference | None = None) -> Answer:
+def answer_at(folder: Path, class_map: np.ndarray, place: Georeference | None = None) -> Answer:
     height, width = class_map.shape
     (folder / "images").mkdir(parents=True, exist_ok=True)
     image = folder / "images" / "a.png"
@@ -76,7 +78,7 @@ def read_again(folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("holes", [False, True])
 def test_labelme_comes_back(tmp_path: Path, holes: bool) -> None:
     class_map = blobs(1, holes)
-    write_formats(["labelme"], answer(tmp_path, class_map), tmp_path / "images" / "a.tif")
+    write_formats(["labelme"], answer_at(tmp_path, class_map), tmp_path / "images" / "a.tif")
     content = json.loads((tmp_path / "images" / "a.json").read_text())
     assert content["imagePath"] == "a.png"
     assert {shape["shape_type"] for shape in content["shapes"]} >= {"polygon"}
@@ -86,7 +88,7 @@ def test_labelme_comes_back(tmp_path: Path, holes: bool) -> None:
 def test_yolo_comes_back(tmp_path: Path) -> None:
     class_map = blobs(2, holes=False)
     (tmp_path / "labels").mkdir()
-    write_formats(["yolo"], answer(tmp_path, class_map), tmp_path / "labels" / "a.png")
+    write_formats(["yolo"], answer_at(tmp_path, class_map), tmp_path / "labels" / "a.png")
     (tmp_path / "data.yaml").write_text("names: {0: crack, 1: pothole}")
     np.testing.assert_array_equal(read_again(tmp_path), class_map)
 
@@ -94,7 +96,7 @@ def test_yolo_comes_back(tmp_path: Path) -> None:
 def test_geojson_lies_where_the_picture_does(tmp_path: Path) -> None:
     class_map = np.zeros((20, 24), np.uint8)
     class_map[4:8, 10:16] = 2
-    write_formats(["geojson"], answer(tmp_path, class_map, PLACE), tmp_path / "a.png")
+    write_formats(["geojson"], answer_at(tmp_path, class_map, PLACE), tmp_path / "a.png")
     content = json.loads((tmp_path / "a.geojson").read_text())
     (feature,) = content["features"]
     assert feature["properties"] == {"class": "pothole", "pixels": 24}
@@ -161,3 +163,38 @@ def test_rasterio_agrees_on_the_place(tmp_path: Path) -> None:
         assert raster.crs.to_epsg() == place.epsg
         for x, y in ((0, 0), (3, 7)):
             assert tuple(place.at(np.array([[x, y]]))[0]) == raster.transform @ (x, y)
+
+
+def test_scores(tmp_path: Path) -> None:
+    image = georeferenced(tmp_path / "a.tif")
+    write_formats(["scores", "npz"], answer(image), tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out_scores.tif") as file:
+        np.testing.assert_array_equal(file.asarray(), SCORES)
+        assert file.pages.first.tags[33550].value[:2] == (0.5, 0.5)
+    with np.load(tmp_path / "out_scores.npz", allow_pickle=False) as content:
+        np.testing.assert_array_equal(content["scores"], SCORES)
+        assert content["classes"].tolist() == ["pond", "road"]
+
+
+def test_scores_are_rasters_to_gdal(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    image = georeferenced(tmp_path / "a.tif")
+    write_formats(["scores"], answer(image), tmp_path / "out.tif")
+    with rasterio.open(tmp_path / "out_scores.tif") as file:
+        np.testing.assert_array_equal(file.read(), SCORES)
+        assert file.crs.to_epsg() == 32633
+
+
+def test_geopackage(tmp_path: Path) -> None:
+    raw = pytest.importorskip("pyogrio.raw")
+    shapely = pytest.importorskip("shapely")
+    image = georeferenced(tmp_path / "a.tif")
+    write_formats(["gpkg"], answer(image), tmp_path / "out.tif")
+    meta, _, geometry, fields = raw.read(tmp_path / "out.gpkg")
+    assert "32633" in meta["crs"]
+    polygons = shapely.from_wkb(geometry)
+    found = dict(zip(fields[0], polygons, strict=True))
+    assert found["pond"].area == pytest.approx(91 / 4)
+    assert found["road"].bounds == (4e5 + 1, 58e5 - 9, 4e5 + 11, 58e5 - 7.5)
+    assert dict(zip(fields[0], fields[2], strict=True)) == {"pond": 91 / 4, "road": 15.0}
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.tif", "out.gpkg"]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from prompttune.outputs.outlines import find_shapes
+from prompttune.outputs.outlines import center_line_length, find_shapes
 
 
 def test_a_ring_has_an_outline_and_a_hole() -> None:
@@ -35,3 +35,16 @@ def test_painted_again_it_is_the_same_thing() -> None:
     for shape in find_shapes(class_map):
         cv2.fillPoly(again, [np.round(10 * ring).astype(np.int32) for ring in shape.rings], 1)
     assert np.array_equal(again[5::10, 5::10], class_map)
+
+
+def test_lengths() -> None:
+    line = np.zeros((30, 50), bool)
+    line[14:17, 5:45] = True
+    assert center_line_length(line) == pytest.approx(38, abs=3)
+    assert center_line_length(line, (0.5, 1)) == pytest.approx(19, abs=3)
+    slanted = np.eye(40, dtype=bool)
+    assert center_line_length(slanted) == pytest.approx(39 * 2**0.5, abs=3)
+    corner = np.zeros((20, 20), bool)
+    corner[5, 5:15] = corner[5:15, 5] = True
+    assert center_line_length(corner) == pytest.approx(18, abs=2)
+    assert center_line_length(np.zeros((5, 5), bool)) == 0

@@ -10,8 +10,13 @@ import synthetic
 from prompttune.evaluation.davis import VideoScores, boundary_accuracy, mean_scores
 from prompttune.evaluation.davis import region_similarity as region
 from prompttune.evaluation.panoptic import Segment, panoptic_quality, panoptic_stats
-from prompttune.protocols.metrics.episode_iou import episode_counts, few_shot_scores
-from prompttune.protocols.metrics.semantic_iou import areas_of, mean_of, semantic_scores
+from prompttune.protocols.metrics import (
+    areas_of,
+    episode_counts,
+    few_shot_scores,
+    mean_of,
+    semantic_scores,
+)
 from prompttune.utils.errors import InputError
 
 Expected = Callable[[str], dict[str, Any]]

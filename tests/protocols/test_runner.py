@@ -266,7 +266,7 @@ def test_late_objects_are_scored_where_truth_is_known(tmp_path: Path, segmenter:
 
 def test_seen_in_training_is_said() -> None:
     from prompttune.backbone import load
-    from prompttune.protocols.seen import SEQUENCES, card_sets, seen_in_training
+    from prompttune.protocols.report import SEQUENCES, card_sets, seen_in_training
 
     network = load("seggpt-small")
     sets = card_sets(network)

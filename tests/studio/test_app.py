@@ -19,7 +19,7 @@ from serving import Running, photo, png, run
 
 from prompttune.prompts.prompt import Prompt
 from prompttune.studio.app import Studio, add_studio
-from prompttune.studio.store import Store
+from prompttune.studio.examples import Store
 from prompttune.studio.tunings import Tunings
 
 

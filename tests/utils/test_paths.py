@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.paths import check_folder, real
+from prompttune.utils.paths import check_folder, real, user_cache
 
 
 @pytest.fixture
@@ -30,3 +30,13 @@ def test_an_output_that_cannot_be_a_folder_is_refused(loop: Path, tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is a file; --output names a folder"):
         check_folder(tmp_path / "file", "--output")
+
+
+def test_the_variable_decides_and_home_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    assert user_cache("tables") == tmp_path / "here" / "prompttune" / "tables"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_cache("tables") == tmp_path / ".cache" / "prompttune" / "tables"

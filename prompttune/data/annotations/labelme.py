@@ -18,7 +18,7 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import ending_of
 from prompttune.utils.io import whole_file
 from prompttune.utils.malformed import MALFORMED
-from prompttune.utils.user_cache import user_cache
+from prompttune.utils.paths import user_cache
 
 _FOLDER = "embedded"
 

@@ -10,9 +10,8 @@ from prompttune.data.annotations.outlines import Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.data.decoding import header
 from prompttune.utils.errors import InputError
-from prompttune.utils.malformed import MALFORMED
+from prompttune.utils.malformed import MALFORMED, load_yaml
 from prompttune.utils.paths import real
-from prompttune.utils.plain_yaml import load_yaml
 
 NAMES = ("data.yaml", "dataset.yaml", "data.yml", "classes.txt")
 """Files that list the classes' names, beside the labels or above them."""

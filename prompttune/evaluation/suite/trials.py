@@ -21,10 +21,10 @@ import torch
 
 from prompttune.data.layouts import LoadedSample
 from prompttune.evaluation.comparison import Bench, Candidate, Row, example_map
-from prompttune.evaluation.matching import feature_matching
 from prompttune.evaluation.metrics import counted_pixels, dice, iou
 from prompttune.evaluation.rows import ROWS
 from prompttune.evaluation.suite.problems import Part, Problem, read_problems
+from prompttune.evaluation.trivial import feature_matching
 from prompttune.inference.segmenter import Result, Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt

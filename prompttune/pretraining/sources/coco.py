@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from prompttune.data.annotations.coco_file import CocoFile
-from prompttune.data.annotations.outlines import fill_polygon
-from prompttune.data.annotations.run_lengths import decode_runs
+from prompttune.data.annotations.outlines import decode_runs, fill_polygon
 from prompttune.data.opencv import decode_image
 from prompttune.pretraining.sources.packed import Files
 from prompttune.utils.constants import IGNORE

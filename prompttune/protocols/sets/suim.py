@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.cross_domain import classes_in_turn
-from prompttune.protocols.episodes import Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Episodes, EpisodeSet, Loaded, classes_in_turn
 from prompttune.protocols.layout import read_foreground, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rle_oracle import slow_counts, slow_text
 
-from prompttune.data.annotations.run_lengths import decode_counts
+from prompttune.data.annotations.outlines import decode_counts
 from prompttune.pretraining.sources.coco import decode_segment
 from prompttune.pretraining.sources.pool import IGNORE, SetConfig, read_pool
 from prompttune.utils.errors import InputError

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from prompttune.data.inputs import as_array
-from prompttune.inference.result import Result
-from prompttune.outputs.labeled_arrays import class_array
+from prompttune.inference.result import Result, class_array
 from prompttune.prompts.palette import Palette
 from prompttune.utils.errors import InputError
 

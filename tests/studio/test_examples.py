@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prompttune.serve.limits import Refused
-from prompttune.studio.store import Store
+from prompttune.studio.examples import Store
 
 
 def test_what_is_brought_twice_is_kept_once(tmp_path: Path) -> None:

@@ -1,1 +1,0 @@
-"""Scores as the owners of the sets compute them."""
