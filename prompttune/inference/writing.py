@@ -15,11 +15,11 @@ from prompttune.inference.selection import NearestExamples
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.coco_ids import CocoIds
 from prompttune.outputs.drawing import index_image, overlay
-from prompttune.outputs.formats import Answer, AreaTable, write_formats
+from prompttune.outputs.formats import Answer, write_formats
 from prompttune.outputs.instances import coco_results, find_instances, write_json
 from prompttune.outputs.paths import instances_path, overlay_path
 from prompttune.outputs.rasters import PageWriter
-from prompttune.outputs.reliability import ReliabilityTable
+from prompttune.outputs.tables import AreaTable, ReliabilityTable
 from prompttune.prompts.composition import Composition, calibration_of
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.contact_sheet import write_png

@@ -14,19 +14,13 @@ import tifffile
 from PIL import Image
 
 from prompttune.geo.georeference import Georeference
-from prompttune.outputs.outlines import Shape, center_line_length, find_shapes
+from prompttune.outputs.outlines import Shape, find_shapes
 from prompttune.outputs.paths import ENDINGS
-from prompttune.outputs.tables import keep_rows, update_table
 from prompttune.prompts.palette import Palette
 from prompttune.utils.contact_sheet import encode_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import stem_of
 from prompttune.utils.io import publish, temporary_for, whole_file
-
-AREAS = "areas.csv"
-_COLUMNS = (
-    "image", "page", "class", "things", "pixels", "share", "area", "unit", "length", "length_unit",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,51 +168,6 @@ def _geojson(answer: Answer, shapes: Sequence[Shape], path: Path) -> str:
 
 def _closed(ring: np.ndarray) -> list[list[float]]:
     return [*ring.tolist(), ring[0].tolist()]
-
-
-class AreaTable:
-    """Collects the areas of all images, and writes them as one CSV."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._kept = 0
-
-    def add(self, answer: Answer) -> None:
-        """Add a line for each class of an answer."""
-        shapes = list(find_shapes(answer.class_map, answer.least_area))
-        covered, unit = answer.pixel_area
-        sides, length_unit = answer.pixel
-        for number, name in enumerate(answer.palette.classes, 1):
-            own = [shape for shape in shapes if shape.number == number]
-            pixels = sum(shape.area for shape in own)
-            self._rows.append(
-                {
-                    "image": answer.image.as_posix(),
-                    "page": answer.page,
-                    "class": name,
-                    "things": len(own),
-                    "pixels": pixels,
-                    "share": round(pixels / answer.class_map.size, 6),
-                    "area": pixels if unit == "pixels" else pixels * covered,
-                    "unit": unit,
-                    "length": round(_length(own, sides), 4),
-                    "length_unit": length_unit,
-                }
-            )
-
-    def keep(self, folder: Path) -> None:
-        """Keep the lines that are new in the folder, for the case that the run is killed."""
-        new, self._kept = self._rows[self._kept :], len(self._rows)
-        keep_rows(folder / AREAS, _COLUMNS, new)
-
-    def write(self, folder: Path) -> None:
-        """Write the table into a folder; lines of other images that it had stay."""
-        update_table(folder / AREAS, _COLUMNS, self._rows)
-
-
-def _length(shapes: Sequence[Shape], pixel: tuple[float, float]) -> float:
-    """Return the length of the center lines of things."""
-    return sum(center_line_length(shape.mask, pixel) for shape in shapes)
 
 
 def write_score_tiff(path: Path, scores: np.ndarray, place: Georeference | None) -> None:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prompttune.backbone.weights import read_safetensors, resize_positions
+from prompttune.pretraining.onnx_tensors import read_onnx
 from prompttune.utils.errors import InputError
 
 HEAD_DIM = 64
@@ -275,47 +276,3 @@ def resize_kernel(kernel: Tensor, patch: int) -> Tensor:
     inverse = torch.linalg.pinv(resize @ alike @ resize.T, hermitian=True)
     resized = kernel.flatten(2).double() @ alike @ resize.T @ inverse
     return resized.float().unflatten(-1, (patch, patch))
-
-
-def read_onnx(path: Path) -> dict[str, Tensor]:
-    """Return the initializers of a graph by name, the weights of its linear layers included.
-
-    An exporter folds `x @ weight.T` and leaves the transposed weight nameless
-    (`onnx::MatMul_1966`). It belongs to the bias that is added to the product, and comes back
-    beside it, `<layer>.weight` by `<layer>.bias`, transposed again. Shapes and dtypes are those of
-    the file.
-
-    Args:
-        path: An `.onnx` file; tensors that it keeps in other files must lie beside it.
-
-    Raises:
-        InputError: Missing or damaged, or the package onnx is missing.
-    """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-        from onnx import numpy_helper
-    except ImportError as error:
-        raise InputError(
-            f"{path}: reading it needs the package onnx; pip install 'prompttune[start]'"
-        ) from error
-    if not path.is_file():
-        raise InputError(f"{path}: no such file or folder")
-    try:
-        graph = onnx.load(path).graph
-        tensors = {
-            x.name: torch.from_numpy(numpy_helper.to_array(x).copy()) for x in graph.initializer
-        }
-    except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, OSError) as error:
-        raise InputError(f"{path}: no whole ONNX file ({_line(error)}); fetch it again") from error
-    products = {x.output[0]: x.input[1] for x in graph.node if x.op_type == "MatMul"}
-    sums = [tuple(x.input) for x in graph.node if x.op_type == "Add"]
-    for bias, product in (*sums, *(one[::-1] for one in sums)):
-        weight = products.get(product)
-        if bias.endswith(".bias") and bias in tensors and weight in tensors:
-            tensors[f"{bias.removesuffix('bias')}weight"] = tensors[weight].T
-    return tensors
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,17 +1,13 @@
-"""The files of a set: what is missing, where it is to be had; lists, images, and masks of it."""
+"""The first look at a set: what is missing, where it is to be had, and on what terms."""
 
-import io
 import json
-import pickle
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from prompttune.data.annotations.outlines import decode_runs
 from prompttune.protocols.protocol import Protocol
 from prompttune.utils.errors import InputError
 
@@ -133,71 +129,3 @@ def _opened(path: Path) -> Image.Image:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         raise InputError(f"{path}: is no image that can be read; copy the set again") from None
     return image
-
-
-MAX_BYTES = 2**31
-
-
-class _PlainOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"asks for {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("asks for an object that is kept elsewhere")
-
-
-def read_plain_pickle(path: Path) -> Any:
-    """Return numbers, texts, lists, and dictionaries, nested.
-
-    Raises:
-        InputError: no such file, damaged, too large, or one that holds anything else: nothing that
-            it asks for is imported or called.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path}: is larger than 2 GiB, which no published list is")
-    try:
-        return _PlainOnly(io.BytesIO(path.read_bytes())).load()
-    except Exception as error:  # a damaged pickle may fail in any way
-        raise InputError(f"{path}: is no plain list ({error}); copy the set again") from None
-
-
-def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> np.ndarray:
-    """Return what any of some segmentations covers, `H x W bool`.
-
-    Args:
-        segmentations: polygons as flat lists, or run lengths with their size.
-        shape: of the image.
-        path: of the file that holds them, for messages.
-
-    Raises:
-        InputError: no segmentation, or run lengths of another size; pycocotools is missing.
-    """
-    height, width = int(shape[0]), int(shape[1])
-    covered = np.zeros((height, width), bool)
-    for segmentation in segmentations:
-        try:
-            if isinstance(segmentation, dict):
-                mask = decode_runs(segmentation["counts"], segmentation["size"])
-            else:
-                mask = _filled(segmentation, height, width)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{path}: holds what is no COCO mask ({error})") from None
-        if mask.shape != covered.shape:
-            sizes = [f"{each[1]} x {each[0]}" for each in (mask.shape, covered.shape)]
-            raise InputError(f"{path}: mask of {sizes[0]}, but its image is {sizes[1]}")
-        covered |= mask
-    return covered
-
-
-def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Fill polygons by COCO's own rule, which is not that of pixel centers."""
-    try:
-        from pycocotools import mask as coco
-    except ImportError:
-        raise InputError("this set needs pycocotools; pip install 'prompttune[coco]'") from None
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy 2, in its compiled code
-        return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))) > 0

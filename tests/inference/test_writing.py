@@ -14,7 +14,7 @@ from prompttune.data.reading import Picture
 from prompttune.inference import writing
 from prompttune.inference.result import Result
 from prompttune.inference.writing import Asked, ResultWriter, Slice, finish_tables
-from prompttune.outputs.reliability import ReliabilityTable
+from prompttune.outputs.tables import ReliabilityTable
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 

@@ -7,7 +7,7 @@ import pytest
 from formatting import answer
 from geotiffs import georeferenced
 
-from prompttune.outputs.formats import AreaTable
+from prompttune.outputs.tables import AreaTable
 
 
 @pytest.mark.parametrize("kind", ["map", "mm"])

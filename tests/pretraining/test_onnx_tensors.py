@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prompttune.pretraining.dinov2 import read_onnx
+from prompttune.pretraining.onnx_tensors import read_onnx
 from prompttune.utils.errors import InputError
 
 onnx = pytest.importorskip("onnx", reason="the extra start is not installed")

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from prompttune.outputs.reliability import TABLE, ReliabilityTable
+from prompttune.outputs.tables import ReliabilityTable
 
 
 def test_lines_and_their_summary(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_lines_and_their_summary(tmp_path: Path) -> None:
     table.add(Path("b.tif"), 2, 0.6, 0.7, 1.5)
     table.add(Path("c.png"), None, None, 0.7, None)
     table.write(tmp_path)
-    with (tmp_path / TABLE).open(newline="") as file:
+    with (tmp_path / ReliabilityTable.name).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == ["a.png", "b.tif", "c.png"]
     assert rows[0] == {
