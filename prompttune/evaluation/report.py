@@ -17,7 +17,7 @@ from prompttune.evaluation.plot import draw_lines
 from prompttune.keys.card import ScoreRow, Scores
 from prompttune.keys.card_fields import LONGEST_LINE
 from prompttune.prompts.palette import Palette
-from prompttune.utils import staging
+from prompttune.utils import pages
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.pages import PAGE, PICTURES
@@ -156,7 +156,7 @@ def write_report(folder: Path, comparison: Comparison) -> None:
 
 def staged(output: Path) -> AbstractContextManager[Path]:
     """Stage a comparison, see `prompttune.utils.pages.staged`."""
-    return staging.staged(output, "comparison", _is_comparison)
+    return pages.staged(output, "comparison", _is_comparison)
 
 
 def _is_comparison(folder: Path) -> bool:
