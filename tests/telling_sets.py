@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from prompttune.pretraining.sources.pool import IGNORE, ImageSet, Labelled, Labels, SetConfig
+from prompttune.pretraining.sources.pool import IGNORE, ImageSet, Labeled, Labels, SetConfig
 
 
 def telling_set(
@@ -23,7 +23,7 @@ def telling_set(
             labels[:, 12:24] = IGNORE
         pixels = np.zeros((*size, 3), np.uint8)
         pixels[..., 0], pixels[..., 2] = labels, first + number
-        images.append(Labelled((pixels,), Labels.of(labels)))
+        images.append(Labeled((pixels,), Labels.of(labels)))
         for value in values:
             if (labels == value).any():
                 shows[value].append(number)

@@ -1,4 +1,8 @@
-"""What a key's card is made of: its parts, each checked by itself."""
+"""What a key's card is made of: its parts, each checked by itself.
+
+Fields are called as the format calls them (docs/key-format.md), in British spelling too: files of
+keys that are out in the world have these names.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from prompttune.pretraining.pseudo_labels import watershed
-from prompttune.pretraining.sources.pool import IGNORE, ImageSet, Labelled
+from prompttune.pretraining.sources.pool import IGNORE, ImageSet, Labeled
 from prompttune.pretraining.transforms import SHRINK, Warp
 from prompttune.synthetic.scenes import Task
 
@@ -63,7 +63,7 @@ def class_context(rng: Generator, images: ImageSet, same_image: bool) -> Context
     return Context(SEMANTIC, view)
 
 
-def segment_context(rng: Generator, image: Labelled, instances: bool) -> Context:
+def segment_context(rng: Generator, image: Labeled, instances: bool) -> Context:
     """Views of one image whose labels are not needed: color clusters, or connected regions."""
     if instances:
         regions = watershed(rng, image.images[-1])
@@ -73,7 +73,7 @@ def segment_context(rng: Generator, image: Labelled, instances: bool) -> Context
     return _one_image(SEMANTIC, image.images, image.segments.class_map, anchors)
 
 
-def instance_context(rng: Generator, image: Labelled) -> Context:
+def instance_context(rng: Generator, image: Labeled) -> Context:
     """Views of one image whose objects are labeled one by one."""
     assert image.instances is not None
     values = [value for value in image.instances.anchors if value not in (0, IGNORE)]

@@ -3,7 +3,8 @@
 A task fixes which shapes there are, how they look and which of them bear a class; two scenes of one
 task differ in everything else. Thousands of such tasks keep a small network from learning tasks by
 heart (arXiv 2306.15063); the mix of families follows what transferred elsewhere (SynthMorph,
-SegRCDB, VessShape).
+SegRCDB, VessShape). Why `prompttune.synthetic.batched` draws others is said in
+`prompttune.synthetic`.
 """
 
 from dataclasses import dataclass

@@ -234,7 +234,7 @@ def test_no_test_image_is_read_before_scoring(
 
     monkeypatch.setattr(task, "find_split", spying_find)
     monkeypatch.setattr(task, "load_sample", spying_load)
-    monkeypatch.setattr(run, "tune", spying_tune)
+    monkeypatch.setattr("prompttune.workflows.companion.tune", spying_tune)
     fit.main(arguments(folder, "--max_steps", "2", *small))
     assert seen_by_tuning
     assert held_back

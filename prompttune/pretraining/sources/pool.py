@@ -14,7 +14,7 @@ from prompttune.pretraining.sources.packed import open_files
 from prompttune.pretraining.sources.reading import Record, SetConfig, read_set
 from prompttune.utils.constants import IGNORE
 
-__all__ = ["IGNORE", "ImageSet", "Labelled", "Labels", "SetConfig", "read_pool"]
+__all__ = ["IGNORE", "ImageSet", "Labeled", "Labels", "SetConfig", "read_pool"]
 
 SHORT_SIDES = (224, 112)
 """Images are kept at both sizes: crops that shrink much are cut from the smaller, unaliased."""
@@ -48,7 +48,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """One image at `SHORT_SIDES` (`H x W x 3 uint8` each) with its labels at the first."""
 
     images: tuple[np.ndarray, ...]
@@ -67,7 +67,7 @@ class ImageSet:
     """All images of one set and, for every context (a class, a video's object), who shows it."""
 
     config: SetConfig
-    images: tuple[Labelled, ...]
+    images: tuple[Labeled, ...]
     contexts: tuple[tuple[int, tuple[int, ...]], ...] = field(repr=False)
     """Pairs of a class value and the indices of the images that show it."""
 
@@ -116,7 +116,7 @@ def _sequence(name: str) -> str:
     return folder or frame.rpartition(".")[0].rpartition("_")[0]
 
 
-def _labeled(record: Record) -> Labelled:
+def _labeled(record: Record) -> Labeled:
     images = tuple(shrink(record.image, side, cv2.INTER_AREA) for side in SHORT_SIDES)
     classes, instances = (
         None if one is None else shrink(one, SHORT_SIDES[0], cv2.INTER_NEAREST_EXACT)
@@ -124,7 +124,7 @@ def _labeled(record: Record) -> Labelled:
     )
     if classes is None:
         classes = np.zeros(images[0].shape[:2], np.uint8)
-    return Labelled(images, Labels.of(classes), None if instances is None else Labels.of(instances))
+    return Labeled(images, Labels.of(classes), None if instances is None else Labels.of(instances))
 
 
 def shrink(image: np.ndarray, short_side: int, interpolation: int) -> np.ndarray:
