@@ -2,7 +2,8 @@
 
 Each row of a batch has a 64-bit key. A draw hashes key and name to the start of a SplitMix64
 stream (Steele, Lea and Flood, 2014) and takes as many of its numbers as it needs. Integer
-arithmetic alone decides the bits, so they are equal on every device.
+arithmetic alone decides the bits, so they are equal on every device. A draw of another name is
+another draw, so names keep their spelling for good.
 """
 
 import hashlib
