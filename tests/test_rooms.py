@@ -33,7 +33,7 @@ ROOMS = {
     "zoo": "data evaluation hub inference keys prompts tasks utils",
     "pretraining": "backbone data synthetic utils",
     "export": "backbone companion inference prompts utils",
-    "workflows": "backbone companion data evaluation inference keys outputs prompts reliability"
+    "workflows": "backbone companion data evaluation inference keys prompts reliability"
     " tasks tuning utils",
     "protocols": "backbone data evaluation inference outputs prompts utils video",
     "serve": "backbone data geo inference keys outputs prompts utils zoo",
@@ -111,7 +111,6 @@ UNTESTED = {
     "keys.learned": "protocols alone",
     "utils.constants": "a number",
     "studio.answering": "asked through the page's routes: tests/studio/test_app.py",
-    "studio.examples": "asked through the page's routes: tests/studio/test_app.py",
     "studio.wanted": "asked through the page's routes: tests/studio/test_app.py",
     "serve.work": "needs a server around it: tests/serve/test_app.py asks it",
     "batch.worker": "needs a cluster around it: tests/batch/test_ray_run.py",
