@@ -67,8 +67,6 @@ class Run:
             return LIMIT_ROWS
         if self.images is not None:
             return FEW_ROWS
-        if self.task == "car-parts":  # of 18 classes in groups: no companion
-            return ("one-shot", "feature", "tuned", "unet", "unet-best")
         return (*ROWS, "observer") if self.task == "retina" else ROWS
 
     def words(self, args: argparse.Namespace) -> list[str]:

@@ -89,7 +89,8 @@ class Recipe:
     max_steps: int = 400
     """Optimizer steps."""
     companion: float = 0.0
-    """Steps that a small network beside the prompt learns, for each step of tuning; 0: none."""
+    """Steps that a small network beside the prompt learns, for each step of tuning and each group
+    of classes; 0: none."""
     batch: int = 8
     """Query crops a step."""
     augment: bool = True

@@ -47,7 +47,8 @@ def with_companion(
     Returns:
         The prompt with a companion, or as it was.
     """
-    steps = round(recipe.companion * recipe.max_steps)
+    # Of many classes there is more to learn, and the prompts of their groups took as much longer.
+    steps = round(recipe.companion * recipe.max_steps) * len(prompt.parts)
     if not steps or any(part.seg_type or part.scale is None for part in prompt.parts):
         return prompt
     canvas = segmenter.canvas(prompt.parts[0])

@@ -239,22 +239,30 @@ def test_the_curve_of_truth_without_foreground():
 
 def test_the_threshold_with_the_best_mean_is_chosen():
     grid = np.array([0.1, 0.3, 0.5, 0.7])
-    curves = [np.array([0.9, 0.5, 0.2, 0.0]), np.array([0.1, 0.6, 0.5, 0.0])]
+    curves = [np.array([0.9, 0.5, 0.2, 0.0]), np.array([0.1, 0.6, 0.5, 0.0])] * 2
     assert best_threshold(curves, grid) == pytest.approx((0.3, 0.55))
 
 
 def test_of_equal_thresholds_the_one_nearest_one_half_is_chosen():
     grid = np.array([0.1, 0.3, 0.5, 0.7])
-    assert best_threshold([np.array([0.6, 0.6, 0.2, 0.2])], grid)[0] == pytest.approx(0.3)
+    assert best_threshold([np.array([0.6, 0.6, 0.2, 0.2])] * 3, grid)[0] == pytest.approx(0.3)
     assert best_threshold([np.full(4, 0.6)], grid)[0] == 0.5
+
+
+def test_one_image_must_say_more_for_a_threshold_far_from_one_half():
+    grid = np.array([0.05, 0.5])
+    little, much = np.array([0.7, 0.6]), np.array([0.9, 0.6])
+    assert best_threshold([little], grid) == pytest.approx((0.5, 0.6))
+    assert best_threshold([little] * 2, grid) == pytest.approx((0.5, 0.6))
+    assert best_threshold([little] * 3, grid) == pytest.approx((0.05, 0.7))
+    assert best_threshold([little, np.full(2, math.nan)] * 2, grid)[0] == 0.5
+    assert best_threshold([much], grid) == pytest.approx((0.05, 0.9))
 
 
 def test_images_without_counted_pixels_have_no_say_in_the_threshold():
     grid = np.array([0.1, 0.5])
-    assert best_threshold([np.full(2, math.nan), np.array([0.8, 0.2])], grid) == (
-        pytest.approx(0.1),
-        pytest.approx(0.8),
-    )
+    curves = [np.full(2, math.nan), *[np.array([0.8, 0.2])] * 3]
+    assert best_threshold(curves, grid) == (pytest.approx(0.1), pytest.approx(0.8))
     threshold, value = best_threshold([], grid)
     assert threshold == 0.5
     assert math.isnan(value)

@@ -14,7 +14,7 @@ from PIL import Image
 from prompttune.backbone import SegGPT, SegGPTConfig
 from prompttune.backbone.weights import save_weights
 from prompttune.data.layouts import find_split
-from prompttune.evaluation.metrics import threshold_grid
+from prompttune.evaluation.metrics import best_threshold, threshold_grid
 from prompttune.evaluation.suite.problems import Part, present_sets, read_problems
 from prompttune.evaluation.suite.trials import Setting, Trial, _result, plan, run_trial, run_trials
 from prompttune.inference.segmenter import Segmenter
@@ -162,8 +162,10 @@ def test_a_trial_scores_as_the_steps_done_by_hand(setting, data, trial, row, exa
         one, other = scores > threshold, sample.class_map == 1
         return 2 * (one & other).sum() / (one.sum() + other.sum())
 
-    means = [np.mean([dice(x, t) for x in crack.validation]) for t in threshold_grid()]
-    assert found["validation"] == pytest.approx(max(means))
+    grid = threshold_grid()
+    curves = [np.array([dice(x, t) for t in grid]) for x in crack.validation]
+    chosen = found["threshold"], found["validation"]
+    assert chosen == pytest.approx(best_threshold(curves, grid))
     assert found["examples"] == examples
     expected = [dice(sample, found["threshold"]) for sample in crack.test]
     assert found["dice"] == pytest.approx(expected)
