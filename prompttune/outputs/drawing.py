@@ -57,7 +57,7 @@ COLUMNS = 3
 
 
 def write_sheet(path: Path, samples: Iterable[LoadedSample], classes: Sequence[str]) -> None:
-    """Write a PNG, whole or not at all.
+    """Write one picture of labeled images, each beside its mask laid over it, as PNG.
 
     Args:
         path: of the file; its folder is made.
