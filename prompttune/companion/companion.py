@@ -59,6 +59,11 @@ class Companion:
         if not 0 <= self.first < self.classes:
             raise InputError(f"companion: knows {self.classes} classes, none after {self.first}")
 
+    @property
+    def alone(self) -> bool:
+        """Whether it alone counts, so that nobody need ask the prompt."""
+        return self.share == 1
+
     def __getstate__(self) -> dict[str, object]:
         """Leave out what lies on a device: other processes may have none."""
         return {**self.__dict__, "_ready": {}}
@@ -89,17 +94,37 @@ class Companion:
         Returns:
             Scores of the same shape, float32.
         """
+        return weighed(self._scores(queries, scores.shape[1]), scores, self.share)
+
+    def answer(self, queries: Tensor, classes: int) -> Tensor:
+        """Return what `weigh` does where it alone counts, whatever the prompt says.
+
+        Args:
+            queries: as in `logits`.
+            classes: of the prompt beside it.
+
+        Returns:
+            Scores, `B x classes x H x W float32`.
+        """
+        own = self._scores(queries, classes)
+        return weighed(own, own, 1.0)
+
+    def _scores(self, queries: Tensor, classes: int) -> Tensor:
+        """Return its scores of the classes of the prompt beside it."""
         each = self.logits(queries).softmax(1)[:, 1 + self.first :]
-        return weighed(each[:, : scores.shape[1]], scores, self.share)
+        return each[:, :classes]
 
     def _pairs(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         """Return weights and biases of each convolution, on a device, made once."""
-        if device not in self._ready:
-            shapes = weight_shapes(self.widths, self.classes)
-            parts = self.weights.float().to(device).split(list(map(math.prod, shapes)))
-            tensors = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
-            self._ready[device] = list(zip(tensors[::2], tensors[1::2], strict=True))
-        return self._ready[device]
+        if device in self._ready:
+            return self._ready[device]
+        shapes = weight_shapes(self.widths, self.classes)
+        parts = self.weights.float().to(device).split(list(map(math.prod, shapes)))
+        tensors = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        pairs = list(zip(tensors[::2], tensors[1::2], strict=True))
+        if not torch.compiler.is_compiling():  # or what an export traces with would be kept
+            self._ready[device] = pairs
+        return pairs
 
 
 def weighed(own: Tensor, given: Tensor, share: float) -> Tensor:

@@ -48,10 +48,14 @@ class EmbeddedKey(nn.Module):
         queries = _queries(image)
         scores = []
         shared = {}
-        if isinstance(self.network, OneWaySegGPT):  # of all groups
+        alone = [each is not None and each.alone for each in self._companions]
+        if isinstance(self.network, OneWaySegGPT) and not all(alone):  # of all groups
             shared["features"] = self.network.encode_images(queries)
         groups = zip(self._prompts, self._palettes, self._companions, strict=True)
         for prompt, palette, companion in groups:
+            if companion is not None and companion.alone:  # the file then holds no backbone
+                scores.append(companion.answer(queries, len(palette.classes)))
+                continue
             colors = self.network.ensemble(queries, prompt, **shared)  # type: ignore[arg-type]
             own = palette.scores(denormalize(colors))
             scores.append(own if companion is None else companion.weigh(queries, own))

@@ -95,7 +95,6 @@ def export_onnx(
         raise InputError("export: the backbone must lie on the CPU in fp32")
     segmenter.check(prompt)
     model, example, shapes = _model(prompt, segmenter, options)
-    from prompttune.export.onnx_file import in_precision
 
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(

@@ -209,32 +209,60 @@ class FrozenBackbone:
         Args:
             windows: of one kind (`Window.kind`), at least one.
         """
+        beside: list[Window] = []
+        alone: list[Window] = []
+        for window in windows:
+            companion = window.part.prompt.companion
+            (alone if companion is not None and companion.alone else beside).append(window)
+        if beside:
+            self._answer_with_network(beside)
+        if alone:
+            self._answer_with_companions(alone)
+
+    def _answer_with_network(self, windows: list[Window]) -> None:
         prompts = [window.part.prompt for window in windows]
         encoded = self.encode_each(prompts)
         alike = all(prompt is prompts[0] for prompt in prompts)
-        queries = torch.stack([window.pixels() for window in windows])
         with self.computing():
-            normalized = normalize(queries.to(self.device))
+            queries = self._queries(windows)
             network = self.at(windows[0].part.canvas)
             given = encoded[0] if alike else encoded
             if any(prompt.domain is not None for prompt in prompts):
-                colored, features = color_and_describe(network, normalized, given)
+                colored, features = color_and_describe(network, queries, given)
                 for window, seen in zip(windows, features.cpu(), strict=True):
                     window.describe(seen)
             else:
-                colored = network.ensemble(normalized, given)
+                colored = network.ensemble(queries, given)
             colored = denormalize(colored.float())
             start = 0
-            for prompt, same in groupby(windows, lambda window: window.part.prompt):
-                group = list(same)
-                answers = colored[start : start + len(group)]
+            for prompt, group in _of_each_prompt(windows):
+                part = slice(start, start + len(group))
                 start += len(group)
-                scores = prompt.palette.scores(answers)
+                scores = prompt.palette.scores(colored[part])
                 if prompt.companion is not None:
-                    asked = normalized[start - len(group) : start]
-                    scores = prompt.companion.weigh(asked, scores)
+                    scores = prompt.companion.weigh(queries[part], scores)
                 for window, each in zip(group, scores.cpu(), strict=True):
                     window.add(each)
+
+    def _answer_with_companions(self, windows: list[Window]) -> None:
+        """Answer windows by companions that count alone; the network describes some of them."""
+        with self.computing():
+            for prompt, group in _of_each_prompt(windows):
+                self.check_fits(prompt)
+                assert prompt.companion is not None
+                scores = prompt.companion.answer(self._queries(group), len(prompt.palette.classes))
+                for window, each in zip(group, scores.cpu(), strict=True):
+                    window.add(each)
+                described = [window for window in group if window.is_described]
+                if described:
+                    network, encoded = self.at(described[0].part.canvas), self.encoded(prompt)
+                    seen = describe(network, self._queries(described), encoded)
+                    for window, features in zip(described, seen.cpu(), strict=True):
+                        window.describe(features)
+
+    def _queries(self, windows: Sequence[Window]) -> Tensor:
+        """Return the normalized pixels of windows, `B x 3 x S x S`, on the device."""
+        return normalize(torch.stack([window.pixels() for window in windows]).to(self.device))
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -259,6 +287,12 @@ class FrozenBackbone:
                 f"{prompt.fingerprint[:12]}, not on {network.name} ({network.fingerprint[:12]}); "
                 "use the backbone that its card names"
             )
+
+
+def _of_each_prompt(windows: Iterable[Window]) -> Iterator[tuple[Prompt, list[Window]]]:
+    """Share windows among runs of the same prompt."""
+    for prompt, group in groupby(windows, lambda window: window.part.prompt):
+        yield prompt, list(group)
 
 
 WINDOWS = 4

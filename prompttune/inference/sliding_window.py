@@ -33,6 +33,8 @@ UNFLIPPED: tuple[Flip, ...] = ((),)
 UNZOOMED: tuple[float, ...] = (1.0,)
 """The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
+MAX_DESCRIBED = 16
+"""Windows of an image that a network looks at which need not answer."""
 MAX_OPEN_PIXELS = 2**27
 """Of images at their scales that wait for their batch: it runs early rather than hold more."""
 
@@ -138,6 +140,22 @@ class Window:
     part: Part
     place: Place
     flip: Flip
+    number: int = 0
+    """Of its place among those of the part."""
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the image's likeness to those of the prompt is judged by this window too.
+
+        As it stands each is, which costs next to nothing beside an answer of the network; where a
+        companion answers alone some are.
+        """
+        prompt = self.part.prompt
+        if prompt.domain is None or self.flip or self.part.zoom != 1:
+            return False
+        if prompt.companion is None or not prompt.companion.alone:
+            return True
+        return self.number % -(-len(self.part.blend.places) // MAX_DESCRIBED) == 0
 
     @property
     def kind(self) -> Kind:
@@ -157,7 +175,7 @@ class Window:
 
     def describe(self, features: Tensor) -> None:
         """Take what the backbone saw, `dim`."""
-        if not self.flip and self.part.zoom == 1 and self.part.prompt.domain is not None:
+        if self.is_described:
             self.part.features.append(features)
 
 
@@ -197,9 +215,9 @@ class Question:
     def windows(self) -> Iterator[Window]:
         """List all windows of all parts."""
         for part in self.parts:
-            for place in part.blend.places:
+            for number, place in enumerate(part.blend.places):
                 for flip in part.flips:
-                    yield Window(part, place, flip)
+                    yield Window(part, place, flip, number)
 
     @property
     def is_answered(self) -> bool:

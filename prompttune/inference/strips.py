@@ -41,6 +41,7 @@ class StripWindow:
     part: "StripPart"
     place: Place
     flip: Flip
+    is_described = False
 
     def pixels(self) -> Tensor:
         """Cut it out, `3 x S x S` in pixel space."""

@@ -13,6 +13,7 @@ import torch
 from key_fixtures import make_key
 from PIL import Image
 
+from prompttune.companion.network import CompanionNetwork
 from prompttune.export.check import check_onnx, key_inputs
 from prompttune.export.graph import scores_by_distance
 from prompttune.export.onnx_file import METADATA, OnnxOptions, export_onnx
@@ -21,6 +22,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.utils.errors import InputError
 
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "onnx" / "segment.py"
@@ -79,6 +81,21 @@ def test_a_compact_key_answers_as_predict(segmenter, key_of, embedded, tmp_path)
         export_onnx(key, segmenter, tmp_path / "any.onnx", OnnxOptions(key_input=True))
     with pytest.raises(InputError, match="is compact"):
         key_inputs(key, segmenter)
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_a_key_with_a_companion_answers_as_predict(segmenter, key_of, tmp_path, share) -> None:
+    torch.manual_seed(0)
+    companion = CompanionNetwork(2, (4, 8)).eval().folded(share)
+    key, image = key_of(segmenter, ("a", "b"), companion=companion), windows(segmenter, 3)
+    export_onnx(key, segmenter, tmp_path / "key.onnx", OnnxOptions())
+    (scores,) = session_of(tmp_path / "key.onnx").run(None, {"image": image})
+    expected = [result.scores for result in segmenter.predict(list(image), key)]
+    assert np.std(expected) > 0.01
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    held = sum(np.prod(each.dims) for each in onnx.load(tmp_path / "key.onnx").graph.initializer)
+    # Where it alone counts the file holds its weights, and not those of the frozen network.
+    assert (held < 2 * len(companion.weights)) == (share == 1)
 
 
 def test_scores_by_distance_are_the_palettes() -> None:

@@ -10,6 +10,8 @@ import torch
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT
+from prompttune.companion.companion import Companion
+from prompttune.companion.network import CompanionNetwork
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
@@ -48,6 +50,50 @@ def test_knowing_its_images_changes_no_answer(one_way: bool) -> None:
     assert np.allclose(one.scores, other.scores, atol=1e-6)
     assert (one.in_domain, other.in_domain) == (None, True)
     assert other.unlikeness == pytest.approx(knows.domain.unlikeness(features), rel=1e-4)
+
+
+def with_companion(prompt: Prompt, share: float) -> Prompt:
+    torch.manual_seed(2)
+    return replace(prompt, companion=CompanionNetwork(1, (4, 8)).eval().folded(share))
+
+
+@pytest.mark.parametrize("one_way", [True, False])
+def test_where_a_companion_alone_counts_the_prompt_is_not_asked(
+    one_way: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    using, plain = segmenter(one_way), with_companion(prompt(), 1.0)
+    features = using.describe(image(1), plain)
+    knows = replace(plain, domain=fit_domain(features, [features]))
+    one, flipped = (using.predict(image(1), knows, 0.0, flips=flips) for flips in (False, True))
+    assert one.unlikeness == flipped.unlikeness
+    with monkeypatch.context() as patch:
+        patch.setattr(Companion, "alone", False)
+        asked = [using.predict(image(1), knows, 0.0, flips=flips) for flips in (False, True)]
+    for found, expected in zip((one, flipped), asked, strict=True):
+        assert np.allclose(found.scores, expected.scores, atol=1e-6)
+        assert found.unlikeness == pytest.approx(expected.unlikeness, rel=1e-4)
+    monkeypatch.setattr(type(using.network), "ensemble", None)
+    assert (using.predict(image(1), plain, 0.0).scores == one.scores).all()
+
+
+def test_prompts_with_all_kinds_of_companions_share_a_call() -> None:
+    using = segmenter(one_way=True)
+    several = [prompt(), with_companion(prompt(1), 0.5), with_companion(prompt(2), 1.0)]
+    images = [image(seed) for seed in range(3)]
+    together = using.predict(images, several)
+    for picture, each, found in zip(images, several, together, strict=True):
+        assert np.allclose(found.scores, using.predict(picture, each).scores, atol=1e-5)
+
+
+def test_a_large_image_is_described_by_some_of_its_windows() -> None:
+    using, plain = segmenter(one_way=True), prompt()
+    picture = image(1, 128)  # 64 windows
+    features = using.describe(picture, plain)
+    knows = replace(plain, domain=fit_domain(features, [features]))
+    alone = using.predict(picture, with_companion(knows, 1.0), overlap=0.0)
+    assert alone.unlikeness == pytest.approx(knows.domain.unlikeness(features[::4]), rel=1e-4)
+    beside = using.predict(picture, with_companion(knows, 0.5), overlap=0.0)
+    assert beside.unlikeness == pytest.approx(knows.domain.unlikeness(features), rel=1e-4)
 
 
 def test_a_stranger_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
