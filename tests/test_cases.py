@@ -74,7 +74,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_grays_are_classes(tmp_path: Path) -> None:
-    folder = CASES / "05-gray-coded-classes"
+    folder = CASES / "05-grey-coded-classes"
     answers = []
     for codes in ("0_1_2", "0_127_255", "0_128_255", "0_85_170"):
         example = ["--example", str(folder / "image.jpg"), str(folder / f"mask_{codes}.png")]

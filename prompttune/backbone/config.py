@@ -131,6 +131,8 @@ class SegGPTConfig:
         Raises:
             InputError: Unknown fields, or sizes that do not fit each other.
         """
+        if not isinstance(values, Mapping):
+            raise InputError(f"backbone config: {type(values).__name__}, not names and values")
         try:
             return cls(**named_now(values))
         except TypeError as error:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from prompttune.backbone.checkpoints import read_checkpoint
-from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.config import SegGPTConfig, named_now
 from prompttune.backbone.loading import locate
 from prompttune.backbone.network import SegGPT
 from prompttune.backbone.one_way import OneWaySegGPT, build
@@ -32,7 +32,7 @@ def starting_network(config: SegGPTConfig, init: str | Path | None, seed: int) -
         initialize(network, seed)
         return network
     checkpoint = read_checkpoint(locate(init))
-    theirs, ours = checkpoint.config.to_dict(), config.to_dict()
+    theirs, ours = (named_now(each.to_dict()) for each in (checkpoint.config, config))
     _require_equal(f"init {init}", theirs, {x: ours[x] for x in ours if x not in RESIZABLE})
     network.load_state_dict(resize_weights(checkpoint.tensors, config))
     return network

@@ -182,7 +182,8 @@ class PromptTuning(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best prompt so far; in runs of version 0.1 its colors are `colours`."""
         checkpoint["state_dict"] = _named_now(checkpoint["state_dict"])
-        checkpoint["best"]["learned"] = _named_now(checkpoint["best"]["learned"])
+        if "learned" in checkpoint["best"]:  # from the first validation on
+            checkpoint["best"]["learned"] = _named_now(checkpoint["best"]["learned"])
         self.best, self.stale = checkpoint["best"], checkpoint["stale"]
         self._seconds, self.history = checkpoint["seconds"], checkpoint["history"]
 

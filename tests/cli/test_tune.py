@@ -207,7 +207,7 @@ def test_many_classes_become_one_key_of_groups(folder: Path, small: list[str]) -
     result = segmenter.predict(folder / "data" / "images" / "0.png", prompt)
     assert result.scores.shape == (3, 90, 90)
     assert np.array_equal(result.classes, prompt.decide(torch.from_numpy(result.scores)).numpy())
-    assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned"}
+    assert {row.mode for row in card.scores[0].rows} == {"one-shot", "tuned", "tuned-prompt"}
 
 
 def test_no_test_image_is_read_before_scoring(
