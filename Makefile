@@ -54,7 +54,6 @@ backbone: $(VENV)/.run-ready
 # For `make zoo`: the folder of the tasks' sets.
 SETS ?= data
 KEYS = retina:retina-drive aerial:aerial-roads cracks:road-cracks membranes:em-membranes
-	
 
 # Tunes all shipped keys anew, some forty minutes of a core.
 TUNE = $(VENV)/bin/python -m prompttune.fit --prompts_zoo prompts_zoo --overwrite

@@ -26,7 +26,7 @@ from benchmarks.work import CONFIGS
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
-from prompttune.protocols.sampling import Draw
+from prompttune.protocols.episodes import Draw
 from prompttune.utils.normalize import denormalize, normalize, to_tensor
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.utils.tiling import resize, resize_nearest, resize_scores

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from prompttune.utils.bounds import check, check_canvas
 from prompttune.utils.errors import InputError
+from prompttune.utils.renamed import names_of_today, takes_old_names
 
 
+@takes_old_names(taps="out_indices", merge_block="merge_index")
 @dataclass(frozen=True)
 class SegGPTConfig:
     """Sizes of one SegGPT network; the defaults are the official `seggpt_vit_large`.
@@ -149,9 +151,12 @@ STORED = {
 
 
 def named_now(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields by their names of today, given by these or as files have them."""
-    now = {stored: name for name, stored in STORED.items()}
-    return {now.get(name, name): value for name, value in values.items()}
+    """Return fields by their names of today, given by these or as files have them.
+
+    Raises:
+        InputError: one field by both of its names.
+    """
+    return names_of_today(values, {stored: name for name, stored in STORED.items()})
 
 
 def _rise_within(indices: tuple[int, ...], first: int, after: int) -> bool:

@@ -145,13 +145,7 @@ class Bench:
         Raises:
             InputError: no training sample shows a class.
         """
-        drawn: list[LoadedSample] = []
-        for index in np.random.default_rng(self.seed).permutation(len(self.train)):
-            if len(drawn) == max(self.examples, self.ensemble):
-                break
-            sample = self.train[index]
-            if example_map(sample).any():
-                drawn.append(sample)
+        drawn = draw_showing(self.train, self.seed, max(self.examples, self.ensemble))
         if not drawn:
             raise InputError(
                 "no training image to take an example from: their masks show no class; "
@@ -330,6 +324,24 @@ def count_predictions(bench: Bench, rows: dict[str, Row]) -> int:
     choosing = {row.candidates: bench.candidates(row) for row in rows.values() if row.choose}
     alone = sum(any(each.name not in tested for each in few) for few in choosing.values())
     return len(validated) * len(bench.validation) + (len(tested) + alone) * len(bench.test)
+
+
+def draw_showing(samples: Sequence[LoadedSample], seed: int, most: int) -> list[LoadedSample]:
+    """Draw samples that show a class, in random order, and read no more than that takes.
+
+    Args:
+        samples: to draw from.
+        seed: of the order.
+        most: how many to draw; fewer where fewer show a class.
+    """
+    drawn: list[LoadedSample] = []
+    for index in np.random.default_rng(seed).permutation(len(samples)).tolist():
+        if len(drawn) == most:
+            break
+        sample = samples[index]
+        if example_map(sample).any():
+            drawn.append(sample)
+    return drawn
 
 
 def example_map(sample: LoadedSample) -> np.ndarray:

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from prompttune.backbone.config import SegGPTConfig, named_now
+from prompttune.backbone.config import STORED, SegGPTConfig
 from prompttune.pretraining.dataset import Mix
 from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.pretraining.sources.pool import SetConfig
 from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.recipe_reader import build, read_mapping
+from prompttune.utils.renamed import names_of_today, takes_old_names
 
 
+@takes_old_names(optimiser="optimizer")
 @dataclass(frozen=True)
 class PretrainRecipe:
     """Everything that decides what a pre-training run does."""
@@ -77,25 +79,43 @@ def read_recipe(path: Path, **overrides: Any) -> PretrainRecipe:
         InputError: No such file, or values that make no recipe.
     """
     path = _as_now(path)
-    values = as_named_now(read_mapping(path))
+    values = read_mapping(path)
     try:
-        return build(PretrainRecipe, {**values, **overrides})
+        for old, now in _renamed_in(values).items():
+            warn(f"{path}: {old} is called {now} now; the next version forgets {old}")
+        return build(PretrainRecipe, {**as_named_now(values), **overrides})
     except InputError as error:
         raise InputError(f"recipe {path}: {error}") from error
 
 
 _RENAMED = {"optimiser": "optimizer"}
-_RENAMED_IN_MIX = {"unlabelled": "unlabeled", "colours": "colors"}
+_RENAMED_IN = {
+    "mix": {"unlabelled": "unlabeled", "colours": "colors"},
+    "backbone": {stored: name for name, stored in STORED.items()},
+}
 
 
 def as_named_now(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's fields by their names of today, perhaps given by those of version 0.1."""
-    now = {_RENAMED.get(name, name): value for name, value in values.items()}
-    if isinstance(now.get("mix"), Mapping):
-        now["mix"] = {_RENAMED_IN_MIX.get(name, name): one for name, one in now["mix"].items()}
-    if isinstance(now.get("backbone"), Mapping):
-        now["backbone"] = named_now(now["backbone"])
+    """Return a recipe's fields by their names of today, perhaps given by those of version 0.1.
+
+    Raises:
+        InputError: one field by both of its names.
+    """
+    now = names_of_today(values, _RENAMED)
+    for part, names in _RENAMED_IN.items():
+        if isinstance(now.get(part), Mapping):
+            now[part] = names_of_today(now[part], names)
     return now
+
+
+def _renamed_in(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a recipe calls by names of version 0.1, with the names of today."""
+    renamed = {old: now for old, now in _RENAMED.items() if old in values}
+    for part, names in _RENAMED_IN.items():
+        if isinstance(values.get(part), Mapping):
+            there = {old: now for old, now in names.items() if old in values[part]}
+            renamed |= {f"{part}.{old}": f"{part}.{now}" for old, now in there.items()}
+    return renamed
 
 
 def _as_now(path: Path) -> Path:

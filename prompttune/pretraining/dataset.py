@@ -18,6 +18,7 @@ from prompttune.pretraining.sources.pool import ImageSet
 from prompttune.pretraining.transforms import recolor
 from prompttune.synthetic.lines import contours
 from prompttune.utils.errors import InputError
+from prompttune.utils.renamed import takes_old_names
 
 _TILE = 0.7
 """Side of a stitched image, in sides of the sample; two by two of them are stitched."""
@@ -59,6 +60,7 @@ _TRIES = 3
 """So often a sample is drawn until both images show something in common."""
 
 
+@takes_old_names(unlabelled="unlabeled", colours="colors")
 @dataclass(frozen=True)
 class Mix:
     """Shares of the kinds of samples and of masks, each in [0, 1], and how classes are colored."""

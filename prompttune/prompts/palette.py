@@ -1,10 +1,8 @@
 """Which color stands for which class: from class maps to colors and back."""
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, wraps
-from typing import Any, TypeVar
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,43 +10,16 @@ from torch import Tensor
 
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
+from prompttune.utils.renamed import takes_old_names
 
 MAX_CLASSES = 254
 NEAREST_TO_BLACK = 32
 """No class color lies nearer to the background's black than this (Euclidean, of 255)."""
 
 Color = tuple[int, int, int]
-_Kind = TypeVar("_Kind")
 
 
-def takes_colours(kind: type[_Kind]) -> type[_Kind]:
-    """Let a dataclass with `colors` be made with `colours`, and asked for them: version 0.1's name.
-
-    Either warns (`DeprecationWarning`); the next version forgets it.
-    """
-    made = kind.__init__
-
-    def tell() -> None:
-        text = f"{kind.__name__}: colours are called colors now; the next version forgets colours"
-        warnings.warn(text, DeprecationWarning, stacklevel=3)
-
-    @wraps(made)
-    def make(self: Any, *args: Any, **fields: Any) -> None:
-        if "colours" in fields:
-            tell()
-            fields["colors"] = fields.pop("colours")
-        made(self, *args, **fields)
-
-    def colours(self: Any) -> Any:
-        tell()
-        return self.colors
-
-    kind.__init__ = make  # type: ignore[method-assign]
-    kind.colours = property(colours)  # type: ignore[attr-defined]
-    return kind
-
-
-@takes_colours
+@takes_old_names(colours="colors")
 @dataclass(frozen=True)
 class Palette:
     """The colors of a task's classes; the background is black.
@@ -122,6 +93,7 @@ class Palette:
         table[1 : len(self.colors) + 1] = self._points(table)[1:]
         return table[indices].movedim(-1, -3)
 
+    @takes_old_names(colours="colors")
     def repaint(self, colors: Tensor, palette: "Palette") -> Tensor:
         """Paint in these colors what another palette has painted.
 
@@ -136,6 +108,7 @@ class Palette:
         indices = [0, *(self.classes.index(name) + 1 for name in palette.classes)]
         return self.paint(torch.tensor(indices, device=class_map.device)[class_map])
 
+    @takes_old_names(colours="colors")
     def scores(self, colors: Tensor) -> Tensor:
         """Say how well each pixel's color fits each class.
 

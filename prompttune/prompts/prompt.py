@@ -14,18 +14,19 @@ from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.keys.saving import save_prompt
 from prompttune.prompts import arranging
 from prompttune.prompts.examples import crop_most_foreground, load_examples, load_instances
-from prompttune.prompts.palette import Palette, takes_colours
+from prompttune.prompts.palette import Palette
 from prompttune.reliability.calibration import Calibration, Zoomed
 from prompttune.reliability.domain import Domain
 from prompttune.utils.bounds import AnyScale, check, check_prompt, checked_scale
 from prompttune.utils.errors import InputError
+from prompttune.utils.renamed import takes_old_names
 from prompttune.utils.tiling import resize, resize_nearest
 
 if TYPE_CHECKING:
     from prompttune.keys.card import Card
 
 
-@takes_colours
+@takes_old_names(colours="colors")
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """One example, several (a feature ensemble) or a learned key: all are this.

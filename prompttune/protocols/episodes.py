@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,11 +15,48 @@ from prompttune.protocols.metrics import (
     foreground_iou,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
-from prompttune.protocols.sampling import Draw
 from prompttune.utils.constants import IGNORE
+from prompttune.utils.errors import InputError
 
+T = TypeVar("T")
 Ref = Any
 """What an adapter knows an image and its class by; hashable."""
+
+
+class Draw:
+    """A seeded generator that draws as `numpy.random.choice(items, 1, replace=False)[0]` does.
+
+    HSNet's code seeds NumPy's global generator and takes one element at a time without replacement:
+    so a seed gives the same episodes here.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.RandomState(seed)
+
+    def one(self, items: Sequence[T]) -> T:
+        """Return one element."""
+        return items[int(self._random.choice(len(items), 1, replace=False)[0])]
+
+    def others(self, items: Sequence[T], query: T, count: int, what: str) -> list[T]:
+        """Draw so many elements that are not the query; one may be drawn twice, as in HSNet's code.
+
+        Args:
+            items: to draw from.
+            query: is drawn again where it comes up.
+            count: how many.
+            what: names what is drawn, for messages.
+
+        Raises:
+            InputError: there is nothing but the query.
+        """
+        if not any(each != query for each in items):
+            raise InputError(f"{what}: has one image alone, and no example to draw beside a query")
+        taken: list[T] = []
+        while len(taken) < count:
+            each = self.one(items)
+            if each != query:
+                taken.append(each)
+        return taken
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from prompttune.utils.bounds import BOUNDS, check
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import shipped_folder
 from prompttune.utils.recipe_reader import convert_fields, read_mapping
+from prompttune.utils.renamed import names_of_today, takes_old_names
 
 if TYPE_CHECKING:
     from prompttune.data.mask_forms import MaskOptions
@@ -24,6 +25,7 @@ FOUND = ("image_size", "category_ids")
 """Those of them that the data tells."""
 
 
+@takes_old_names(colour_weight="color_weight")
 @dataclass(frozen=True)
 class Recipe:
     """What tuning does for one task. Lengths are canvas pixels; colors and rates, pixel space."""
@@ -190,16 +192,17 @@ def current(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The same, in their order.
+
+    Raises:
+        InputError: one field by both of its names.
     """
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        now = RENAMED.get(name, name)
-        if now != name:
-            warn(f"{name} is called {now} now; the next version forgets {name}", once=name)
-        if isinstance(value, str) and (now, value) in _VALUES:
-            warn(f"{now} {value} is called {_VALUES[now, value]} now", once=f"{now} {value}")
-            value = _VALUES[now, value]
-        found[now] = value
+    found = names_of_today(values, RENAMED)
+    for old in values.keys() & RENAMED.keys():
+        warn(f"{old} is called {RENAMED[old]} now; the next version forgets {old}", once=old)
+    for name, value in found.items():
+        if isinstance(value, str) and (name, value) in _VALUES:
+            found[name] = _VALUES[name, value]
+            warn(f"{name} {value} is called {found[name]} now", once=f"{name} {value}")
     return found
 
 

@@ -154,9 +154,12 @@ def _draw_examples(
     """Draw training images that show a class: `most` of them where there are so many.
 
     Images that show more of the classes come first: what an example does not show, it cannot tell.
-    Each of them is to stand for itself. Where several are to show all classes together, they are
-    chosen by `covering`, which may take one of few classes and needs the pixels of each counted.
     """
+    # Three rules choose training images, each for another end. Here each is to stand for itself.
+    # Where several are to show all classes together, `covering` chooses, which may take one of few
+    # classes and needs the pixels of each counted. Scales and rows of comparisons are judged by
+    # chance images, `evaluation.comparison.draw_showing`, which reads the fewest; it cannot stand
+    # in here, since the starts of shipped keys hang on this order.
     kinds = range(1, len(recipe.classes) + 1)
     order = np.random.default_rng(recipe.seed).permutation(len(train)).tolist()
     shown = {index: int(np.isin(kinds, scored_map(train[index])).sum()) for index in order}

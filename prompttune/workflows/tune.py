@@ -16,6 +16,7 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
+from prompttune.evaluation.comparison import draw_showing
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
@@ -208,7 +209,8 @@ def with_auto_scale(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Rec
     Raises:
         InputError: no training image shows a class.
     """
-    samples = _examples(data.train, recipe)
+    # Where no image shows a class, the error is that of examples.
+    samples = draw_showing(data.train, recipe.seed, EXAMPLES) or [data.train[0]]
     pairs = [(sample.image, scored_map(sample)) for sample in samples]
     canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
     prompt = Prompt.from_examples(pairs, recipe.classes, scale=AUTO, canvas=canvas)
@@ -216,15 +218,3 @@ def with_auto_scale(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Rec
     if chosen is None:
         chosen = canvas / max(max(sample.image.shape[:2]) for sample in samples)
     return replace(recipe, scale=float(f"{chosen:.3g}"))
-
-
-def _examples(train: Sequence[LoadedSample], recipe: Recipe) -> list[LoadedSample]:
-    """Draw training images that show a class; where none does, the error is that of examples."""
-    found: list[LoadedSample] = []
-    for index in np.random.default_rng(recipe.seed).permutation(len(train)).tolist():
-        sample = train[index]
-        if np.isin(scored_map(sample), range(1, len(recipe.classes) + 1)).any():
-            found.append(sample)
-        if len(found) == EXAMPLES:
-            break
-    return found or [train[0]]

@@ -59,3 +59,20 @@ def test_files_know_some_fields_by_the_names_of_the_first_version() -> None:
     config = SegGPTConfig(canvas=16, patch=4, dim=8, depth=4, heads=2, out_indices=(2, 3))
     assert config.to_dict()["taps"] == [2, 3]
     assert not {"out_indices", "merge_index"} & config.to_dict().keys()
+
+
+def test_sizes_are_taken_by_the_names_of_the_first_version_with_a_warning() -> None:
+    sizes = {"canvas": 16, "patch": 4, "dim": 8, "depth": 4, "heads": 2}
+    with pytest.warns(DeprecationWarning, match="SegGPTConfig: taps is called out_indices now"):
+        config = SegGPTConfig(**sizes, taps=(2, 3))
+    with pytest.warns(DeprecationWarning, match="the next version forgets merge_block"):
+        assert SegGPTConfig(**sizes, out_indices=(2, 3), merge_block=2) == config
+    with pytest.warns(DeprecationWarning, match="SegGPTConfig: taps"):
+        assert config.taps == (2, 3)
+    with pytest.warns(DeprecationWarning, match="SegGPTConfig: merge_block"):
+        assert config.merge_block == 2
+
+
+def test_sizes_under_both_of_their_names_are_refused() -> None:
+    with pytest.raises(InputError, match="taps is the old name of out_indices; give one of the"):
+        SegGPTConfig.from_dict({"taps": [2, 3], "out_indices": [1, 3]})

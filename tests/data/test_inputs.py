@@ -45,6 +45,25 @@ def test_kinds_of_an_image_are_one_image(given: object) -> None:
     assert np.array_equal(load_image(given), PHOTO)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("held", ["array", "tensor"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float16", "float32", "float64"])
+@pytest.mark.parametrize("channels", [0, 1, 3, 4])
+def test_numbers_of_every_kind_and_shape_are_one_image(
+    channels: int, dtype: str, held: str
+) -> None:
+    four = np.dstack([PHOTO, MASK])
+    pixels = four[..., :channels] if channels else four[..., 0]
+    colors = pixels[..., :3] if channels >= 3 else four[..., :1].repeat(3, axis=2)
+    whole = {"uint8": pixels, "uint16": pixels.astype(np.uint16) * 257}
+    given = whole[dtype] if dtype in whole else (pixels / 255).astype(dtype)
+    if held == "tensor":
+        tensor = torch.from_numpy(np.ascontiguousarray(given))
+        given = tensor.movedim(-1, 0) if channels else tensor
+    loaded = load_image(given)
+    assert loaded.dtype == np.uint8
+    assert np.array_equal(loaded, colors)
+
+
 def test_a_path_may_be_text(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(png(PHOTO))

@@ -14,6 +14,7 @@ from prompttune.evaluation.comparison import (
     choose_shared_threshold,
     compare,
     count_predictions,
+    draw_showing,
 )
 from prompttune.evaluation.metrics import choose_threshold, measure, threshold_grid
 from prompttune.evaluation.rows import ROWS
@@ -132,6 +133,21 @@ def test_examples_are_drawn_by_seed_and_show_a_class(fakes):
         names.append([sample.name for sample in bench.drawn])
     assert names[0] == names[1] != names[2]
     assert all(int(name.split("-")[1]) % 2 for name in names[0] + names[2])
+
+
+def test_no_more_images_are_read_than_are_drawn_and_passed_over(fakes):
+    class Counted(list):
+        read = 0
+
+        def __getitem__(self, index):
+            self.read += 1
+            return super().__getitem__(index)
+
+    train = Counted(fakes.make_sample(fakes.TRAIN, number, size=4) for number in range(20))
+    assert len(draw_showing(train, 0, 3)) == train.read == 3
+    empty = Counted(fakes.make_sample(fakes.TRAIN, number, size=0) for number in range(5))
+    assert draw_showing(empty, 0, 3) == []
+    assert empty.read == 5
 
 
 def test_fewer_training_images_than_asked_for_are_all_used(fakes):

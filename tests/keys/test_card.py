@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prompttune.keys.card import Card, Scores, Tuning, read_json, write_json
+from prompttune.keys.card import FEATURES, Card, Scores, Tuning, read_json, write_json
 from prompttune.utils.errors import InputError
 
 REQUIRED = ["format_version", "name", "task", "classes", "prompts", "backbone", "canvas", "scale"]
@@ -63,6 +63,11 @@ def test_missing_field_is_named(raw: dict[str, Any], field: str) -> None:
 def test_required_fields_are_those_of_the_specification() -> None:
     table = SPECIFICATION.read_text().split("**Required** fields")[1].split("**Optional**")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == REQUIRED
+
+
+def test_features_are_those_of_the_specification() -> None:
+    (listed,) = re.findall(r"Defined so far: (.+)\.", SPECIFICATION.read_text())
+    assert set(re.findall(r"`(\w+)`", listed)) == FEATURES
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pretrain_recipes import ONE_WAY
 
-from prompttune.pretraining.config import read_recipe
+from prompttune.pretraining.config import PretrainRecipe, read_recipe
+from prompttune.pretraining.dataset import Mix
+from prompttune.pretraining.optimizers import OptimizerConfig
 from prompttune.utils.errors import InputError, forget_warnings
 
 
@@ -45,7 +47,9 @@ def test_the_path_of_the_first_version_is_taken_with_a_warning(
         read_recipe(old.with_name("pretrain-gone.yaml"))
 
 
-def test_fields_of_the_first_version_are_taken(tmp_path: Path) -> None:
+def test_fields_of_the_first_version_are_taken_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "old.yaml").write_text(
         "backbone: {depth: 4, merge_block: 1, taps: [2, 3]}\nsets: [{name: a}]\n"
         "mix: {unlabelled: 0.5, colours: fixed}\noptimiser: {lr: 0.5}\n"
@@ -53,3 +57,27 @@ def test_fields_of_the_first_version_are_taken(tmp_path: Path) -> None:
     recipe = read_recipe(tmp_path / "old.yaml")
     assert (recipe.backbone.merge_index, recipe.backbone.out_indices) == (1, (2, 3))
     assert (recipe.mix.unlabeled, recipe.mix.colors, recipe.optimizer.lr) == (0.5, "fixed", 0.5)
+    said = [record.message.partition(": ")[2].partition(";")[0] for record in caplog.records]
+    assert said == [
+        "optimiser is called optimizer now",
+        "mix.unlabelled is called mix.unlabeled now",
+        "mix.colours is called mix.colors now",
+        "backbone.merge_block is called backbone.merge_index now",
+        "backbone.taps is called backbone.out_indices now",
+    ]
+
+
+def test_a_field_by_both_of_its_names_is_refused(tmp_path: Path) -> None:
+    recipe = tmp_path / "both.yaml"
+    recipe.write_text("mix: {unlabelled: 0.5, unlabeled: 0.1}\nsets: [{name: a}]\n")
+    with pytest.raises(InputError, match=r"both\.yaml: unlabelled is the old name of unlabeled"):
+        read_recipe(recipe)
+
+
+def test_recipes_in_python_take_the_fields_of_the_first_version() -> None:
+    with pytest.warns(DeprecationWarning, match="PretrainRecipe: optimiser is called optimizer"):
+        recipe = PretrainRecipe(optimiser=OptimizerConfig(lr=0.5))
+    with pytest.warns(DeprecationWarning, match="optimizer now"):
+        assert recipe.optimiser.lr == 0.5
+    with pytest.warns(DeprecationWarning, match="Mix: unlabelled is called unlabeled"):
+        assert Mix(unlabelled=0.5).unlabeled == 0.5

@@ -224,9 +224,17 @@ def test_a_threshold_of_ones_own_also_holds_over_zooms() -> None:
 
 def test_the_colors_of_the_first_version_are_taken_with_a_warning() -> None:
     plane = torch.rand(3, 4, 4)
-    with pytest.warns(DeprecationWarning, match="Prompt: colours are called colors now"):
+    with pytest.warns(DeprecationWarning, match="Prompt: colours is called colors now"):
         prompt = Prompt((plane,), colours=(-plane,), palette=WHITE)
     with pytest.warns(DeprecationWarning, match="the next version forgets colours"):
         assert prompt.colours is prompt.colors
     with pytest.warns(DeprecationWarning, match="Palette: colours"):
         assert Palette(("a",), colours=[(0, 0, 99)]) == Palette(("a",), ((0, 0, 99),))
+    with pytest.warns(DeprecationWarning, match="Palette: colours"):
+        assert WHITE.colours == WHITE.colors
+    with pytest.warns(DeprecationWarning, match="scores: colours"):
+        assert WHITE.scores(colours=plane).equal(WHITE.scores(plane))
+    with pytest.warns(DeprecationWarning, match="repaint: colours"):
+        assert WHITE.repaint(colours=plane, palette=WHITE).equal(WHITE.repaint(plane, WHITE))
+    with pytest.warns(DeprecationWarning, match="Prompt: colours"):
+        assert replace(prompt, colours=(plane,)).colors == (plane,)

@@ -68,3 +68,15 @@ def test_names_of_the_first_version_are_taken_with_a_warning(
     assert "colour_weight is called color_weight now" in said[0]
     assert "learn colours is called colors now" in said[1]
     assert parse(["--task", "retina", "--colour_weight=0.5", "--learn", "colours"])[1] == recipe
+
+
+def test_a_recipe_in_python_takes_the_name_of_the_first_version() -> None:
+    with pytest.warns(DeprecationWarning, match="Recipe: colour_weight is called color_weight"):
+        recipe = Recipe("task", colour_weight=0.5)
+    with pytest.warns(DeprecationWarning, match="the next version forgets colour_weight"):
+        assert recipe.colour_weight == recipe.color_weight == 0.5
+
+
+def test_a_value_under_both_of_its_names_is_refused() -> None:
+    with pytest.raises(InputError, match="colour_weight is the old name of color_weight; give one"):
+        load_recipe("retina", {"colour_weight": 0.5, "color_weight": 0.2})

@@ -3,11 +3,10 @@
 from pathlib import Path, PurePosixPath
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import read_indices, read_rgb, require, require_files
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
 
 EPISODES = 1000

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import (
     read_foreground,
     read_lines,
@@ -12,7 +12,6 @@ from prompttune.protocols.layout import (
     require_files,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 
 IMAGES = 10
 """Of each class, `1.jpg` to `10.jpg`."""

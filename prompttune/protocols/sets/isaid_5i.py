@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import read_indices, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 from prompttune.protocols.sets.pascal_5i import read_list
 from prompttune.utils.constants import IGNORE
 

@@ -7,11 +7,10 @@ from PIL import Image
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import read_rgb, require, require_files
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
 
 EPISODES, FOLDS = 2500, 4

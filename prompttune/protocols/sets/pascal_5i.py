@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import (
     read_indices,
     read_lines,
@@ -12,7 +12,6 @@ from prompttune.protocols.layout import (
     require_files,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
-from prompttune.protocols.episodes import Episode, Episodes, EpisodeSet, Loaded
+from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import read_json, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
-from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
 
 MAX_EPISODES, MAX_TRIES = 2500, 10_000
