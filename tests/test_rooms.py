@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "prompttune"
+MAX_LINES = 400
 # Of each room the rooms below it that it may import. A room that is missing here is a new one: give
 # it a place. `prompttune/NAME.py` and `__main__.py` are doors, which only call the command line.
 ROOMS = {
@@ -140,6 +141,11 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
         ).is_file()
     }
     assert missing == set(UNTESTED)
+
+
+def test_no_file_is_long() -> None:
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    assert not {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
 
 
 def test_no_files_import_in_a_circle() -> None:

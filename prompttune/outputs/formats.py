@@ -20,7 +20,7 @@ from prompttune.prompts.palette import Palette
 from prompttune.utils.contact_sheet import encode_png
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import stem_of
-from prompttune.utils.io import publish, temporary_for, whole_file
+from prompttune.utils.io import whole_file, whole_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,15 +218,10 @@ def write_geopackage(
     names = np.array([classes[shape.number - 1] for shape in shapes], object)
     crs = None if place is None or place.epsg is None else f"EPSG:{place.epsg}"
     # GDAL wants the ending, so that the name for the time being keeps it.
-    temporary = temporary_for(path, "gpkg")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none
-            write(
-                str(temporary), shapely.to_wkb(polygons), [names, pixels, areas],
-                ["class", "pixels", "area"], layer="things", driver="GPKG",
-                geometry_type="Polygon", crs=crs,
-            )  # fmt: skip
-        publish(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_path(path, "gpkg") as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided")  # pixels have none
+        write(
+            str(temporary), shapely.to_wkb(polygons), [names, pixels, areas],
+            ["class", "pixels", "area"], layer="things", driver="GPKG",
+            geometry_type="Polygon", crs=crs,
+        )  # fmt: skip

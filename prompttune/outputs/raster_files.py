@@ -10,7 +10,7 @@ import numpy as np
 from prompttune.outputs.drawing import overlay
 from prompttune.outputs.paths import overlay_path
 from prompttune.prompts.palette import Palette
-from prompttune.utils.io import publish, temporary_for
+from prompttune.utils.io import publish, temporary_for, whole_path
 
 _SHOWN = 4096
 """Longest side of the overlay."""
@@ -84,19 +84,14 @@ class RasterWriter:
 
         drawn = np.concatenate(self._shown)
         path = overlay_path(self.path)
-        temporary = temporary_for(path)
         a, b, c, d, e, f = self._profile["transform"][:6]
         a, b, d, e = (each * self._every for each in (a, b, d, e))
         place = Affine(a, b, c, d, e, f)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-                with rasterio.open(
-                    temporary, "w", driver="GTiff", count=3, dtype="uint8", compress="deflate",
-                    width=drawn.shape[1], height=drawn.shape[0], crs=self._profile["crs"],
-                    transform=place, photometric="RGB",
-                ) as file:  # fmt: skip
-                    file.write(np.moveaxis(drawn, -1, 0))
-            publish(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_path(path) as temporary, warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(
+                temporary, "w", driver="GTiff", count=3, dtype="uint8", compress="deflate",
+                width=drawn.shape[1], height=drawn.shape[0], crs=self._profile["crs"],
+                transform=place, photometric="RGB",
+            ) as file:  # fmt: skip
+                file.write(np.moveaxis(drawn, -1, 0))

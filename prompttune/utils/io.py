@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.[a-z]+")
+_TEMPORARY = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.[a-z]+(\.gz)?")
 _KEPT_OF_NAME = 60
 """Characters: a long name must not become too long."""
 
@@ -95,9 +95,14 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def whole_path(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file appears as `path` when the block ends well, else never."""
-    temporary = temporary_for(path)
+def whole_path(path: Path, ending: str = "tmp") -> Iterator[Path]:
+    """Give a name to write to; the file appears as `path` when the block ends well, else never.
+
+    Args:
+        path: of the file.
+        ending: of the name, for writers that want one of their own.
+    """
+    temporary = temporary_for(path, ending)
     try:
         yield temporary
         publish(temporary, path)

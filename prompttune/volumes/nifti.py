@@ -1,6 +1,5 @@
 """NIfTI volumes: turned so that slices look as radiologists see them, and back (nibabel)."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.io import publish
+from prompttune.utils.io import whole_path
 from prompttune.utils.malformed import reason, understood
 from prompttune.volumes.volume import Facts
 
@@ -179,13 +178,9 @@ class NiftiWriter:
             header.set_slope_inter(1, 0)
         header["cal_max"] = header["cal_min"] = 0
         image = type(source)(voxels, source.affine, header)
-        ending = ".nii.gz" if self.path.name.lower().endswith(".gz") else ".nii"
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}{ending}")
-        try:
+        ending = "nii.gz" if self.path.name.lower().endswith(".gz") else "nii"
+        with whole_path(self.path, ending) as temporary:  # nibabel goes by the ending
             nibabel.save(image, temporary)
-            publish(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Forget the slices."""

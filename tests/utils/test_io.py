@@ -89,9 +89,13 @@ def test_what_the_dead_left_is_swept_and_what_lives_is_not(tmp_path: Path) -> No
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     mine = temporary_for(below / "a.png")
-    dead = mine.with_name(mine.name.replace(str(os.getpid()), str(child.pid)))
+    packed = temporary_for(below / "b.nii.gz", "nii.gz")
+    dead = [
+        path.with_name(path.name.replace(str(os.getpid()), str(child.pid)))
+        for path in (mine, packed)
+    ]
     others = [below / ".a.tmp", below / "a.png", below / ".note.1-2.tmp"]
-    for path in (mine, dead, *others):
+    for path in (mine, *dead, *others):
         path.write_text("x")
     sweep(tmp_path)
     assert sorted(below.iterdir()) == sorted([mine, *others])
