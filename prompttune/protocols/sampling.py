@@ -37,7 +37,9 @@ class Draw:
             InputError: there is nothing but the query.
         """
         if not any(each != query for each in items):
-            raise InputError(f"{what}: has one image alone, and no example to draw beside a query")
+            raise InputError(
+                f"{what} has one image alone, no example beside a query; copy the set again"
+            )
         taken: list[T] = []
         while len(taken) < count:
             each = self.one(items)
