@@ -21,8 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.work import CONFIGS
+from prompttune.backbone.config import SegGPTConfig
+from prompttune.backbone.one_way import OneWaySegGPT, build
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
@@ -66,6 +70,38 @@ def main() -> None:
     for name, value in each.items():
         print(f"| {name} | {1 / value:.3f} | {each['plain loop'] / value:.2f} |")
     print(f"The largest difference of a score is {apart:.1e}.")
+    if isinstance(segmenter.network, OneWaySegGPT) and given.shots == 1:
+        print(_counted(segmenter.network.config, episodes))
+
+
+def _counted(config: SegGPTConfig, episodes: Sequence[Episode]) -> str:
+    """Say what sharing can gain at most: operations do not depend on what else a machine does."""
+    with torch.device("meta"):  # nothing is computed
+        network, pixels = build(config), torch.zeros(1, 3, config.canvas, config.canvas)
+    assert isinstance(network, OneWaySegGPT)
+    parts = []
+    for call in (
+        lambda: network.encode_images(pixels),
+        lambda: network.encode_seen(network.encode_images(pixels), pixels),
+        lambda: network.ensemble(pixels, network.encode_prompt(pixels, pixels)),
+    ):
+        # The counter knows attention by its products alone, no kernel of one device.
+        counter, plain_attention = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+        with counter, plain_attention, torch.no_grad():
+            call()
+        parts.append(counter.get_total_flops() / 1e9)
+    image, prompt = parts[0], parts[1] - parts[0]
+    query = parts[2] - parts[1] - image
+    plain = 2 * image + prompt + query
+    queries = {query.key for query, _ in episodes}
+    examples = {one.key for _, examples in episodes for one in examples}
+    shared = image * len(queries | examples) + prompt * len(examples)
+    ratio = plain / (shared / len(episodes) + query)
+    return (
+        f"GFLOP: {image:.2f} an image, {prompt:.2f} a prompt's later blocks, {query:.2f} a query. "
+        f"These episodes need {ratio:.2f} times fewer, any number of them {plain / query:.1f} at "
+        "most."
+    )
 
 
 def _arguments() -> argparse.Namespace:

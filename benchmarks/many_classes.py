@@ -5,12 +5,12 @@
 Each image is parted into regions, and each class has a look of its own: two colors and a pattern.
 The key begins with the examples themselves: each group of classes has a prompt of several images
 that together show its classes, colored far apart. A few groups learn at a step, in turn.
-Both ways answer as `prompttune benchmark ade20k` does, and mIoU is counted as there.
+A companion learns beside it. All answer as `prompttune benchmark ade20k` does, and mIoU is counted
+as there.
 """
 
 import argparse
 import resource
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +22,15 @@ import torch
 import prompttune
 from prompttune.data.layouts import LoadedSample
 from prompttune.inference.segmenter import Segmenter
-from prompttune.prompts.composition import Composition
-from prompttune.prompts.palette import Palette
+from prompttune.prompts.composition import Composition, give_companion
+from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.protocol import Options
 from prompttune.protocols.semantic import Semantic, SemanticSet
+from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.companion import train_companion
 from prompttune.tuning.init import starting_prompt
+from prompttune.tuning.run import Machine
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SIDE, REGIONS, PATTERNS = 128, 9, 5
@@ -35,52 +38,92 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
-    """Score both ways, and print the table (Markdown)."""
+    """Score each way, and print the table (Markdown), a row as soon as it is known."""
     given = _arguments()
     torch.set_num_threads(given.threads)
     segmenter = Segmenter(given.backbone, precision=given.precision)
-    classes = tuple(f"class {number}" for number in range(1, given.classes + 1))
+    recipe = _recipe(given, segmenter.network.config.canvas)
     train = [draw_image(number, given.classes) for number in range(given.train)]
     test = [draw_image(10_000 + number, given.classes) for number in range(given.test)]
-    data = _set(classes, train, test)
-    one, one_seconds = _score(segmenter, data, Options())
-    _say(given, "one example a class", one, one_seconds)
-    begun, _ = _score(segmenter, data, Options(prompts=(_start(given, classes, train, segmenter),)))
-    _say(given, "the key before tuning", begun)
-    started = time.process_time()
-    # Images are seen whole: the scale makes one window of each.
-    key = prompttune.tune(
-        train, classes=classes, backbone=segmenter, precision=given.precision, progress=False,
+    data = _set(recipe.classes, train, test)
+    print(f"{given.classes} classes, {given.train} training and {given.test} test images, "
+          f"{given.threads} thread(s), {given.backbone}, {given.precision}")  # fmt: skip
+    print("| | mIoU | s an image | s to learn | GiB at most |\n|---|---|---|---|---|", flush=True)
+    for row in given.rows:
+        started = time.process_time()
+        keys, told = ROWS[row](recipe, train, segmenter)
+        learned = time.process_time() - started
+        value, seconds = _score(segmenter, data, Options(prompts=keys))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        cells = f"{value:.3f} | {seconds / len(test):.1f} | {learned:.0f} | {memory:.2f}"
+        print(f"| {told} | {cells} |", flush=True)
+
+
+CHOSEN = (
+    "group", "max_steps", "batch", "init", "augment", "prompts", "groups_a_step", "scale",
+    "val_every", "val_crops", "val_fraction", "lr", "companion",
+)  # fmt: skip
+"""Values of the recipe that are not those of any task of its own."""
+
+
+def _recipe(given: argparse.Namespace, canvas: int) -> Recipe:
+    """Images are seen whole: the scale makes one window of each."""
+    return Recipe(
+        "many", tuple(f"class {number}" for number in range(1, given.classes + 1)),
         group=given.group, max_steps=given.steps, batch=given.batch, init=given.init, augment=False,
-        prompts=given.prompts, groups_a_step=given.groups_a_step,
-        scale=segmenter.network.config.canvas / SIDE, val_every=given.steps, val_crops=8,
-        val_fraction=0.05, lr=given.lr,
+        prompts=given.prompts, groups_a_step=given.groups_a_step, scale=canvas / SIDE,
+        val_every=given.steps, val_crops=8, val_fraction=0.05, lr=given.lr,
+        companion=given.companion,
     )  # fmt: skip
-    seconds = time.process_time() - started
-    tuned, tuned_seconds = _score(segmenter, data, Options(prompts=(key,)))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{given.classes} classes, {len(key.parts)} groups, {given.train} training and "
-          f"{given.test} test images, {given.threads} thread(s), {given.backbone}")  # fmt: skip
-    print(f"smallest distance of two colors: {_nearest(classes):.0f} if one prompt bore all, "
-          f"{min(_nearest(part.palette.classes) for part in key.parts):.0f} in groups")  # fmt: skip
-    print("| | mIoU | s an image |\n|---|---|---|")
-    print(f"| one example a class | {one:.3f} | {one_seconds / len(test):.1f} |")
-    print(f"| {given.init} of training images, before tuning | {begun:.3f} | |")
-    print(f"| tuned, {given.steps} steps of {given.batch} images | {tuned:.3f} "
-          f"| {tuned_seconds / len(test):.1f} |")  # fmt: skip
-    print(f"Tuning took {seconds / given.steps:.2f} s of CPU time a step (start and validation "
-          f"included), {memory:.2f} GiB at most.", flush=True)  # fmt: skip
 
 
-def _say(given: argparse.Namespace, what: str, value: float, seconds: float = 0.0) -> None:
-    """Tell on stderr what is known already: the whole takes long."""
-    each = f", {seconds / given.test:.1f} s an image" if seconds else ""
-    print(f"{what}: {value:.3f}{each}", file=sys.stderr, flush=True)
+Key = Prompt | Composition
+Row = tuple[tuple[Key, ...], str]
+"""The keys that answer, none for examples, and how the table names them."""
+
+
+def _one(recipe: Recipe, train: Sequence[Pair], segmenter: Segmenter) -> Row:
+    return (), "one example a class"
+
+
+def _begun(recipe: Recipe, train: Sequence[Pair], segmenter: Segmenter) -> Row:
+    start = starting_prompt(recipe, segmenter.network.config.canvas, _samples(train))
+    return (start,), f"the key before tuning ({recipe.init})"
+
+
+def _companion(recipe: Recipe, train: Sequence[Pair], segmenter: Segmenter) -> Row:
+    (start,), _ = _begun(recipe, train, segmenter)
+    steps = round(recipe.companion * recipe.max_steps) * len(start.parts)
+    found = TaskData(_samples(train), [], [], "drawn", "pairs", generated=True)
+    canvas = segmenter.network.config.canvas
+    network = train_companion(recipe, canvas, found, steps, Machine(bf16=segmenter.bf16))
+    key = give_companion(start, network.folded(1.0))
+    return (key,), f"the companion alone, {steps} steps of {recipe.batch} images"
+
+
+def _tuned(recipe: Recipe, train: Sequence[Pair], segmenter: Segmenter) -> Row:
+    key = prompttune.tune(
+        train, classes=recipe.classes, backbone=segmenter, progress=False,
+        precision="bf16" if segmenter.bf16 else "fp32",
+        **{name: getattr(recipe, name) for name in CHOSEN},
+    )  # fmt: skip
+    companion = key.parts[0].companion
+    share = 0.0 if companion is None else companion.share
+    told = f"tuned, {recipe.max_steps} steps of {recipe.batch} images"
+    return (key,), f"{told}; the companion counts {share:.2f}"
+
+
+ROWS = {"one": _one, "begun": _begun, "companion": _companion, "tuned": _tuned}
+
+
+def _samples(train: Sequence[Pair]) -> list[LoadedSample]:
+    return [LoadedSample(str(number), *pair) for number, pair in enumerate(train)]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.many_classes", description=__doc__)
     add = parser.add_argument
+    add("--rows", nargs="+", choices=ROWS, default=["one", "begun", "tuned"])
     add("--classes", type=int, default=150)
     add("--group", type=int, default=5, help="classes of a prompt")
     add("--prompts", type=int, default=5, help="images of a prompt")
@@ -88,6 +131,7 @@ def _arguments() -> argparse.Namespace:
     add("--steps", type=int, default=60)
     add("--batch", type=int, default=4)
     add("--lr", type=float, default=0.02)
+    add("--companion", type=float, default=4.0, help="its steps, for each step and group")
     add("--init", choices=("example", "mosaic"), default="example")
     add("--train", type=int, default=120)
     add("--test", type=int, default=20)
@@ -95,19 +139,6 @@ def _arguments() -> argparse.Namespace:
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     add("--backbone", default=DEFAULT_BACKBONE)
     return parser.parse_args()
-
-
-def _start(
-    given: argparse.Namespace, classes: tuple[str, ...], train: Sequence[Pair], segmenter: Segmenter
-) -> Composition:
-    canvas = segmenter.network.config.canvas
-    recipe = Recipe(
-        "many", classes, group=given.group, init=given.init, scale=canvas / SIDE,
-        prompts=given.prompts,
-    )  # fmt: skip
-    samples = [LoadedSample(str(number), *pair) for number, pair in enumerate(train)]
-    start = starting_prompt(recipe, canvas, samples)
-    return start if isinstance(start, Composition) else Composition([start])
 
 
 def draw_image(seed: int, classes: int) -> Pair:
@@ -155,13 +186,6 @@ def _score(segmenter: Segmenter, data: SemanticSet, options: Options) -> tuple[f
         run = benchmark.run(benchmark.cases, Path(folder))
         outcomes = dict(zip(benchmark.cases, run, strict=True))
     return benchmark.summary(outcomes)["mIoU"], time.process_time() - started
-
-
-def _nearest(classes: Sequence[str]) -> float:
-    """Return how far the two nearest colors of a palette are apart, of 255 a channel."""
-    colors = np.array([(0, 0, 0), *Palette.of(classes).colors], float)
-    apart = np.sqrt(((colors[:, None] - colors[None]) ** 2).sum(-1))
-    return float(apart[~np.eye(len(colors), dtype=bool)].min())
 
 
 if __name__ == "__main__":

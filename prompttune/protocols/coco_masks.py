@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from prompttune.data.annotations.outlines import decode_runs
+from prompttune.data.annotations.outlines import OUTSIDE, decode_runs
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 
 def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> np.ndarray:
@@ -25,22 +26,35 @@ def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> 
     height, width = int(shape[0]), int(shape[1])
     covered = np.zeros((height, width), bool)
     for segmentation in segmentations:
-        try:
+        with understood(path, "COCO masks; get it again"):
             if isinstance(segmentation, dict):
-                mask = decode_runs(segmentation["counts"], segmentation["size"])
+                # The size is looked at first: whatever it says would be allocated.
+                rows, columns = (int(side) for side in segmentation["size"])
+                if (rows, columns) != (height, width):
+                    told = f"mask of {columns} x {rows}, but its image is {width} x {height}"
+                    raise InputError(f"{path}: {told}; are they of one set?")
+                covered |= decode_runs(segmentation["counts"], (rows, columns))
             else:
-                mask = _filled(segmentation, height, width)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InputError(f"{path}: holds what is no COCO mask ({error})") from None
-        if mask.shape != covered.shape:
-            sizes = [f"{each[1]} x {each[0]}" for each in (mask.shape, covered.shape)]
-            raise InputError(f"{path}: mask of {sizes[0]}, but its image is {sizes[1]}")
-        covered |= mask
+                covered |= _filled(segmentation, height, width)
     return covered
 
 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Fill polygons by COCO's own rule, which is not that of pixel centers."""
+    """Fill polygons by COCO's own rule, which is not that of pixel centers.
+
+    COCO's code is C and checks nothing: it crashes on coordinates far outside.
+    """
+    beyond = OUTSIDE * max(height, width)
+    for polygon in polygons:
+        points = np.asarray(polygon, float)
+        if points.ndim != 1 or len(points) < 4 or len(points) % 2:
+            raise ValueError(f"a polygon of shape {points.shape}")
+        x, y = points[::2], points[1::2]
+        inside = (points >= -beyond).all() and (x <= width + beyond).all()
+        if not inside or not (y <= height + beyond).all():
+            raise ValueError(f"a polygon outside the {width} x {height} pixels of its image")
+    if not len(polygons):
+        raise ValueError("no polygon")
     try:
         from pycocotools import mask as coco
     except ImportError:

@@ -16,7 +16,7 @@ from prompttune.protocols.metrics import (
 )
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, warn
 
 T = TypeVar("T")
 Ref = Any
@@ -50,7 +50,9 @@ class Draw:
             InputError: there is nothing but the query.
         """
         if not any(each != query for each in items):
-            raise InputError(f"{what}: has one image alone, and no example to draw beside a query")
+            raise InputError(
+                f"{what} has one image alone, no example beside a query; copy the set again"
+            )
         taken: list[T] = []
         while len(taken) < count:
             each = self.one(items)
@@ -125,6 +127,10 @@ class Episodes(Benchmark):
         """Answer some episodes in one batch."""
         episodes = [self.by_name[name] for name in cases]
         loaded = [self.given.load(each.query, each.label) for each in episodes]
+        for episode, query in zip(episodes, loaded, strict=True):
+            if not query.mask.any():
+                told = f"{episode.name}: its mask shows nothing of the class that its list says"
+                warn(f"{told}; are lists and masks of one set?", once="an empty mask")
         pairs = zip(episodes, loaded, strict=True)
         found = self.answering.masks([self._question(*pair) for pair in pairs])
         for episode, query, mask in zip(episodes, loaded, found, strict=True):
@@ -159,6 +165,7 @@ class Episodes(Benchmark):
 
 
 def classes_in_turn(
+    root: Path,
     images: Mapping[str, Sequence[str]],
     count: int,
     options: Options,
@@ -167,20 +174,24 @@ def classes_in_turn(
     """Take the classes in turn; draw a query and its examples among the images of each.
 
     Args:
+        root: of the set, for messages.
         images: of each class, in the order of the protocol.
         count: of episodes.
         options: seed and shots.
         load: reads an image and the class of a label.
 
     Raises:
-        InputError: a class of one image.
+        InputError: a class of no image, or of one.
     """
     draw, drawn = Draw(options.seed), []
     names = list(images)
+    empty = [name for name in names if not images[name]]
+    if empty:
+        raise InputError(f"{root}: has no images of {', '.join(empty)}; copy the set again")
     for number in range(count):
         label = number % len(names)
         own = images[names[label]]
         query = draw.one(own)
-        others = draw.others(own, query, options.shots, f"class {names[label]}")
+        others = draw.others(own, query, options.shots, f"{root}: {names[label]}")
         drawn.append(Episode(f"{number:04}-{query}-{names[label]}", label, query, tuple(others)))
     return EpisodeSet(drawn, range(len(names)), load)

@@ -52,7 +52,7 @@ def run_benchmark(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     benchmark = run.protocol.open(run.data, segmenter, run.options)
     cases = list(benchmark.cases)[: run.limit]
     if not cases:
-        raise InputError(f"{run.data}: has nothing to answer")
+        raise InputError(f"{run.data}: has nothing to answer; copy the set again")
     record = Record(run.output / OUTCOMES, _setting(run, segmenter))
     started, before = time.perf_counter(), len(record.results)
     try:

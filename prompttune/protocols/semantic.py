@@ -12,6 +12,7 @@ from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import Answering, Example, Question
+from prompttune.protocols.layout import shortened
 from prompttune.protocols.metrics import areas_of, mean_of, semantic_scores
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
@@ -178,9 +179,15 @@ def _checked_key(options: Options, classes: Sequence[str]) -> Prompt | Compositi
         return None
     if len(options.prompts) > 1:
         raise InputError("--prompt: one key (of any number of classes) answers this set")
-    key = options.prompts[0]
+    key, asked = options.prompts[0], f"the set asks for {shortened(', '.join(classes))}"
+    for part in key.parts:
+        if part.instance_of is not None:
+            told = f"{part.name} tells instances of {part.instance_of} apart"
+            raise InputError(f"--prompt: {told}; {asked}")
     strange = [name for name in key.palette.classes if name not in classes]
     if strange:
         some = ", ".join(strange[:3])
-        raise InputError(f"--prompt: answers classes that the set does not have, such as {some}")
+        raise InputError(
+            f"--prompt: answers classes that the set does not have, such as {some}; {asked}"
+        )
     return key

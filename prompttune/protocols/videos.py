@@ -16,7 +16,7 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.drawing import index_image
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.protocols.layout import read_indices, read_rgb
+from prompttune.protocols.layout import files_in, read_indices, read_rgb
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.contact_sheet import write_png
@@ -109,7 +109,8 @@ class Videos(Benchmark):
                 known |= dict.fromkeys(new, number)
                 trackers.append((new, self._tracker(now, given, new)))
             if not known and not number and not self.rules.late:
-                raise InputError(f"{video.name}: the mask of the first frame shows no object")
+                mask = video.masks.get(path.stem, path)
+                raise InputError(f"{mask}: the first frame's shows no object; copy the set again")
             yield path, found, dict(known)
 
     def _tracker(
@@ -220,13 +221,15 @@ def find_late_videos(images: Path, masks: Path, names: Sequence[str]) -> list[Vi
     """Find videos whose masks need not be there for each frame."""
     videos = []
     for name in names:
-        frames = sorted((images / name).glob("*.jpg"))
-        given = {path.stem: path for path in sorted((masks / name).glob("*.png"))}
+        frames = files_in(images / name, "*.jpg")
+        given = {path.stem: path for path in files_in(masks / name, "*.png")}
         if not frames or not given:
-            raise InputError(f"{images / name}: has {len(frames)} frames and {len(given)} masks")
+            counts = f"{len(frames)} frames and {len(given)} masks"
+            raise InputError(f"{images / name}: has {counts}; copy the set again")
         strange = sorted(set(given) - {path.stem for path in frames})
         if strange:
-            raise InputError(f"{masks / name}: {strange[0]}.png is the mask of no frame")
+            told = f"{strange[0]}.png is the mask of no frame"
+            raise InputError(f"{masks / name}: {told}; copy the set again")
         videos.append(Video(name, tuple(frames), given))
     return videos
 

@@ -3,6 +3,8 @@
 import json
 import pickle
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +321,26 @@ def coco_panoptic(root: Path) -> None:
         )
     content = {"annotations": annotations, "categories": CATEGORIES}
     (root / "annotations/panoptic_val2017.json").write_text(json.dumps(content))
+
+
+MAKE: dict[str, Callable[[Path], None]] = {
+    "pascal-5i": pascal_5i,
+    "coco-20i": coco_20i,
+    "fss-1000": fss_1000,
+    "lvis-92i": lvis_92i,
+    "pascal-part": pascal_part,
+    "paco-part": paco_part,
+    "davis-2016": partial(davis, year=2016),
+    "davis-2017": partial(davis, year=2017),
+    "youtube-vos-2018": youtube_vos,
+    "mose": mose,
+    "ade20k": ade20k,
+    "coco-panoptic": coco_panoptic,
+    **{name: partial(retina, name=name) for name in ("drive", "chase", "stare", "hrf")},
+    "isaid-5i": isaid_5i,
+    "loveda": loveda,
+    "isic": isic,
+    "chest-xray": chest_xray,
+    "suim": suim,
+}
+"""Of each benchmark by its name."""

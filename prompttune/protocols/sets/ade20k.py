@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import read_indices, read_lines, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    files_in,
+    read_indices,
+    read_lines,
+    read_rgb,
+    require,
+    require_files,
+    source,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.semantic import Semantic, SemanticSet
 from prompttune.utils.constants import IGNORE
@@ -27,7 +35,13 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 
     def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         image = read_rgb(root / "images" / f"{name}.jpg")
-        indices = read_indices(root / "annotations" / f"{name}.png", image.shape)
+        mask = root / "annotations" / f"{name}.png"
+        indices = read_indices(mask, image.shape)
+        if indices.max(initial=0) > CLASSES:
+            raise InputError(
+                f"{mask}: has value {indices.max()}, the challenge's are 0 to {CLASSES}; "
+                f"{source(PROTOCOL)}"
+            )
         return image, np.where(indices == 0, IGNORE, indices).astype(np.uint8)
 
     classes = read_names(root / NAMES)
@@ -40,10 +54,13 @@ PARTS = ("training", "validation")
 
 
 def _names(root: Path, part: str) -> list[str]:
-    names = [f"{part}/{path.stem}" for path in sorted((root / "images" / part).glob("*.jpg"))]
+    found = files_in(root / "images" / part, "*.jpg")
+    found += files_in(root / "annotations" / part, "*.png")  # a mask without an image is said, too
+    names = [f"{part}/{stem}" for stem in sorted({path.stem for path in found})]
     if not names:
-        raise InputError(f"{root / 'images' / part}: has no images")
-    require_files(root, PROTOCOL, [root / "annotations" / f"{name}.png" for name in names])
+        raise InputError(f"{root / 'images' / part}: has no images; {source(PROTOCOL)}")
+    files = [(root / f"images/{name}.jpg", root / f"annotations/{name}.png") for name in names]
+    require_files(root, PROTOCOL, [path for pair in files for path in pair])
     return names
 
 
@@ -56,7 +73,8 @@ def read_names(path: Path) -> tuple[str, ...]:
     _, *lines = read_lines(path) or [""]
     names = [line.split("\t")[-1].split(",")[0].strip() for line in lines]
     if len(names) != CLASSES:
-        raise InputError(f"{path}: names {len(names)} classes, not {CLASSES}")
+        told = f"names {len(names)} classes, not {CLASSES}"
+        raise InputError(f"{path}: {told}; {source(PROTOCOL)}")
     known: dict[str, int] = {}
     for place, name in enumerate(names):  # two are a "screen"
         known[name] = known.get(name, 0) + 1

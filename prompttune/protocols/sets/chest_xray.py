@@ -4,7 +4,13 @@ from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Episodes, EpisodeSet, Loaded, classes_in_turn
-from prompttune.protocols.layout import read_foreground, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    files_in,
+    read_foreground,
+    read_rgb,
+    require,
+    require_files,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 
 EPISODES = 600
@@ -23,14 +29,14 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw the episodes."""
     require(root, PROTOCOL, ["CXR_png", "masks"])
-    names = [path.stem for path in sorted((root / "masks").glob("*.png"))]
+    names = [path.stem for path in files_in(root / "masks", "*.png")]
     require_files(root, PROTOCOL, [_image(root, name) for name in names])
 
     def load(name: str, label: int) -> Loaded:
         image = read_rgb(_image(root, name))
         return Loaded(image, read_foreground(root / "masks" / f"{name}.png", image.shape))
 
-    return classes_in_turn({"lungs": names}, count, options, load)
+    return classes_in_turn(root, {"lungs": names}, count, options, load)
 
 
 def _image(root: Path, name: str) -> Path:

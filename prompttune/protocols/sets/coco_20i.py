@@ -4,7 +4,13 @@ from pathlib import Path, PurePosixPath
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import read_indices, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    read_indices,
+    read_rgb,
+    require,
+    require_files,
+    shortened,
+)
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
@@ -30,13 +36,15 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     classes = [options.fold + FOLDS * number for number in range(CLASSES // FOLDS)]
     empty = [label + 1 for label in classes if not by_class.get(label)]
     if empty:
-        raise InputError(f"{root / listed}: has no images of classes {empty}; is it fold's own?")
+        raise InputError(
+            f"{root / listed}: has no images of classes {empty}; is it another fold's list?"
+        )
     draw, drawn = Draw(options.seed), []
     for number in range(count):
         label = draw.one(classes)
         own = by_class[label]
         query = draw.one(own)
-        others = draw.others(own, query, options.shots, f"class {label + 1}")
+        others = draw.others(own, query, options.shots, f"{root / listed}: class {label + 1}")
         name = f"{number:04}-{PurePosixPath(query).stem}-{label + 1}"
         drawn.append(Episode(name, label, query, tuple(others)))
     names = {name for each in drawn for name in (each.query, *each.examples)}
@@ -56,11 +64,13 @@ def read_fold(path: Path) -> dict[int, list[str]]:
         isinstance(label, int) and isinstance(names, list) for label, names in found.items()
     )
     if not shaped:
-        raise InputError(f"{path}: is no list of images a class; copy HSNet's again")
+        raise InputError(f"{path}: is no list of images by class; copy HSNet's again")
     for names in found.values():
         for name in names:
             if not isinstance(name, str) or ".." in name or name.startswith("/"):
-                raise InputError(f"{path}: '{name}' is no image of the set")
+                raise InputError(
+                    f"{path}: '{shortened(name)}' is no image of the set; copy HSNet's list again"
+                )
     return found
 
 

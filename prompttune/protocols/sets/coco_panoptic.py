@@ -17,7 +17,16 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.outputs.instances import find_instances, write_json
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
-from prompttune.protocols.layout import check_size, read_json, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    check_size,
+    listed,
+    read_json,
+    read_rgb,
+    require,
+    require_files,
+    shortened,
+    source,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels, Protocol
 from prompttune.utils.errors import InputError
 
@@ -56,9 +65,9 @@ class Panoptic(Benchmark):
         folder = output / "panoptic"
         folder.mkdir(exist_ok=True)
         for case in cases:
-            truth, true_segments = self._truth(case)
-            found, segments = self.answer(read_rgb(self._image(case)))
-            check_size(self._image(case), found, truth.shape)
+            image = read_rgb(self._image(case))
+            truth, true_segments = self._truth(case, image.shape)
+            found, segments = self.answer(image)
             stats = panoptic_stats(found, segments, truth, true_segments)
             colors = np.stack([found % 256, found // 256 % 256, found // 65536], -1)
             cv2.imwrite(str(folder / f"{case}.png"), colors[..., ::-1].astype(np.uint8))
@@ -118,16 +127,19 @@ class Panoptic(Benchmark):
     def _image(self, case: str) -> Path:
         return self.root / IMAGES / f"{case}.jpg"
 
-    def _truth(self, case: str) -> tuple[np.ndarray, dict[int, Segment]]:
+    def _truth(self, case: str, shape: Sequence[int]) -> tuple[np.ndarray, dict[int, Segment]]:
         path = self.root / PNGS / self.annotations[case]["file_name"]
         colors = read_rgb(path).astype(np.int64)
+        check_size(path, colors, shape)
         numbers = colors[..., 0] + 256 * colors[..., 1] + 65536 * colors[..., 2]
         segments = {
             one["id"]: Segment(one["category_id"], bool(one.get("iscrowd", 0)))
             for one in self.annotations[case]["segments_info"]
         }
         if strange := set(np.unique(numbers).tolist()) - set(segments) - {0}:
-            raise InputError(f"{path}: segment {min(strange)} is not in {JSON}; of another year?")
+            raise InputError(
+                f"{path}: segment {min(strange)} is not in {JSON}; is it of another year?"
+            )
         return numbers, segments
 
     def summary(self, outcomes: Outcomes) -> dict[str, float]:
@@ -169,7 +181,8 @@ class Panoptic(Benchmark):
             return map_
 
         palette = Palette.of([one["name"] for one in self.categories.values()])
-        truth, answer = painted(*self._truth(case)), painted(*self.answer(image))
+        truth = painted(*self._truth(case, image.shape))
+        answer = painted(*self.answer(image))
         return Panels(image, truth, answer, palette)
 
 
@@ -184,19 +197,20 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 
 
 def _read(root: Path, content: Any) -> tuple[dict[str, dict[str, Any]], dict[int, dict[str, Any]]]:
-    try:
+    with listed(root / JSON, "COCO"):
         annotations = {Path(one["file_name"]).stem: one for one in content["annotations"]}
-        categories = {one["id"]: one for one in content["categories"]}
+        categories = {int(one["id"]): one for one in content["categories"]}
         segments = [s for one in annotations.values() for s in one["segments_info"]]
         known = all(s["category_id"] in categories and 0 < s["id"] < OFFSET for s in segments)
-        known &= all("isthing" in one and "name" in one for one in categories.values())
-    except (KeyError, TypeError, AttributeError):
-        known = False
+        known &= all(isinstance(one["name"], str) for one in categories.values())
+        known &= all(one["isthing"] in (0, 1) for one in categories.values())
+        known &= all(isinstance(one["image_id"], int) for one in annotations.values())
     if not known:
-        raise InputError(f"{root / JSON}: is no list of panoptic segments; get COCO's of 2017")
+        raise InputError(f"{root / JSON}: is no list of panoptic segments; {source(PROTOCOL)}")
     if any(not name.isdecimal() for name in annotations):
-        odd = next(name for name in annotations if not name.isdecimal())
-        raise InputError(f"{root / JSON}: lists {odd}, no image of 2017; is it of another year?")
+        odd = shortened(next(name for name in annotations if not name.isdecimal()))
+        told = f"lists {odd}, no image of 2017; is it of another year?"
+        raise InputError(f"{root / JSON}: {told} {source(PROTOCOL)}")
     require_files(root, PROTOCOL, [root / IMAGES / f"{name}.jpg" for name in annotations])
     require_files(root, PROTOCOL, [root / PNGS / one["file_name"] for one in annotations.values()])
     return annotations, categories

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import read_lines, require
+from prompttune.protocols.layout import files_in, read_lines, require
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.videos import Rules, Video, Videos
 from prompttune.utils.errors import InputError
@@ -26,17 +26,19 @@ def open_set(year: int, root: Path, segmenter: Segmenter, options: Options) -> B
 
 def find_videos(root: Path, protocol: Protocol, year: int) -> list[Video]:
     """Find the sequences of the validation part."""
-    if (root / "images").is_dir() and (root / "masks").is_dir():
+    kinds = "images", "masks"
+    if all((root / kind).is_dir() for kind in kinds):
         names = sorted(path.name for path in (root / "images").iterdir() if path.is_dir())
-        images, masks = root / "images", root / "masks"
     else:
-        listed = f"ImageSets/{year}/val.txt"
-        require(root, protocol, ["JPEGImages/480p", "Annotations/480p", listed])
+        kinds, listed = ("JPEGImages/480p", "Annotations/480p"), f"ImageSets/{year}/val.txt"
+        require(root, protocol, [*kinds, listed])
         names = list(dict.fromkeys(map(_sequence, read_lines(root / listed))))
-        images, masks = root / "JPEGImages/480p", root / "Annotations/480p"
+        if strange := [name for name in names if name in ("", ".", "..")]:
+            raise InputError(f"{root / listed}: '{strange[0]}' is no sequence; copy the set again")
     if not names:
-        raise InputError(f"{root}: has no sequences")
-    return [_video(name, images / name, masks / name) for name in names]
+        raise InputError(f"{root}: has no sequences; copy the set again")
+    require(root, protocol, [f"{kind}/{name}" for name in names for kind in kinds])
+    return [_video(name, *(root / kind / name for kind in kinds)) for name in names]
 
 
 def _sequence(line: str) -> str:
@@ -46,10 +48,12 @@ def _sequence(line: str) -> str:
 
 
 def _video(name: str, images: Path, masks: Path) -> Video:
-    frames, annotated = sorted(images.glob("*.jpg")), sorted(masks.glob("*.png"))
-    if len(frames) < 3 or [x.stem for x in frames] != [x.stem for x in annotated]:
+    frames, annotated = files_in(images, "*.jpg"), files_in(masks, "*.png")
+    if odd := sorted({x.stem for x in frames} ^ {x.stem for x in annotated}):
         counts = f"{len(frames)} frames and {len(annotated)} masks"
-        raise InputError(f"{images}: {counts}; each frame needs its mask, and a video three")
+        raise InputError(f"{images}: {counts}, {odd[0]} is one alone; copy the set again")
+    if len(frames) < 3:
+        raise InputError(f"{images}: {len(frames)} frames, not three; copy the set again")
     return Video(name, tuple(frames), {path.stem: path for path in annotated})
 
 

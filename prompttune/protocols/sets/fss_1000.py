@@ -5,6 +5,7 @@ from pathlib import Path
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import (
+    files_in,
     read_foreground,
     read_lines,
     read_rgb,
@@ -34,17 +35,16 @@ def episodes(root: Path, options: Options) -> EpisodeSet:
     names = sorted(read_lines(root / "splits/test.txt"))
     data = root / "data" if (root / "data").is_dir() else root
     require(data, PROTOCOL, names)
+    numbers, suffixes = range(1, IMAGES + 1), ("jpg", "png")
+    stems = [data / name / str(number) for name in names for number in numbers]
+    require_files(root, PROTOCOL, [Path(f"{stem}.{end}") for stem in stems for end in suffixes])
     draw, drawn = Draw(options.seed), []
-    numbers = range(1, IMAGES + 1)
     for label, name in enumerate(names, FIRST_LABEL):
-        for path in sorted((data / name).glob("*.jpg")):  # 1, 10, 2, ... as HSNet has them
+        for path in files_in(data / name, "*.jpg"):  # 1, 10, 2, ... as HSNet has them
             query = f"{name}/{path.stem}"
             own = [f"{name}/{number}" for number in numbers]
             others = draw.others(own, query, options.shots, name)
             drawn.append(Episode(query.replace("/", "-"), label, query, tuple(others)))
-    refs = {ref for each in drawn for ref in (each.query, *each.examples)}
-    files = [data / f"{ref}.{suffix}" for ref in refs for suffix in ("jpg", "png")]
-    require_files(root, PROTOCOL, files)
     classes = range(FIRST_LABEL, FIRST_LABEL + len(names))
     return EpisodeSet(drawn, classes, lambda ref, _: _load(data, ref))
 

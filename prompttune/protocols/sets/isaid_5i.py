@@ -25,20 +25,17 @@ def episodes(root: Path, options: Options) -> EpisodeSet:
     """Take each image of the list once as a query, and draw its examples."""
     listed = f"splits/val/fold{options.fold}.txt"
     require(root, PROTOCOL, ["val/images", "val/semantic_png", listed])
-    images = read_list(root / listed, CLASSES)
+    each = CLASSES // FOLDS
+    classes = range(options.fold * each, (options.fold + 1) * each)
+    images = read_list(root / listed, classes)
     draw, drawn = Draw(options.seed), []
     for number, (query, label) in enumerate(images):
         own = [name for name, other in images if other == label]
-        others = draw.others(own, query, options.shots, f"class {label + 1}")
+        others = draw.others(own, query, options.shots, f"{root / listed}: class {label + 1}")
         drawn.append(Episode(f"{number:04}-{query}-{label + 1}", label, query, tuple(others)))
     names = {name for each in drawn for name in (each.query, *each.examples)}
     require_files(root, PROTOCOL, [path for name in names for path in _files(root, name)])
-    each = CLASSES // FOLDS
-    return EpisodeSet(
-        drawn,
-        range(options.fold * each, (options.fold + 1) * each),
-        lambda name, label: _load(root, name, label),
-    )
+    return EpisodeSet(drawn, classes, lambda name, label: _load(root, name, label))
 
 
 def _files(root: Path, name: str) -> tuple[Path, Path]:

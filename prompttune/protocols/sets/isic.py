@@ -4,7 +4,13 @@ from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Episodes, EpisodeSet, Loaded, classes_in_turn
-from prompttune.protocols.layout import read_foreground, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    files_in,
+    read_foreground,
+    read_rgb,
+    require,
+    require_files,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 
 EPISODES = 600
@@ -24,7 +30,7 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw the episodes, the three kinds in turn."""
     require(root, PROTOCOL, [f"{IMAGES}/{kind}" for kind in KINDS] + [MASKS])
-    paths = {kind: sorted((root / IMAGES / kind).glob("*.jpg")) for kind in KINDS}
+    paths = {kind: files_in(root / IMAGES / kind, "*.jpg") for kind in KINDS}
     masks = {
         path: root / MASKS / f"{path.stem}_segmentation.png" for x in paths.values() for path in x
     }
@@ -36,7 +42,7 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
         return Loaded(image, read_foreground(masks[path], image.shape))
 
     images = {kind: [path.stem for path in found] for kind, found in paths.items()}
-    return classes_in_turn(images, count, options, load)
+    return classes_in_turn(root, images, count, options, load)
 
 
 PROTOCOL = Protocol(

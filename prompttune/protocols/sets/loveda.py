@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import read_indices, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    files_in,
+    read_indices,
+    read_rgb,
+    require,
+    require_files,
+    source,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.semantic import Semantic, SemanticSet
 from prompttune.utils.constants import IGNORE
@@ -25,16 +32,20 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
     require(root, PROTOCOL, [f"{folder}/{kind}" for folder in folders for kind in _KINDS])
     names: dict[str, list[str]] = {part: [] for part in PARTS}
     for folder in folders:
-        for path in sorted((root / folder / "images_png").glob("*.png")):
-            names[folder.split("/")[0]].append(f"{folder}/{path.stem}")
-    require_files(root, PROTOCOL, [_path(root, n, "masks_png") for x in names.values() for n in x])
+        every = {path.stem for kind in _KINDS for path in files_in(root / folder / kind, "*.png")}
+        if not every:
+            raise InputError(f"{root / folder}: has no images; {source(PROTOCOL)}")
+        names[folder.split("/")[0]] += [f"{folder}/{stem}" for stem in sorted(every)]
+    files = [_path(root, n, kind) for each in names.values() for n in each for kind in _KINDS]
+    require_files(root, PROTOCOL, files)
 
     def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         image = read_rgb(_path(root, name, "images_png"))
         mask = _path(root, name, "masks_png")
         indices = read_indices(mask, image.shape)
         if indices.max(initial=0) > len(CLASSES):
-            raise InputError(f"{mask}: has value {indices.max()}; LoveDA's are 0 to {len(CLASSES)}")
+            told = f"has value {indices.max()}, LoveDA's are 0 to {len(CLASSES)}"
+            raise InputError(f"{mask}: {told}; {source(PROTOCOL)}")
         return image, np.where(indices == 0, IGNORE, indices).astype(np.uint8)
 
     return Semantic(

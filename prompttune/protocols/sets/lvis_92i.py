@@ -1,12 +1,11 @@
 """LVIS-92i: LVIS' classes in 10 folds, as Matcher defines them."""
 
 from pathlib import Path
-from typing import Any
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import read_rgb, require, require_files
+from prompttune.protocols.layout import listed, read_rgb, require, require_files
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
@@ -29,27 +28,30 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     require(root, PROTOCOL, ["coco", LIST])
     annotated = read_plain_pickle(root / LIST)
     if not isinstance(annotated, dict) or not all(isinstance(x, dict) for x in annotated.values()):
-        raise InputError(f"{root / LIST}: is no list of images a class; get Matcher's again")
+        raise InputError(f"{root / LIST}: is no list of images by class; get Matcher's again")
     enough = [label for label, images in annotated.items() if len(images) > options.shots]
     each = len(enough) // FOLDS
     own = [enough[options.fold + FOLDS * number] for number in range(each)]
     if not own:
-        raise InputError(f"{root / LIST}: has {len(enough)} classes of enough images; needs 10")
+        raise InputError(
+            f"{root / LIST}: has {len(enough)} classes of enough images, not 10; get it again"
+        )
     draw, drawn = Draw(options.seed), []
-    for number in range(count):
-        label = number % len(own)
-        names = list(annotated[own[label]])
-        query = draw.one(names)
-        others = draw.others(names, query, options.shots, f"class {own[label]}")
-        name = f"{number:04}-{Path(query).stem}-{own[label]}"
-        drawn.append(Episode(name, label, query, tuple(others)))
-    refs = {ref for one in drawn for ref in (one.query, *one.examples)}
-    require_files(root, PROTOCOL, [root / "coco" / ref for ref in refs])
+    with listed(root / LIST, "Matcher"):
+        for number in range(count):
+            label = number % len(own)
+            names = list(annotated[own[label]])
+            query = draw.one(names)
+            others = draw.others(names, query, options.shots, f"{root / LIST}: {own[label]}")
+            name = f"{number:04}-{Path(query).stem}-{own[label]}"
+            drawn.append(Episode(name, label, query, tuple(others)))
+        refs = {ref for one in drawn for ref in (one.query, *one.examples)}
+        require_files(root, PROTOCOL, [root / "coco" / ref for ref in refs])
 
     def load(ref: str, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref)
-        found: list[dict[str, Any]] = annotated[own[label]][ref]["annotations"]
-        outlines = [one["segmentation"] for one in found]
+        with listed(root / LIST, "Matcher"):
+            outlines = [one["segmentation"] for one in annotated[own[label]][ref]["annotations"]]
         return Loaded(image, union_of(outlines, image.shape, root / LIST))
 
     return EpisodeSet(drawn, range(len(own)), load)

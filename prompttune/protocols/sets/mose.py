@@ -19,7 +19,7 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
     require(part, PROTOCOL, ["JPEGImages", "Annotations"])
     names = sorted(path.name for path in (part / "JPEGImages").iterdir() if path.is_dir())
     if not names:
-        raise InputError(f"{part / 'JPEGImages'}: has no videos")
+        raise InputError(f"{part / 'JPEGImages'}: has no videos; copy the set again")
     require(part, PROTOCOL, [f"Annotations/{name}" for name in names])
     videos = find_late_videos(part / "JPEGImages", part / "Annotations", names)
     return Submitted(segmenter, videos, options, Rules(late=True, without_last=False))

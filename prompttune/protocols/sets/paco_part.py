@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import read_rgb, require, require_files
+from prompttune.protocols.layout import listed, read_rgb, require, require_files, size_of
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
 
 EPISODES, FOLDS = 2500, 4
+MAX_TRIES = 10_000
+"""Draws of one episode: a list of other images would never give one."""
 TRAIN, VAL = "paco/paco_part_train.pkl", "paco/paco_part_val.pkl"
 Ref = tuple[Any, str, Any]
 """Image by number and path, and the object."""
@@ -32,31 +32,34 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw a class, an image, and an object in it, and the examples likewise."""
     require(root, PROTOCOL, ["coco", TRAIN, VAL])
     train, val = read_plain_pickle(root / TRAIN), read_plain_pickle(root / VAL)
-    try:
-        images = {label: _once(listed) for label, listed in val["cid2img"].items()}
-        annotated, known = val["img2anno"], list(train["cid2img"])
-    except (TypeError, KeyError, AttributeError):
-        raise InputError(f"{root / VAL}: is not Matcher's list; get it again") from None
-    enough = {label for label, listed in images.items() if len(listed) > options.shots}
-    own = [known[options.fold + FOLDS * number] for number in range(len(known) // FOLDS)]
-    own = [label for label in own if label in enough]
-    if not own:
-        raise InputError(f"{root / VAL}: no class of fold {options.fold} has enough images")
-    drawing = _Drawing(root, images, annotated, Draw(options.seed), options.shots)
+    with listed(root / TRAIN, "Matcher"):
+        known = list(train["cid2img"])
     drawn = []
-    for number in range(count):
-        label, refs = drawing.episode(own)
-        query, *others = refs
-        name = f"{number:04}-{query[0]}-{label}"
-        drawn.append(Episode(name, own.index(label), query, tuple(others)))
+    with listed(root / VAL, "Matcher"):
+        images = {label: _once(each) for label, each in val["cid2img"].items()}
+        annotated = val["img2anno"]
+        enough = {label for label, each in images.items() if len(each) > options.shots}
+        own = [known[options.fold + FOLDS * number] for number in range(len(known) // FOLDS)]
+        own = [label for label in own if label in enough]
+        if not own:
+            told = f"no class of fold {options.fold} has enough images"
+            raise InputError(f"{root / VAL}: {told}; get it again")
+        drawing = _Drawing(root, images, annotated, Draw(options.seed), options.shots)
+        for number in range(count):
+            label, refs = drawing.episode(own)
+            query, *others = refs
+            name = f"{number:04}-{query[0]}-{label}"
+            drawn.append(Episode(name, own.index(label), query, tuple(others)))
     names = {ref[1] for one in drawn for ref in (one.query, *one.examples)}
     require_files(root, PROTOCOL, [root / "coco" / name for name in names])
 
     def load(ref: Ref, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref[1])
-        parts = _parts(annotated, ref, own[label])
-        mask = union_of([part["segmentation"] for part in parts], image.shape, root / VAL)
-        rows, columns = _box(parts[0]["obj_bbox"])
+        with listed(root / VAL, "Matcher"):
+            parts = _parts(annotated, ref, own[label])
+            outlines = [part["segmentation"] for part in parts]
+            rows, columns = _box(parts[0]["obj_bbox"])
+        mask = union_of(outlines, image.shape, root / VAL)
         return Loaded(image[rows, columns], mask[rows, columns])
 
     return EpisodeSet(drawn, range(len(own)), load)
@@ -70,22 +73,24 @@ class _Drawing:
         self.draw, self.shots = draw, shots
 
     def episode(self, own: list[Any]) -> tuple[Any, list[Ref]]:
-        while True:
+        for _ in range(MAX_TRIES):
             label = self.draw.one(own)
-            refs = [self._one(label)]
+            number, name = self._image(label)
+            refs = [(number, name, self._object(number, label))]
+            tries = 0
             while len(refs) <= self.shots:
-                image = self.draw.one(self.images[label])
-                number, name = next(iter(image.items()))
-                name = "/".join(name.split("/")[-2:])
+                number, name = self._image(label)
                 if name != refs[0][1]:
                     refs.append((number, name, self._object(number, label)))
+                if (tries := tries + 1) > MAX_TRIES:
+                    raise ValueError(f"class {label} has one image")
             if all(self._is_shown(ref, label) for ref in refs):
                 return label, refs
+        raise ValueError("no object has pixels")
 
-    def _one(self, label: Any) -> Ref:
-        image = self.draw.one(self.images[label])
-        number, name = next(iter(image.items()))
-        return number, "/".join(name.split("/")[-2:]), self._object(number, label)
+    def _image(self, label: Any) -> tuple[Any, str]:
+        number, name = next(iter(self.draw.one(self.images[label]).items()))
+        return number, "/".join(name.split("/")[-2:])
 
     def _object(self, number: Any, label: Any) -> Any:
         own = [one["obj_ann_id"] for one in self.annotated[number] if one["category_id"] == label]
@@ -95,15 +100,14 @@ class _Drawing:
         rows, columns = _box(_parts(self.annotated, ref, label)[0]["obj_bbox"])
         path = self.root / "coco" / ref[1]
         require_files(self.root, PROTOCOL, [path])
-        with Image.open(path) as image:
-            width, height = image.size
+        width, height = size_of(path)
         return len(range(*rows.indices(height))) > 0 and len(range(*columns.indices(width))) > 0
 
 
-def _once(listed: list[dict[Any, str]]) -> list[dict[Any, str]]:
+def _once(images: list[dict[Any, str]]) -> list[dict[Any, str]]:
     """Drop images that stand in a list twice."""
     first: dict[Any, dict[Any, str]] = {}
-    for image in listed:
+    for image in images:
         first.setdefault(next(iter(image)), image)
     return list(first.values())
 

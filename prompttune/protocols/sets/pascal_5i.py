@@ -10,6 +10,7 @@ from prompttune.protocols.layout import (
     read_rgb,
     require,
     require_files,
+    shortened,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.constants import IGNORE
@@ -32,7 +33,9 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw the episodes of a fold: queries in the order of the list, again from its start."""
     listed = f"splits/val/fold{options.fold}.txt"
     require(root, PROTOCOL, ["JPEGImages", "SegmentationClassAug", listed])
-    images = read_list(root / listed, CLASSES)
+    each = CLASSES // FOLDS
+    classes = range(options.fold * each, (options.fold + 1) * each)
+    images = read_list(root / listed, classes)
     by_class: dict[int, list[str]] = {}
     for name, label in images:
         by_class.setdefault(label, []).append(name)
@@ -40,34 +43,41 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     for number in range(count):
         query, label = images[number % len(images)]
         own = by_class[label]
-        others = draw.others(own, query, options.shots, f"class {label + 1}")
+        others = draw.others(own, query, options.shots, f"{root / listed}: class {label + 1}")
         drawn.append(Episode(f"{number:04}-{query}-{label + 1}", label, query, tuple(others)))
     names = {name for each in drawn for name in (each.query, *each.examples)}
     files = [root / "JPEGImages" / f"{name}.jpg" for name in names]
     files += [root / "SegmentationClassAug" / f"{name}.png" for name in names]
     require_files(root, PROTOCOL, files)
-    each = CLASSES // FOLDS
-    return EpisodeSet(
-        drawn,
-        range(options.fold * each, (options.fold + 1) * each),
-        lambda name, label: load(root, name, label),
-    )
+    return EpisodeSet(drawn, classes, lambda name, label: load(root, name, label))
 
 
-def read_list(path: Path, classes: int) -> list[tuple[str, int]]:
+def read_list(path: Path, classes: range) -> list[tuple[str, int]]:
     """Read lines `<image>__<class>`, classes from 1, as images and classes from 0.
 
+    Args:
+        path: of the list.
+        classes: of the fold, from 0.
+
     Raises:
-        InputError: a line that is none, or a list without any.
+        InputError: a line that is none or of another fold, or a list without any.
     """
     found = []
     for number, line in enumerate(read_lines(path), 1):
         name, bar, label = line.partition("__")
-        if not bar or not label.isdecimal() or not 1 <= int(label) <= classes:
-            raise InputError(f"{path}: line {number} is '{line}', not <image>__<class>")
+        if not bar or not label.isdecimal() or len(label) > 3:
+            raise InputError(
+                f"{path}: line {number} is '{shortened(line)}', not <image>__<class>; get the list "
+                "again"
+            )
+        if int(label) - 1 not in classes:
+            raise InputError(
+                f"{path}: line {number} is of class {int(label)}, the fold has {classes.start + 1} "
+                f"to {classes.stop}; is it another fold's list?"
+            )
         found.append((name, int(label) - 1))
     if not found:
-        raise InputError(f"{path}: is empty; copy HSNet's list of the fold again")
+        raise InputError(f"{path}: is empty; get the list of the fold again")
     return found
 
 

@@ -1,5 +1,6 @@
 """PASCAL-Part: parts of objects in 4 groups, by Matcher's lists and INSID3's drawing."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import read_json, read_rgb, require, require_files
+from prompttune.protocols.layout import listed, read_json, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
 
@@ -34,23 +35,22 @@ def episodes(root: Path, options: Options) -> EpisodeSet:
     inner = root / "VOCdevkit/VOC2010"
     root = inner if inner.is_dir() else root
     require(root, PROTOCOL, ["JPEGImages", OBJECTS, LIST])
-    try:
-        objects = read_json(root / LIST)[GROUPS[options.fold]]["object"]
-        listed = {(o, p): part for o, one in objects.items() for p, part in one["part"].items()}
-        own = [
-            key for key, part in listed.items() if part["train"] and part["val"] and key != LEFT_OUT
-        ]
-        count = min(sum(len(part["val"]) for part in listed.values()), MAX_EPISODES)
-    except (KeyError, TypeError):
-        raise InputError(f"{root / LIST}: is not Matcher's list; get it again") from None
-    if not own:
-        raise InputError(f"{root / LIST}: has no parts in the group {GROUPS[options.fold]}")
+    group, content = GROUPS[options.fold], read_json(root / LIST)
     draw, drawn = Draw(options.seed), []
-    for number in range(count):
-        label = number % len(own)
-        refs = _draw(root, draw, own[label], listed[own[label]]["val"], options.shots)
-        name = f"{number:04}-{refs[0][0]}-{'-'.join(own[label])}"
-        drawn.append(Episode(name, label, refs[0], tuple(refs[1:])))
+    with listed(root / LIST, "Matcher"):
+        parts = {
+            (name, part): images
+            for name, one in content[group]["object"].items()
+            for part, images in one["part"].items()
+        }
+        own = [key for key, x in parts.items() if x["train"] and x["val"] and key != LEFT_OUT]
+        if not own:
+            raise InputError(f"{root / LIST}: has no parts in the group {group}; get it again")
+        for number in range(min(sum(len(x["val"]) for x in parts.values()), MAX_EPISODES)):
+            label = number % len(own)
+            refs = _draw(root, draw, own[label], parts[own[label]]["val"], options.shots)
+            name = f"{number:04}-{refs[0][0]}-{'-'.join(own[label])}"
+            drawn.append(Episode(name, label, refs[0], tuple(refs[1:])))
     files = {ref for one in drawn for ref in (one.query, *one.examples)}
     require_files(root, PROTOCOL, [root / "JPEGImages" / f"{ref[0]}.jpg" for ref in files])
     return EpisodeSet(drawn, range(len(own)), lambda ref, label: _load(root, ref, own[label][1]))
@@ -67,35 +67,50 @@ def _draw(
             continue
         path = root / OBJECTS / f"{image}.json"
         require_files(root, PROTOCOL, [path])
-        named = [n for n, one in enumerate(_objects(path)) if one["name"] == part[0]]
+        named = [n for n, one in enumerate(_objects(path)) if one.name == part[0]]
         if not named:
             continue
         chosen = draw.one(named)
-        if any(one["name"] == part[1] for one in _objects(path)[chosen]["parts"]):
+        if part[1] in _objects(path)[chosen].masks:
             refs.append((image, chosen))
         if len(refs) == shots + 1:
             return refs
-    raise InputError(f"{root / LIST}: too few images show {part[0]} {part[1]}")
+    raise InputError(f"{root / LIST}: too few images show {part[0]} {part[1]}; get it again")
+
+
+@dataclass(frozen=True)
+class _Object:
+    name: str
+    box: tuple[int, int, int, int]
+    """Left, top, right, bottom."""
+    masks: dict[str, list[Any]]
+    """Of each part."""
+
+    @classmethod
+    def of(cls, content: Any) -> "_Object":
+        left, top, right, bottom = (int(value) for value in content["bndbox"].values())
+        masks: dict[str, list[Any]] = {}
+        for part in content["parts"]:
+            masks.setdefault(part["name"], []).extend(part["mask"])
+        return cls(content["name"], (left, top, right, bottom), masks)
 
 
 @lru_cache(maxsize=256)
-def _objects(path: Path) -> list[dict[str, Any]]:
-    try:
-        return read_json(path)["object"]
-    except (KeyError, TypeError):
-        raise InputError(f"{path}: lists no objects; copy the set again") from None
+def _objects(path: Path) -> list[_Object]:
+    content = read_json(path)
+    with listed(path, "Matcher"):
+        return [_Object.of(one) for one in content["object"]]
 
 
 def _load(root: Path, ref: Ref, part: str) -> Loaded:
     path = root / OBJECTS / f"{ref[0]}.json"
     image = read_rgb(root / "JPEGImages" / f"{ref[0]}.jpg")
     one = _objects(path)[ref[1]]
-    runs = [each for given in one["parts"] if given["name"] == part for each in given["mask"]]
-    mask = union_of(runs, image.shape, path)
-    left, top, right, bottom = (int(value) for value in one["bndbox"].values())
+    mask = union_of(one.masks[part], image.shape, path)
+    left, top, right, bottom = one.box
     cut = slice(top, bottom), slice(left, right)
     if not image[cut].size:
-        raise InputError(f"{path}: object {ref[1]} has an empty box")
+        raise InputError(f"{path}: object {ref[1]} has an empty box; copy the set again")
     return Loaded(image[cut], mask[cut])
 
 

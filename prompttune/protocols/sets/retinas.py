@@ -13,10 +13,12 @@ from PIL import Image
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.layout import (
     check_size,
+    files_in,
     read_foreground,
     read_rgb,
     require,
     require_files,
+    source,
 )
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.semantic import Semantic, SemanticSet
@@ -45,7 +47,8 @@ def open_set(
     train, test = find(root)
     eyes = train | test
     if not train or not test:
-        raise InputError(f"{root}: has {len(train)} training and {len(test)} test images")
+        counts = f"{len(train)} training and {len(test)} test images"
+        raise InputError(f"{root}: has {counts}; copy the set again")
 
     def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         eye = eyes[name]
@@ -65,7 +68,7 @@ def _read(path: Path) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(gzip.decompress(path.read_bytes()))) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, EOFError):
+    except Exception:  # what is damaged may fail in any way
         raise InputError(f"{path}: is no image that can be read; copy the set again") from None
 
 
@@ -86,12 +89,13 @@ def find_drive(root: Path) -> Parts:
     parts = []
     for part in ("training", "test"):
         eyes = {}
-        for path in sorted((root / part / "images").glob("*.tif")):
+        for path in files_in(root / part / "images", "*.tif"):
             number = path.stem.split("_")[0]
             vessels = root / part / "1st_manual" / f"{number}_manual1.gif"
             field = root / part / "mask" / f"{path.stem}_mask.gif"
             eyes[path.stem] = Eye(path, vessels, field)
-        parts.append(_checked(root, DRIVE, eyes))
+        masks = files_in(root / part / "1st_manual", "*_manual1.gif")
+        parts.append(_checked(root, DRIVE, eyes, masks))
     return parts[0], parts[1]
 
 
@@ -99,22 +103,22 @@ def _plain(root: Path, part: str) -> dict[str, Eye]:
     """Find images, masks, and fields of view in folders of those names."""
     require(root, DRIVE, [f"{part}/{kind}" for kind in ("images", "masks", "fov")])
     eyes = {}
-    for path in sorted((root / part / "images").glob("*.tif")):
+    for path in files_in(root / part / "images", "*.tif"):
         number = path.stem.split("_")[0]
-        beside = [sorted((root / part / kind).glob(f"{number}_*.gif")) for kind in ("masks", "fov")]
+        beside = [files_in(root / part / kind, f"{number}_*.gif") for kind in ("masks", "fov")]
         if not all(beside):
-            raise InputError(f"{path}: has no mask or no field of view")
+            raise InputError(f"{path}: has no mask or no field of view; copy the set again")
         eyes[path.stem] = Eye(path, beside[0][0], beside[1][0])
-    return eyes
+    return _checked(root, DRIVE, eyes, files_in(root / part / "masks", "*.gif"))
 
 
 def find_chase(root: Path) -> Parts:
     """Find `Image_<01..14><L|R>.jpg` and `..._1stHO.png`: the first 20 train, the last 8 test."""
     eyes = {
         path.stem: Eye(path, root / f"{path.stem}_1stHO.png")
-        for path in sorted(root.glob("Image_*.jpg"))
+        for path in files_in(root, "Image_[0-9][0-9][LR].jpg")
     }
-    names = list(_checked(root, CHASE, eyes))
+    names = list(_checked(root, CHASE, eyes, files_in(root, "*_1stHO.png")))
     return _parted(eyes, [name for name in names if int(name.split("_")[1][:2]) <= 10])
 
 
@@ -122,30 +126,36 @@ def find_stare(root: Path) -> Parts:
     """Find `stare-images/im*.ppm[.gz]` and `labels-ah/im*.ah.ppm[.gz]`: the first 10 train."""
     require(root, STARE, ["stare-images", "labels-ah"])
     eyes = {}
-    for path in sorted((root / "stare-images").glob("im*.ppm*")):
+    for path in files_in(root / "stare-images", "im*.ppm*"):
         name, dot, rest = path.name.partition(".")
         eyes[name] = Eye(path, root / "labels-ah" / f"{name}.ah{dot}{rest}")
-    return _parted(_checked(root, STARE, eyes), list(eyes)[:10])
+    _checked(root, STARE, eyes, files_in(root / "labels-ah", "im*.ah.ppm*"))
+    return _parted(eyes, list(eyes)[:10])
 
 
 def find_hrf(root: Path) -> Parts:
     """Find `{images,manual1,mask}/<number>_<h|dr|g>.*`: the first 5 of each kind train."""
     require(root, HRF, ["images", "manual1", "mask"])
     eyes = {}
-    for path in sorted((root / "images").iterdir()):
+    for path in files_in(root / "images", "[0-9][0-9]_*.*"):
         if path.suffix.lower() in JPEG:
             name = path.stem
             field = root / "mask" / f"{name}_mask.tif"
             eyes[name] = Eye(path, root / "manual1" / f"{name}.tif", field)
-    _checked(root, HRF, eyes)
+    _checked(root, HRF, eyes, files_in(root / "manual1", "*.tif"))
     return _parted(eyes, [name for name in eyes if int(name.split("_")[0]) <= 5])
 
 
-def _checked(root: Path, protocol: Protocol, eyes: dict[str, Eye]) -> dict[str, Eye]:
+def _checked(
+    root: Path, protocol: Protocol, eyes: dict[str, Eye], masks: list[Path]
+) -> dict[str, Eye]:
+    """Refuse a set that lacks masks of images, or images of masks: scores would be of another."""
     if not eyes:
         require(root, protocol, ["its images"])
     fields = [eye.field for eye in eyes.values() if eye.field is not None]
     require_files(root, protocol, [*(eye.vessels for eye in eyes.values()), *fields])
+    if alone := sorted(set(masks) - {eye.vessels for eye in eyes.values()}):
+        raise InputError(f"{alone[0]}: is the mask of no image; {source(protocol)}")
     return eyes
 
 

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Episodes, EpisodeSet, Loaded, classes_in_turn
-from prompttune.protocols.layout import read_foreground, read_rgb, require, require_files
+from prompttune.protocols.layout import (
+    files_in,
+    read_foreground,
+    read_rgb,
+    require,
+    require_files,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
 
@@ -24,7 +30,7 @@ def episodes(root: Path, options: Options, count: int | None = None) -> EpisodeS
     """Draw as many episodes as there are masks that show their class, the classes in turn."""
     require(root, PROTOCOL, ["images", *(f"masks/{name}" for name in CLASSES)])
     paths = {
-        name: [path for path in sorted((root / "masks" / name).iterdir()) if _shows(path)]
+        name: [path for path in files_in(root / "masks" / name, "*.*") if _shows(path)]
         for name in CLASSES
     }
     empty = [name for name, found in paths.items() if not found]
@@ -39,7 +45,7 @@ def episodes(root: Path, options: Options, count: int | None = None) -> EpisodeS
         return Loaded(image, read_foreground(path, image.shape))
 
     images = {name: [path.stem for path in found] for name, found in paths.items()}
-    return classes_in_turn(images, count or len(by_name), options, load)
+    return classes_in_turn(root, images, count or len(by_name), options, load)
 
 
 def _shows(path: Path) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from prompttune.evaluation.davis import ObjectScores, mean_scores
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import read_json, require
+from prompttune.protocols.layout import listed, read_json, require
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Protocol
 from prompttune.protocols.videos import Rules, Submitted, find_late_videos
 from prompttune.utils.errors import InputError
@@ -68,13 +68,11 @@ def read_meta(path: Path) -> dict[str, dict[str, str]]:
         InputError: not YouTube-VOS' list.
     """
     content: Any = read_json(path)
-    try:
+    with listed(path, "YouTube-VOS 2018"):
         return {
-            video: {label: one["category"] for label, one in given["objects"].items()}
+            video: {label: str(one["category"]) for label, one in given["objects"].items()}
             for video, given in content["videos"].items()
         }
-    except (KeyError, TypeError, AttributeError):
-        raise InputError(f"{path}: is not YouTube-VOS 2018's list of videos") from None
 
 
 PROTOCOL = Protocol(
