@@ -237,6 +237,11 @@ def stored_of_array(
         raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
     if numbers.ndim == 2:
         return Stored(numbers, form)
+    if _are_planes(numbers):
+        raise InputError(
+            f"{name}: mask has {channels} planes of 0 and 1, as of one class each; save the number "
+            "of each pixel's class as one plane (numpy.argmax, where the first is the background)"
+        )
     if channels > 4:
         raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
     colors = numbers[:, :, : 3 if channels >= 3 else 1]
@@ -255,6 +260,11 @@ def stored_of_array(
     red, green, blue = np.moveaxis(np.broadcast_to(colors, (*colors.shape[:2], 3)), 2, 0)
     packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
     return Stored(packed, "colors")
+
+
+def _are_planes(numbers: np.ndarray) -> bool:
+    """Say whether bands hold 0 and 1 alone, and no pixel more than one 1."""
+    return bool(numbers.max() == 1 and numbers.min() == 0 and (numbers.sum(2) <= 1).all())
 
 
 def whole_numbers(numbers: np.ndarray) -> np.ndarray:

@@ -44,7 +44,6 @@ def read(paths: list[Path], classes: int = 1, options: MaskOptions = AUTO) -> li
         ([2, 0], (R, G, K)),
         ([0, 1], (K, R)),
         ([0, 1], (W, R)),
-        ([0, 2], (K, W, R)),
     ],
 )
 def test_black_is_the_background(
