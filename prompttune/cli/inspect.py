@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PROG = "prompttune.inspect"
 MAX_CLASSES = 40
+DECODED = 20_000_000
+"""Pixels that are decoded to be sure, of images alone."""
 SHOWN = 12
 """Images of a contact sheet, and values of a list."""
 
@@ -84,15 +86,20 @@ def _is_labeled(options: argparse.Namespace) -> bool:
 
 
 def _describe_images(options: argparse.Namespace) -> int:
-    from prompttune.data.queries import describe_images
+    from prompttune.data.mask_folders import unread_below
+    from prompttune.data.queries import describe_folders, describe_images
     from prompttune.data.unreadable import reasons_of
 
     images = find_images([options.data])
-    reasons = reasons_of(images)
+    reasons = reasons_of(images, decoded=DECODED)
     good = [image for image in images if image not in reasons]
     if not good:
         raise InputError(next(iter(reasons.values())))
     print(f"{options.data}: {describe_images(good, image_options(options))}; no masks beside them")
+    for line in describe_folders(options.data, good, image_options(options)):
+        print(f"Note:   {line}")
+    if unread := unread_below(options.data):
+        print(f"Note:   {unread.removeprefix('; ')}")
     for reason in reasons.values():
         print(f"Unused: {reason}")
     return 0
@@ -122,7 +129,8 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     """Return the classes that a legend or annotations name, or that the masks' values are."""
     from prompttune.data.folders import Finding, annotated_names, find_samples
-    from prompttune.data.mask_survey import guess_classes, look_at
+    from prompttune.data.mask_facts import look_at
+    from prompttune.data.mask_survey import guess_classes
     from prompttune.data.survey import stored_mask
     from prompttune.data.unreadable import readable
     from prompttune.tasks.legend import read_legend

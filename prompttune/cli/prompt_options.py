@@ -183,8 +183,9 @@ def _example_pages(image: Path, mask: Path) -> list[int]:
 def _pool_files(options: argparse.Namespace, classes: list[str]) -> list[tuple]:
     """Return the pool's files that show a class, their masks understood as a set."""
     from prompttune.data.inputs import ImageFile, MaskFile
+    from prompttune.data.mask_facts import look_at
     from prompttune.data.mask_forms import read_stored
-    from prompttune.data.mask_survey import describe_masks, look_at, settle
+    from prompttune.data.mask_survey import describe_masks, settle
     from prompttune.inference.selection import find_pool, showing
 
     images = image_options(options, cards_of(options.prompt, options.prompts_zoo))

@@ -1,5 +1,6 @@
 """Split the images and masks (or annotations) of a data folder into parts."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -111,6 +112,8 @@ def find_split(
     assert train is not None
     group = found.group or finding.grouping() or _together(train, notes)
     shown, count = _shown_by(masks, len(classes)), len(classes)
+    if finding.group_by is not None:
+        _check_groups([*train, *(val or ()), *(test or ())], group, finding.group_by, notes)
     if test is None:
         test, train = split_off(train, TEST_FRACTION, seed, group, shown, count, left=2)
     if images is not None:
@@ -118,11 +121,48 @@ def find_split(
         val = None
     if val is None:
         val, train = split_off(train, val_fraction, seed, group, shown, count)
+    if finding.group_by is not None:
+        _tell_leaks([train, val, test], group, notes)
     val, test = _telling(val or train, shown), _telling(test, shown)
     return Split(
         tuple(train), tuple(val), tuple(test), found.layout, found.category_ids,
         found.classes, tuple(notes),
     )  # fmt: skip
+
+
+def _check_groups(
+    samples: Sequence[Sample], group: Callable[[Sample], str], said: str, notes: list[str]
+) -> None:
+    """Note what `--group_by` does not put into a group, and that there is one alone.
+
+    Raises:
+        InputError: it puts nothing into a group.
+    """
+    alone = [sample for sample in samples if group(sample) == sample.name]
+    if samples and len(alone) == len(samples):
+        raise InputError(
+            f"--group_by '{said}': matches no name (such as '{alone[0].name}'), and is no column "
+            "of a list"
+        )
+    if alone:
+        notes.append(
+            f"{len(alone)} of {len(samples)} are in no group by --group_by, such as "
+            f"'{alone[0].name}': each is taken alone"
+        )
+    if len(set(map(group, samples))) == 1 and len(samples) > 1:
+        notes.append("all are of one group: validation repeats training, so the scores flatter")
+
+
+def _tell_leaks(
+    parts: Sequence[Sequence[Sample]], group: Callable[[Sample], str], notes: list[str]
+) -> None:
+    """Note groups that lie in several parts, where folders or lists name the parts."""
+    counts = Counter(key for part in parts for key in set(map(group, part)))
+    if shared := sorted(key for key, times in counts.items() if times > 1):
+        notes.append(
+            f"{len(shared)} groups lie in several parts, such as '{shared[0]}', as the files have "
+            "them: the scores may flatter"
+        )
 
 
 def _read_well(samples: Sequence[Sample], notes: list[str]) -> list[Sample]:
@@ -240,7 +280,8 @@ def _sliced(samples: Sequence[Sample], chosen: ChosenPages | None) -> list[Sampl
         if len(set(pages)) > 1:
             raise InputError(
                 f"{sample.image} has {pages[0]} page{'s' * (pages[0] > 1)}, but {sample.mask} has "
-                f"{pages[1]}; they must have equally many"
+                f"{pages[1]}; they must have equally many (of a mask with a page for each class "
+                "save the numbers of the classes as one page)"
             )
         digits = len(str(pages[0]))
         stack = _patient(sample.image) or sample.name

@@ -17,7 +17,7 @@ from prompttune.data.pairing import (
 from prompttune.data.samples import Sample
 from prompttune.data.two_folders import two_folders
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES, images_below
+from prompttune.utils.image_files import SUFFIXES, images_below, is_hidden
 from prompttune.utils.malformed import understood
 
 IMAGE_FOLDERS = (
@@ -71,7 +71,7 @@ def pairs(folder: Path, finding: Finding, classes: Sequence[str]) -> Paired:
     Raises:
         InputError: a missing folder, or images and masks that do not belong together.
     """
-    images, masks = map(stems_below, folders_of(folder, finding))
+    images, masks = map(stems_below, _there(folder, *folders_of(folder, finding)))
     fields = stems_below(folder / "fov") if (folder / "fov").is_dir() else None
     if finding.mask_pattern is None:
         if layered := layers(images, masks, classes):
@@ -80,6 +80,21 @@ def pairs(folder: Path, finding: Finding, classes: Sequence[str]) -> Paired:
             return Paired(_layered(images, layered), _things_said(layered))
     keyed = renamed(images, masks, finding.mask_pattern)
     return _matched(folder, keyed[0], keyed[1], fields, keyed[2])
+
+
+def _there(folder: Path, images: Path, masks: Path) -> tuple[Path, Path]:
+    """Ask for the folder of masks where none is called so.
+
+    Raises:
+        InputError: there are other folders beside that of the images.
+    """
+    if images.is_dir() and not masks.exists():
+        others = [each for each in folder.iterdir() if each.is_dir() and not is_hidden(each)]
+        if listed := ", ".join(sorted(f"{each.name}/" for each in others if each != images)):
+            raise InputError(
+                f"{masks}: no such folder; if {listed} holds the masks, name it with --masks_dir"
+            )
+    return images, masks
 
 
 def _layered(
@@ -171,6 +186,11 @@ def unread_below(folder: Path) -> str:
     if first is None:
         return ""
     called = first.relative_to(folder).as_posix()
+    if first.name.endswith("_seg.npy"):
+        return (
+            f"; Cellpose's files such as {called} are not read, since they may hold programs: let "
+            "Cellpose write masks as PNG or TIFF (File, Save masks; --save_png, --save_tif)"
+        )
     return f"; files such as {called} are not read: save masks and images as PNG or TIFF"
 
 

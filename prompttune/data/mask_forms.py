@@ -1,7 +1,7 @@
 """What mask files store: indices, grays, alpha or colors, before it is known what they mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,13 @@ from prompttune.data.decoding import (
     numbers_of,
     opened,
     page_count,
+)
+from prompttune.data.palettes import (
+    grays_of,
+    has_black_elsewhere,
+    transparent,
+    used_colors,
+    white_of,
 )
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
@@ -67,8 +74,8 @@ class Stored:
     values: np.ndarray
     """`H x W` integers; of form `colors` 0xRRGGBB."""
     form: Form
-    doubt: str | None = None
-    """Why it may mean something else."""
+    palette: Mapping[int, int] = field(default_factory=dict)
+    """Of a palette's indices that are used the colors, 0xRRGGBB."""
 
 
 def read_stored(path: str | Path, options: MaskOptions = AUTO, page: int = 0) -> Stored:
@@ -176,83 +183,39 @@ def stored_of_pil(image: Image.Image, options: MaskOptions, name: str | Path) ->
     """Return what a Pillow mask holds, as `read_stored` does."""
     image.load()
     if image.mode == "P":
-        if options.colors is not None or options.kind == "colors":
-            return stored_of_array(np.asarray(image.convert("RGB")), options, name)
-        indices = np.asarray(image)
-        free = options.kind == "auto" and options.values is None
-        if free and (grays := _grays_of(image)) is not None:
-            return Stored(grays[indices], "gray")
-        white = _white_of(image) if free else None
-        if white is not None:
-            return Stored(white[indices], "two-color palette")
-        return Stored(indices, "indices", _doubt_of(image, indices))
+        return _stored_of_palette(image, options, name)
     if image.mode in ("YCbCr", "CMYK", "LAB", "HSV"):
         image = image.convert("RGB")
     form: Form = "indices" if image.mode == "1" else "gray"
     return stored_of_array(numbers_of(image), options, name, form)
 
 
-_NEAR_WHITE = 250
-"""Tools that reduce colors miss white and black by a little."""
-_APART = 16
-"""Grays of classes differ by so much."""
-_LISTED = 20
-"""Colors between black and a white this far down a palette are classes of their own."""
-
-
-def _white_of(image: Image.Image) -> np.ndarray | None:
-    """Return for each index whether its color is white; None for palettes of other colors."""
-    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = np.unique(np.asarray(image))
-    if not 1 <= used.size <= 2 or used[-1] >= len(colors):
-        return None
-    white = np.asarray((colors >= _NEAR_WHITE).all(1))
-    black = np.asarray((colors <= 255 - _NEAR_WHITE).all(1))
-    index = int(used[-1])
-    if black[0] and 1 < index <= _LISTED and not black[1:index].any():
-        return None  # a class among others that this mask does not show
-    # Tools fill palettes up with black, so it is the colors that are used which count.
-    if not (white | black).all() or (used.size == 2 and white[used[0]] == white[used[1]]):
-        return None
-    table = np.zeros(256, np.uint8)
-    table[: len(white)] = white
-    return table
-
-
-def _grays_of(image: Image.Image) -> np.ndarray | None:
-    """Return the gray of each index of a palette of a few grays whose first is not black.
-
-    Tools that reduce colors put them in any order, and then the grays say more than the numbers. A
-    palette that begins with black, as of classes, is None; so are two colors.
-    """
-    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    last = int(np.flatnonzero(colors.any(1)).max(initial=-1))  # tools fill up with black
-    listed = colors[: last + 2]
-    grays = listed[:, 0].astype(int)
-    if not 3 <= len(listed) <= _LISTED or not grays[0] or (listed != listed[:, :1]).any():
-        return None
-    shades = np.unique(grays)
-    if shades[0] or len(shades) < 3 or np.diff(shades).min() < _APART:
-        return None
-    table = np.zeros(256, np.uint8)
-    table[: len(colors)] = colors[:, 0]
-    return table
-
-
-def _doubt_of(image: Image.Image, indices: np.ndarray) -> str | None:
-    """Say where a palette has black, which mostly is the background, at another place than 0."""
-    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    used = [index for index in np.unique(indices).tolist() if index < len(colors)]
-    if len(used) < 2 or used[0] != 0 or not colors[0].any():
-        return None
-    black = next((index for index in used if not colors[index].any()), None)
-    if black is None:
-        return None
-    first = "".join(f"{value:02x}" for value in colors[0])
-    return (
-        f"in its palette index 0 is #{first} and index {black} is black; if black is the "
-        "background, give --mask_kind colors, or --colors with several classes"
-    )
+def _stored_of_palette(image: Image.Image, options: MaskOptions, name: str | Path) -> Stored:
+    """Return a palette's indices, or its colors where they say more than the indices."""
+    indices = np.asarray(image)
+    if options.colors is not None or options.kind == "colors":
+        return stored_of_array(np.asarray(image.convert("RGB")), options, name)
+    if options.kind == "alpha":
+        mode = "RGBA" if "transparency" in image.info else "RGB"
+        return stored_of_array(np.asarray(image.convert(mode)), options, name)
+    if options.kind == "gray":
+        return Stored(np.asarray(image.convert("L")), "gray")
+    if options.kind != "auto" or options.values is not None:
+        return Stored(indices, "indices")
+    used, white = used_colors(image, indices), white_of(image)
+    hidden = transparent(image, indices)
+    if hidden and (hidden != {0} or white is not None):
+        if len(hidden) == len(used):
+            return Stored(np.zeros_like(indices), "gray")
+        return stored_of_array(np.asarray(image.convert("RGBA")), options, name)
+    if (grays := grays_of(image)) is not None:
+        return Stored(grays[indices], "gray")
+    if white is not None:
+        return Stored(white[indices], "two-color palette")
+    if not hidden and has_black_elsewhere(image, indices):
+        stored = stored_of_array(np.asarray(image.convert("RGB")), options, name)
+        return replace(stored, palette=used)
+    return Stored(indices, "indices", used)
 
 
 def stored_of_array(
@@ -274,6 +237,11 @@ def stored_of_array(
         raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")
     if numbers.ndim == 2:
         return Stored(numbers, form)
+    if _are_planes(numbers):
+        raise InputError(
+            f"{name}: mask has {channels} planes of 0 and 1, as of one class each; save the number "
+            "of each pixel's class as one plane (numpy.argmax, where the first is the background)"
+        )
     if channels > 4:
         raise InputError(f"{name}: mask has {channels} bands; save class indices as one band")
     colors = numbers[:, :, : 3 if channels >= 3 else 1]
@@ -292,6 +260,11 @@ def stored_of_array(
     red, green, blue = np.moveaxis(np.broadcast_to(colors, (*colors.shape[:2], 3)), 2, 0)
     packed = (red.astype(np.int64) << 16) | (green.astype(np.int64) << 8) | blue
     return Stored(packed, "colors")
+
+
+def _are_planes(numbers: np.ndarray) -> bool:
+    """Say whether bands hold 0 and 1 alone, and no pixel more than one 1."""
+    return bool(numbers.max() == 1 and numbers.min() == 0 and (numbers.sum(2) <= 1).all())
 
 
 def whole_numbers(numbers: np.ndarray) -> np.ndarray:

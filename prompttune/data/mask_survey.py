@@ -6,116 +6,31 @@ black and white. So the masks are looked at together, and one meaning is settled
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
-import cv2
 import numpy as np
-from skimage.measure import label
 
-from prompttune.data.mask_forms import Form, MaskOptions, Stored, value_counts
-from prompttune.data.masks import APART, MANY, covers_areas, lie_apart, lie_on_areas, numbers_things
+from prompttune.data.mask_facts import GRAYS, MaskFacts
+from prompttune.data.mask_forms import MaskOptions
+from prompttune.data.mask_questions import ask, own_areas, refuse_melting
+from prompttune.data.masks import APART, MANY, lie_apart
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 
-_MUCH = 0.1
-_NOISE = 24
 _SPARSE = 3
 """Class indices of which fewer are shown than one in so many are not guessed."""
-_GRAYS = 32
-"""More values than this are shades, not a list."""
 
 
-@dataclass(frozen=True)
-class MaskFacts:
-    """What one mask holds, without its pixels."""
-
-    name: str
-    form: Form
-    size: tuple[int, int]
-    """Width and height."""
-    counts: dict[int, int] = field(repr=False)
-    """Pixels of each stored value."""
-    numbered: bool
-    """Values are a run of integers on flat areas."""
-    one_piece: bool
-    """Each of these is one connected thing."""
-    shades: bool
-    """Values are many and lie along borders."""
-    middle: float
-    """Share of areas between black and white in what is not black, where there are shades."""
-    areas: frozenset[int]
-    """Grays between black and white that cover areas of their own."""
-    scattered: bool
-    """Values, white not among them, are several and no run, and each lies on areas."""
-
-    doubt: str | None = None
-    """Why it may mean something else."""
-
-    @property
-    def shown(self) -> list[int]:
-        """The values above 0, sorted."""
-        return sorted(value for value in self.counts if value > 0)
-
-
-def look_at(stored: Stored, name: str | Path) -> MaskFacts:
-    """Describe what one mask holds."""
-    values, counts = value_counts(stored.values)
-    found = [int(value) for value in values]
-    numbered = stored.form != "colors" and numbers_things(stored.values, found)
-    shades = stored.form in ("gray", "alpha") and len(found) > _GRAYS
-    shades = shades and not numbered and not lie_on_areas(stored.values)
-    grays = [value for value in found[:-1] if value > 0]
-    scattered = (
-        not numbered
-        and not shades
-        and stored.form not in ("colors", "alpha")
-        and (len(grays) > 1 or (len(grays) == 1 and found[-1] > 2))
-        and found[-1] not in (255, 65535)
-        and lie_on_areas(stored.values)
-    )
-    one_piece = False
-    if numbered or scattered:
-        pieces = int(label(stored.values, background=0, connectivity=2).max())
-        one_piece = pieces <= 1.1 * (len(found) - (found[0] == 0))
-    few = stored.form not in ("colors", "indices") and 0 < len(grays) <= _GRAYS and not numbered
-    areas = frozenset(gray for gray in grays if covers_areas(stored.values, gray)) if few else ()
-    height, width = stored.values.shape
-    table = dict(zip(found, counts.tolist(), strict=True))
-    return MaskFacts(
-        str(name),
-        stored.form,
-        (width, height),
-        table,
-        numbered,
-        one_piece,
-        shades,
-        _middle(stored.values) if shades else 0.0,
-        frozenset(areas),
-        scattered,
-        stored.doubt,
-    )
-
-
-def _middle(values: np.ndarray) -> float:
-    """Return how much of what is not black are areas of one gray, but for noise, below white."""
-    gray = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
-    smooth = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) <= _NOISE
-    between = (gray >= 48) & (gray <= 207)
-    counts = np.bincount(gray[smooth & between], minlength=256)
-    near = np.convolve(counts, np.ones(_NOISE), "same").max()  # a blur has no gray of its own
-    if near < 0.6 * counts.sum():
-        return 0.0
-    return float(near / max(1, (gray >= 48).sum()))
-
-
-def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> MaskOptions:
+def settle(
+    masks: Sequence[MaskFacts], classes: int, options: MaskOptions, files: bool = True
+) -> MaskOptions:
     """Find the one meaning that all masks of a set share.
 
     Args:
         masks: of the whole set, or of all examples.
         classes: number of foreground classes.
         options: what the user said; it wins.
+        files: they come from files; of arrays, who made them knows what is 0.
 
     Returns:
         `options`, or more definite ones.
@@ -125,9 +40,13 @@ def settle(masks: Sequence[MaskFacts], classes: int, options: MaskOptions) -> Ma
     """
     if options.kind != "auto" or options.values is not None or options.colors is not None:
         return options
+    if files:
+        ask(masks, classes)
     if any(each.form == "colors" for each in masks):
         return options
     shown = sorted({value for each in masks for value in each.shown})
+    if _has_negative_ground(masks) and classes == 1 and len(shown) == 1:
+        return replace(options, values={-1: 0, shown[0]: 1})
     if not shown or set(shown) <= {1}:
         return options
     if classes > 1:
@@ -155,56 +74,29 @@ def _of_grays(
     return replace(options, kind="gray") if shades else options
 
 
-def refuse_melting(masks: Sequence[MaskFacts], shown: Sequence[int]) -> None:
-    """Refuse to take grays that cover areas of their own for shades of one class.
-
-    Raises:
-        InputError: there are such grays; the line names the options that settle it.
-    """
-    if len(shown) > 1 and lie_apart(shown) and _own_areas(masks, shown):
-        listed = ", ".join(map(str, shown))
-        raise InputError(
-            f"{_example_of(masks, shown)}: the masks hold the grays {listed}, each on areas of its "
-            f"own; name {len(shown)} classes with --classes, or give --mask_kind gray if only what "
-            "is brighter than half is meant, --mask_kind instances where they number things"
-        )
-    gaps = shown and shown[-1] > _SPARSE * len(shown) and shown[-1] not in (255, 65535)
-    if gaps and any(each.scattered for each in masks):
-        listed = ", ".join(map(str, shown[:12])) + (", ..." if len(shown) > 12 else "")
-        raise InputError(
-            f"{next(each.name for each in masks if each.scattered)}: the masks hold the values "
-            f"{listed}, each on areas of its own; give --mask_kind instances where they number "
-            "things, or name the classes with --classes and --mask_values"
-        )
-    if between := [each for each in masks if each.middle > _MUCH]:
-        raise InputError(
-            f"{between[0].name}: areas of a gray between black and white, in a mask with noise (a "
-            "JPEG?); name the gray of each class with --colors A=#7f7f7f,B=#ffffff, or give "
-            "--mask_kind gray if only what is brighter than half is meant"
-        )
-
-
 def codes_of(masks: Sequence[MaskFacts], shown: Sequence[int]) -> list[int] | None:
     """Return the grays that stand for classes, in rising order; None where they may not.
 
     Two grays far apart, or several at equal distances, the darker ones on areas of their own.
     """
     grays = list(shown)
-    if not 2 <= len(grays) <= _GRAYS or not lie_apart(grays):
+    if not 2 <= len(grays) <= GRAYS or not lie_apart(grays):
         return None
     if len(grays) > 2 and np.ptp(np.diff([0, *grays])) > 3:
         return None
-    return grays if _own_areas(masks, grays) else None
+    return grays if own_areas(masks, grays) else None
 
 
-def _own_areas(masks: Sequence[MaskFacts], grays: Sequence[int]) -> bool:
-    """Say whether all but the brightest gray cover areas of their own."""
-    own = frozenset().union(*(each.areas for each in masks)) | {grays[-1]}
-    return own >= set(grays)
+def _has_negative_ground(masks: Sequence[MaskFacts]) -> bool:
+    """Say whether -1 stands where others write 0: then nothing else can be the background."""
+    values = {value for each in masks for value in each.counts}
+    return -1 in values and 0 not in values
 
 
 def _rising(masks: Sequence[MaskFacts], shown: Sequence[int]) -> dict[int, int]:
-    """Make values the classes in rising order; -1 marks what is not counted."""
+    """Make values the classes in rising order; -1 beside 0 marks what is not counted."""
+    if _has_negative_ground(masks):
+        return {-1: 0} | {value: number for number, value in enumerate(shown, 1)}
     unset = {-1: IGNORE} if any(-1 in each.counts for each in masks) else {}
     return unset | {0: 0} | {value: number for number, value in enumerate(shown, 1)}
 
@@ -241,11 +133,6 @@ def _differ(masks: Sequence[MaskFacts]) -> bool:
     return whole and len(counts) > 3 and (len(counts) >= 2 * MANY or seldom)
 
 
-def _example_of(masks: Sequence[MaskFacts], grays: Sequence[int]) -> str:
-    darkest = grays[0]
-    return next((each.name for each in masks if darkest in each.counts), masks[0].name)
-
-
 def guess_classes(
     masks: Sequence[MaskFacts], options: MaskOptions, files: bool = True
 ) -> tuple[tuple[str, ...], MaskOptions]:
@@ -264,6 +151,8 @@ def guess_classes(
         InputError: grays that may be classes or shades.
     """
     shown = sorted({value for each in masks for value in each.shown})
+    if files and options.kind == "auto" and options.values is None and options.colors is None:
+        ask(masks)
     if options.values is not None or options.colors is not None:
         table = options.values or options.colors or {}
         count = max((index for index in table.values() if index != IGNORE), default=1)
@@ -315,7 +204,8 @@ def describe_masks(masks: Sequence[MaskFacts], classes: Sequence[str], options: 
     if void and shown == [1, IGNORE] and options.values is None:
         return f"{form}, 1 = {classes[0]}, 255 not counted"
     unset = [value for value in (-1, 65535) if any(value in each.counts for each in masks)]
-    apart = f", {unset[0]} not counted" if unset and unset[0] < 0 else ""
+    void = bool(unset) and unset[0] < 0 and not _has_negative_ground(masks)
+    apart = f", {unset[0]} not counted" if void else ""
     if unset and len(classes) > 1 and options.values is None and unset[0] > 0:
         apart = f", {unset[0]} not counted" if 255 not in shown or len(shown) > 1 else ""
     return f"{form}, {_meaning(shown, classes, options)}{apart}"

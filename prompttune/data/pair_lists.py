@@ -102,13 +102,19 @@ def _read(file: Path, finding: Finding) -> Found:
         raise InputError(f"{file}: no row of the part 'train' in the column '{part}'")
     column = finding.group_by if finding.group_by in rows[0] else None
     groups = (
-        {s.name: str(row[column]) for s, row in zip(samples, rows, strict=True)} if column else {}
+        {s.name: _text(row[column]) or s.name for s, row in zip(samples, rows, strict=True)}
+        if column
+        else {}
     )
     return Found(
         by_part["train"], f"pairs of {file.name}" + ("" if part else ", split by seed"),
         by_part.get("test"), by_part.get("val"),
         group=(lambda sample: groups[sample.stack or sample.name]) if column else None,
     )  # fmt: skip
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def _rows(file: Path) -> list[Row]:

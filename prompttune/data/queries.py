@@ -9,6 +9,7 @@ from typing import Any
 from prompttune.data.decoding import header, page_count
 from prompttune.data.reading import ImageOptions
 from prompttune.utils.errors import InputError, warn
+from prompttune.utils.image_files import stem_of
 
 LARGER, SMALLER = 2.5, 0.6
 """Beyond these factors of the size that a key was tuned at, it finds much less."""
@@ -39,6 +40,38 @@ def describe_images(paths: Iterable[Path], options: ImageOptions) -> str:
     if options.stretch not in (None, "auto"):
         text += f", shown from {options.stretch}"
     return text
+
+
+def describe_folders(folder: Path, images: Sequence[Path], options: ImageOptions) -> list[str]:
+    """Say in a line for each folder inside what it holds, and which may belong together.
+
+    Args:
+        folder: that was looked into.
+        images: that were found in it.
+        options: how they are read.
+    """
+    inside: dict[str, list[Path]] = {}
+    for path in images:
+        parts = path.relative_to(folder).parts if path.is_relative_to(folder) else ()
+        inside.setdefault(parts[0] if len(parts) > 1 else ".", []).append(path)
+    if len(inside) < 2:
+        return []
+    stems = {name: {stem_of(path) for path in own} for name, own in inside.items()}
+    lines = []
+    for name, own in inside.items():
+        said = f"{name}/: {describe_images(own, options)}"
+        overlays = sum(f"{stem}_overlay" in stems[name] for stem in stems[name])
+        if overlays:
+            said += f"; {overlays} have an overlay beside them, as answers of predict do"
+        lines.append(said)
+    first, *others = stems
+    for other in others:
+        if shared := len(stems[first] & stems[other]):
+            lines.append(
+                f"{shared} names are in {first}/ and {other}/; if these are masks, give "
+                f"--images_dir {folder / first} --masks_dir {folder / other}"
+            )
+    return lines
 
 
 def _most(counted: Counter[str]) -> str:

@@ -86,9 +86,10 @@ def plain_numbers(numbers: np.ndarray, counted: np.ndarray) -> np.ndarray | None
         return None
     low, high = counted.min(), counted.max()
     if kind.kind == "f":
-        shares = low >= 0 and 0 < high <= 1  # false where a number is none
-        filled = np.nan_to_num(numbers)
-        return (filled.clip(0, 1) * 65535).round().astype(np.uint16) if shares else None
+        if not (low >= 0 and 0 < high <= 1):  # so also where one is infinite
+            return None
+        filled = np.nan_to_num(numbers).clip(0, 1).astype(np.float32)  # 16-bit ones end at 65504
+        return (filled * 65535).round().astype(np.uint16)
     if kind.itemsize < 4 or low < 0 or high > 65535:
         return None
     return numbers.clip(0, 65535).astype(np.uint8 if high <= 255 else np.uint16)
@@ -114,6 +115,8 @@ def to_bytes(
     if numbers.dtype == np.uint8:
         return numbers, None
     counted = numbers if counted is None else counted
+    if counted.dtype.kind == "f" and (none := np.isnan(counted)).any():
+        counted = counted[~none]
     automatic = stretch in (None, "auto")
     if automatic and (plain := plain_numbers(numbers, counted)) is not None:
         return to_bytes(plain, stretch, name, plain_numbers(counted, counted))

@@ -7,8 +7,10 @@ from pathlib import Path
 from statistics import median_low
 
 from prompttune.data.decoding import header
+from prompttune.data.mask_facts import MaskFacts, look_at
 from prompttune.data.mask_forms import MaskOptions, Stored, read_stored
-from prompttune.data.mask_survey import MaskFacts, describe_masks, look_at, settle
+from prompttune.data.mask_questions import how_to_invert
+from prompttune.data.mask_survey import describe_masks, settle
 from prompttune.data.masks import class_counts
 from prompttune.data.reading import ImageOptions, read_numbers
 from prompttune.data.samples import Sample, orientation_in, read_layers
@@ -228,25 +230,22 @@ def _warnings(
             shown[sample].get(number, 0) / max(1, sum(facts[sample].counts.values()))
             for sample in facts
         ]
-        if shares and min(shares) > FULL:
+        if not shares:
+            continue
+        much = f"over {100 * FULL:.0f} % of every picture"
+        mean = sum(shares) / len(shares)
+        if min(shares) <= FULL:
+            much = f"{100 * mean:.0f} % of the pictures"
+        if min(shares) > FULL or mean > _MUCH:
             found.append(
-                f"the class '{name}' covers over {100 * FULL:.0f} % of every picture: are the "
-                "masks inverted? (--mask_values '{0: 1, 255: 0}' turns them round)"
-            )
-        elif shares and sum(shares) / len(shares) > _MUCH:
-            found.append(
-                f"the class '{name}' covers {100 * sum(shares) / len(shares):.0f} % of the "
-                "pictures: are the masks inverted, or is it the background? (--mask_values says "
-                "what each value means)"
+                f"the class '{name}' covers {much}: are the masks inverted, or is it the "
+                f"background? ({how_to_invert(list(facts.values()), classes)})"
             )
     if len(classes) > 1 and facts and not any(shown[sample].get(0) for sample in facts):
         found.append(
             "no pixel is background: if the lowest value is (ilastik's labels begin at 1), give "
             "--mask_values '{1: 0, 2: 1, 3: 2}' and name the other classes"
         )
-    if doubts := [each for each in facts.values() if each.doubt]:
-        more = f" ({len(doubts)} masks alike)" if len(doubts) > 1 else ""
-        found.append(f"{doubts[0].name}: {doubts[0].doubt}{more}")
     ignored = [sample for sample in facts if shown[sample].get(IGNORE)]
     if facts and len(ignored) == len(facts):
         whole = sum(shown[each][IGNORE] for each in ignored)

@@ -65,9 +65,17 @@ def _masks(sample: Sample) -> Iterable[Path]:
         yield sample.field_of_view
 
 
-def reasons_of(images: Iterable[Path], masks: Iterable[Path] = ()) -> dict[Path, str]:
-    """Say in a line for each file that cannot be read why not; others are not in the answer."""
-    left = [DECODED]
+def reasons_of(
+    images: Iterable[Path], masks: Iterable[Path] = (), decoded: int = DECODED
+) -> dict[Path, str]:
+    """Say in a line for each file that cannot be read why not; others are not in the answer.
+
+    Args:
+        images: files.
+        masks: files.
+        decoded: pixels that are decoded to be sure.
+    """
+    left = [decoded]
     tries = dict.fromkeys(masks, try_mask) | dict.fromkeys(images, try_image)
     reasons = {path: _reason(path, left, attempt) for path, attempt in tries.items()}
     return {path: reason for path, reason in reasons.items() if reason is not None}

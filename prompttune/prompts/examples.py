@@ -221,8 +221,9 @@ def read_class_maps(
     Raises:
         InputError: a mask that cannot be read, or whose values the classes do not name.
     """
+    from prompttune.data.mask_facts import look_at
     from prompttune.data.mask_forms import AUTO
-    from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
+    from prompttune.data.mask_survey import describe_masks, guess_classes, settle
     from prompttune.data.masks import class_map_of
 
     names = None if classes is None else Palette.of(classes).classes
@@ -235,15 +236,12 @@ def read_class_maps(
     asked = options or (first.options if isinstance(first, MaskFile) else AUTO)
     each = [_stored(m, count, c, asked) for m, c in zip(masks, called, strict=True)]
     facts = [look_at(stored, c) for (stored, _), c in zip(each, called, strict=True)]
-    for one in facts:
-        if one.doubt is not None:
-            warn(f"{one.name}: {one.doubt}")
+    files = all(isinstance(mask, str | PathLike | bytes) for mask in masks)
     if names is None:
-        files = all(isinstance(mask, str | PathLike | bytes) for mask in masks)
         names, meaning = guess_classes(facts, asked, files)
         names = Palette.of(names).classes
     else:
-        meaning = settle(facts, count, asked)
+        meaning = settle(facts, count, asked, files)
     maps = [
         class_map_of(stored, len(names), meaning if own is asked else own, c)
         for (stored, own), c in zip(each, called, strict=True)

@@ -77,6 +77,19 @@ def test_images_alone(tmp_path: Path, capsys) -> None:
     assert "1 image; 8 x 9" in said(capsys, tmp_path / "0.png")
 
 
+def test_folders_of_images_alone_are_told_apart(tmp_path: Path, capsys) -> None:
+    for folder, names in {"images": "ab", "output": ("a", "b", "a_overlay", "b_overlay")}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            Image.new("L", (8, 9)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "a_seg.npy").touch()
+    text = said(capsys, tmp_path)
+    assert "images/: 2 images; 8 x 9; 8-bit gray" in text
+    assert "output/: 4 images; 8 x 9; 8-bit gray; 2 have an overlay beside them" in text
+    assert "2 names are in images/ and output/; if these are masks, give --images_dir" in text
+    assert "Note:   Cellpose's files such as a_seg.npy are not read" in text
+
+
 def test_annotations_name_the_classes(tmp_path: Path, capsys) -> None:
     import json
 

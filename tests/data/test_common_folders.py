@@ -11,7 +11,8 @@ import tifffile
 from PIL import Image
 
 from prompttune.data.class_names import class_names
-from prompttune.data.mask_survey import guess_classes, look_at
+from prompttune.data.mask_facts import look_at
+from prompttune.data.mask_survey import guess_classes
 from prompttune.data.masks import MaskOptions, read_stored
 from prompttune.tasks.data import TaskData, task_data
 from prompttune.tasks.recipe import Recipe
@@ -152,12 +153,16 @@ def test_a_color_for_each_thing(tmp_path: Path) -> None:
     expect(task_data(Recipe("custom", classes=("a",), mask_kind="instances"), tmp_path))
 
 
-def test_masks_that_are_mostly_the_class_are_doubted(tmp_path: Path) -> None:
+def test_black_on_white_ground_is_asked_about(tmp_path: Path) -> None:
     white = np.array([255, 0], np.uint8)
     fill(tmp_path, lambda d, n: Image.fromarray(white[things(n)]).save(d / f"{n}.png"))
-    data = read(tmp_path)
+    with pytest.raises(InputError, match=r"--mask_kind gray .*--mask_values '\{0: 1, 255: 0\}'"):
+        read(tmp_path)
+    given = Recipe("custom", classes=("a",), mask_values={0: 1, 255: 0})
+    expect(task_data(given, tmp_path))
+    data = task_data(Recipe("custom", classes=("a",), mask_kind="gray"), tmp_path)
     assert data.survey is not None
-    assert any("are the masks inverted" in line for line in data.survey.warnings)
+    assert any("--mask_values '{0: 1, 255: 0}'" in line for line in data.survey.warnings)
 
 
 def test_labels_that_begin_at_one_are_doubted(tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from pair_lists import INSIDE, mask, picture, samples
 
+from prompttune.data.finding import ANYWHERE
+from prompttune.data.mask_folders import pairs
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe
+from prompttune.utils.errors import InputError
 
 LEFT, RIGHT = INSIDE.copy(), INSIDE.copy()
 
@@ -35,3 +38,10 @@ def test_a_folder_for_each_image(tmp_path: Path) -> None:
     found = samples(task_data(Recipe("custom", classes=("cell",)), tmp_path))
     assert sorted(found) == ["id0", "id1", "id2", "id3"]
     np.testing.assert_array_equal(found["id1"], INSIDE)
+
+
+def test_a_folder_of_masks_of_another_name_is_asked_about(tmp_path: Path) -> None:
+    for name in ("images", "output"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=r"masks: no such folder; if output/ holds the masks, n"):
+        pairs(tmp_path, ANYWHERE, ("a",))

@@ -9,7 +9,7 @@ import tifffile
 from mask_images import INDICES, SHAPES, palette_image
 from PIL import Image
 
-from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored
+from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored, stored_of_array
 from prompttune.data.reading import read_mask
 from prompttune.utils.errors import InputError
 
@@ -124,3 +124,11 @@ def test_palettes_of_grays(tmp_path: Path) -> None:
 
 def test_gray_is_taken_as_the_first_version_spelled_it() -> None:
     assert MaskOptions("grey") == MaskOptions("gray")
+
+
+@pytest.mark.parametrize("planes", [2, 3, 4, 6])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_a_plane_for_each_class_is_refused(planes: int, dtype: type) -> None:
+    numbers = np.stack([plane == INDICES for plane in range(planes)], 2).astype(dtype)
+    with pytest.raises(InputError, match=f"a.tif: mask has {planes} planes of 0 and 1"):
+        stored_of_array(numbers, AUTO, "a.tif")

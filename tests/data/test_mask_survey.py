@@ -7,8 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from prompttune.data.mask_facts import look_at
 from prompttune.data.mask_forms import AUTO, MaskOptions, read_stored
-from prompttune.data.mask_survey import describe_masks, guess_classes, look_at, settle
+from prompttune.data.mask_survey import describe_masks, guess_classes, settle
 from prompttune.data.masks import color_pairs, parse_colors, read_mask
 from prompttune.utils.errors import InputError
 
@@ -125,20 +126,6 @@ def test_other_palettes_are_indices(tmp_path: Path) -> None:
     image.putpalette([255, 255, 255, 255, 0, 0])
     image.save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 1), OBJECT)
-
-
-def test_black_that_is_not_the_first_color_is_doubted(tmp_path: Path) -> None:
-    path = tmp_path / "mask.png"
-    image = Image.fromarray((~OBJECT).astype(np.uint8), "P")
-    image.putpalette([255, 0, 0, 0, 0, 0])
-    image.save(path)
-    doubt = look_at(read_stored(path), path).doubt
-    assert doubt is not None
-    assert "index 0 is #ff0000 and index 1 is black" in doubt
-    np.testing.assert_array_equal(read_mask(path, 1, options=MaskOptions("colors")), OBJECT)
-    image.putpalette([0, 0, 0, 255, 0, 0])
-    image.save(path)
-    assert look_at(read_stored(path), path).doubt is None
 
 
 @pytest.mark.parametrize("color", [(255, 255, 255), (0, 0, 0), (9, 80, 200)])

@@ -105,6 +105,23 @@ def test_groups_by_a_pattern_stay_together(tmp_path: Path) -> None:
         find_split(tmp_path, finding=Finding(group_by="("))
 
 
+def test_groups_that_keep_nothing_together_are_told(tmp_path: Path) -> None:
+    names = {f"patient{p}_slice{s}": {1} for p in range(3) for s in range(3)}
+    folder = data(tmp_path / "a", names | {"odd": {1}})
+    with pytest.raises(InputError, match=r"'subject\(\\d\+\)': matches no name \(such as"):
+        find_split(folder, finding=Finding(group_by=r"subject(\d+)"))
+    notes = find_split(folder, finding=Finding(group_by=r"patient(\d+)")).notes
+    assert any("1 of 10 are in no group by --group_by, such as 'odd'" in line for line in notes)
+    notes = find_split(folder, finding=Finding(group_by=r"(patient|odd)(?=\d|$)")).notes
+    assert not any("all are of one group" in line for line in notes)
+    for part in ("train", "test"):
+        data(tmp_path / "b" / part, names)
+    notes = find_split(tmp_path / "b", finding=Finding(group_by=r"patient(\d+)")).notes
+    assert any("3 groups lie in several parts, such as '0'" in line for line in notes)
+    one = find_split(tmp_path / "b" / "test", finding=Finding(group_by="^(pat)"))
+    assert any("all are of one group" in line for line in one.notes)
+
+
 def test_what_is_scored_first_shows_something(tmp_path: Path) -> None:
     for part, count in (("train", 12), ("test", 10)):
         names = {f"{n:02}": {1} if n >= count - 2 else set() for n in range(count)}

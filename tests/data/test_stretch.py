@@ -72,6 +72,22 @@ def test_what_is_no_number_is_black(tmp_path: Path) -> None:
     assert not pixels[0].any()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_shares_with_and_without_numbers(tmp_path: Path, dtype: type) -> None:
+    gray = np.arange(256, dtype=np.uint8).repeat(4).reshape(32, 32)
+    shares = (gray / 255).astype(dtype)
+    read = read_image(save(tmp_path / "a.tif", shares))[:, :, 0]
+    assert np.abs(read.astype(int) - gray).max() <= 1
+    shares[0] = np.nan
+    gray[0] = 0
+    read = read_image(save(tmp_path / "b.tif", shares))[:, :, 0]
+    assert np.abs(read.astype(int) - gray).max() <= 1
+    for value in (np.nan, np.inf):
+        shares[:] = value
+        with pytest.raises(InputError, match="whose black and white are not known"):
+            read_image(save(tmp_path / "c.tif", shares))
+
+
 def test_a_picture_that_a_stretch_cuts_off_is_named(tmp_path: Path, caplog) -> None:
     path = save(tmp_path / "a.tif", DIM * np.uint16(4))
     read_image(path, ImageOptions(stretch="204,560"))

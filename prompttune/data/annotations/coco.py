@@ -80,6 +80,7 @@ def _outline(annotation: dict[str, Any]) -> Outline:
     if not segmentation:
         raise ValueError("has no outline (a box alone?); export polygons or run lengths")
     if isinstance(segmentation, list):
-        return Polygons.of(segmentation)
+        flat = not any(isinstance(each, list) for each in segmentation)  # one polygon, unwrapped
+        return Polygons.of([segmentation] if flat else segmentation)
     height, width = segmentation["size"]
     return Runs((int(height), int(width)), segmentation["counts"])

@@ -63,17 +63,21 @@ def labelme_annotation(
 def _outline(shape: dict[str, Any]) -> Outline:
     kind = shape.get("shape_type") or "polygon"
     points = shape["points"]
-    corners = kind in ("rectangle", "rotation") and len(points) != 2  # newer tools list all four
+    four = ("rectangle", "rotation", "quadrilateral")  # newer tools list all four corners
+    corners = kind in four and len(points) == 4
     if kind == "polygon" or corners:
         return Polygons.of([points])
     if kind in ("line", "linestrip", "point", "points"):
         raise ValueError(
             f"is a {kind}, which covers no pixels; draw a polygon, a rectangle or a circle"
         )
-    if kind not in ("rectangle", "circle", "mask"):
+    if kind not in (*four, "circle", "mask"):
         raise ValueError(f"is of the unknown type {kind!a}; draw it as a polygon")
-    if len(points) != 2:
-        raise ValueError(f"is a {kind} of {len(points)} points, which needs 2; draw it again")
+    if len(points) != 2 or kind in four[1:]:
+        needed = {"rectangle": "2 or 4"}.get(kind, "4" if kind in four else "2")
+        raise ValueError(
+            f"is a {kind} of {len(points)} points, which needs {needed}; draw it again"
+        )
     (x, y), (x2, y2) = np.asarray(points, np.float64)
     if kind == "rectangle":
         return Polygons.of([[x, y, x2, y, x2, y2, x, y2]])

@@ -83,6 +83,8 @@ def test_labelme_with_a_folder_of_images(tmp_path: Path, beside: str) -> None:
     ("thing", "complaint"),
     [
         (shape("crack", "linestrip", (1, 2), (3, 4)), "covers no pixels"),
+        (shape("crack", "rectangle", (1, 2), (3, 4), (5, 6)), "of 3 points, which needs 2 or 4"),
+        (shape("crack", "rotation", (1, 2), (3, 4)), "of 2 points, which needs 4"),
         (shape("crack", "spline", (1, 2), (3, 4)), "unknown type 'spline'"),
         (shape("crack", "rectangle", (1, 2)), "shape 1: "),
         (shape("crack", "mask", (1, 2), (3, 4), mask="AAAA"), "mask that is no image"),
