@@ -108,12 +108,20 @@ def _read_official(path: Path) -> Checkpoint:
     except Exception as error:  # of damaged bytes torch's reader raises whatever comes
         raise InputError(f"{path}: no whole PyTorch file; fetch it again") from error
     tensors = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(x, Tensor) for x in tensors.values()):
+    if not isinstance(tensors, dict) or not all(map(_is_plain, tensors, tensors.values())):
         raise InputError(f"{path}: no SegGPT checkpoint, which is a dict of tensors under 'model'")
     tensors = dict(tensors)
     config = _config_of(tensors, path)
     check(tensors, config, path)
     return Checkpoint(config, tensors, "official")
+
+
+def _is_plain(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and (value.layout, value.device.type) == (torch.strided, "cpu")
+    )
 
 
 def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:

@@ -148,6 +148,8 @@ def _converted(
         side = math.isqrt(theirs[POSITIONS].shape[1] - 1)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no DINOv2 in the layout of transformers ({error})") from error
+    if depth > len(theirs):  # each block has tensors of its own
+        raise InputError(f"{path}: no whole DINOv2: {len(theirs)} tensors for {depth} blocks")
     heads = heads or dim // HEAD_DIM
     if not heads or dim % heads:
         raise InputError(f"{path}: {heads} heads cannot share a width of {dim}")

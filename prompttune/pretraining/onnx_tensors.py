@@ -39,12 +39,13 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
         }
     except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, OSError) as error:
         raise InputError(f"{path}: no whole ONNX file ({_line(error)}); fetch it again") from error
-    products = {x.output[0]: x.input[1] for x in graph.node if x.op_type == "MatMul"}
-    sums = [tuple(x.input) for x in graph.node if x.op_type == "Add"]
+    whole = [x for x in graph.node if len(x.input) == 2 and x.output]  # as both kinds below are
+    products = {x.output[0]: x.input[1] for x in whole if x.op_type == "MatMul"}
+    sums = [tuple(x.input) for x in whole if x.op_type == "Add"]
     for bias, product in (*sums, *(one[::-1] for one in sums)):
-        weight = products.get(product)
-        if bias.endswith(".bias") and bias in tensors and weight in tensors:
-            tensors[f"{bias.removesuffix('bias')}weight"] = tensors[weight].T
+        weight = tensors.get(products.get(product, ""))
+        if bias.endswith(".bias") and bias in tensors and weight is not None and weight.ndim == 2:
+            tensors[f"{bias.removesuffix('bias')}weight"] = weight.T
     return tensors
 
 

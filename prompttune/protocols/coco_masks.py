@@ -9,6 +9,10 @@ import numpy as np
 
 from prompttune.data.annotations.outlines import decode_runs
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
+
+LONGEST = 10_000_000
+"""Pixels along a polygon's edges; COCO's own code needs memory for every fifth of one."""
 
 
 def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> np.ndarray:
@@ -26,16 +30,17 @@ def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> 
     covered = np.zeros((height, width), bool)
     for segmentation in segmentations:
         try:
-            if isinstance(segmentation, dict):
-                mask = decode_runs(segmentation["counts"], segmentation["size"])
-            else:
-                mask = _filled(segmentation, height, width)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            if not isinstance(segmentation, dict):
+                covered |= _filled(segmentation, height, width)
+                continue
+            size = tuple(map(int, segmentation["size"]))
+            if size == covered.shape:
+                covered |= decode_runs(segmentation["counts"], size)
+                continue
+        except MALFORMED as error:
             raise InputError(f"{path}: holds what is no COCO mask ({error})") from None
-        if mask.shape != covered.shape:
-            sizes = [f"{each[1]} x {each[0]}" for each in (mask.shape, covered.shape)]
-            raise InputError(f"{path}: mask of {sizes[0]}, but its image is {sizes[1]}")
-        covered |= mask
+        sizes = [" x ".join(map(str, each[::-1])) for each in (size, covered.shape)]
+        raise InputError(f"{path}: mask of {sizes[0]}, but its image is {sizes[1]}")
     return covered
 
 
@@ -46,6 +51,14 @@ def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.
     except ImportError:
         raise InputError("this set needs pycocotools; pip install 'prompttune[coco]'") from None
 
+    outlines = [np.asarray(each, np.float64).reshape(-1, 2) for each in polygons]
+    for points in outlines:
+        length = abs(points - np.roll(points, 1, axis=0)).sum()
+        if len(points) < 3 or not length <= LONGEST:  # NaN is not
+            raise ValueError("a polygon of less than 3 points, or far larger than an image")
+    if not outlines:
+        return np.zeros((height, width), bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy 2, in its compiled code
-        return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))) > 0
+        flat = [points.ravel().tolist() for points in outlines]
+        return coco.decode(coco.merge(coco.frPyObjects(flat, height, width))) > 0

@@ -11,9 +11,10 @@ from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 EPISODES, FOLDS = 2300, 10
-LIST = "lvis_val.pkl"
+LIST, WHAT = "lvis_val.pkl", "list of Matcher's"
 
 
 def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
@@ -28,6 +29,11 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Take the classes of the fold in turn; draw a query and examples of each."""
     require(root, PROTOCOL, ["coco", LIST])
+    with understood(root / LIST, WHAT):
+        return _episodes(root, options, count)
+
+
+def _episodes(root: Path, options: Options, count: int) -> EpisodeSet:
     annotated = read_plain_pickle(root / LIST)
     if not isinstance(annotated, dict) or not all(isinstance(x, dict) for x in annotated.values()):
         raise InputError(f"{root / LIST}: is no list of images a class; get Matcher's again")
@@ -49,8 +55,9 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
 
     def load(ref: str, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref)
-        found: list[dict[str, Any]] = annotated[own[label]][ref]["annotations"]
-        outlines = [one["segmentation"] for one in found]
+        with understood(root / LIST, WHAT):
+            found: list[dict[str, Any]] = annotated[own[label]][ref]["annotations"]
+            outlines = [one["segmentation"] for one in found]
         return Loaded(image, union_of(outlines, image.shape, root / LIST))
 
     return EpisodeSet(drawn, range(len(own)), load)

@@ -13,8 +13,12 @@ from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.protocols.sampling import Draw
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 EPISODES, FOLDS = 2500, 4
+TRIES = 1000
+"""To draw an episode; nearly all take one."""
+WHAT = "list of Matcher's"
 TRAIN, VAL = "paco/paco_part_train.pkl", "paco/paco_part_val.pkl"
 Ref = tuple[Any, str, Any]
 """Image by number and path, and the object."""
@@ -32,12 +36,14 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw a class, an image, and an object in it, and the examples likewise."""
     require(root, PROTOCOL, ["coco", TRAIN, VAL])
+    with understood(root / VAL, WHAT):
+        return _episodes(root, options, count)
+
+
+def _episodes(root: Path, options: Options, count: int) -> EpisodeSet:
     train, val = read_plain_pickle(root / TRAIN), read_plain_pickle(root / VAL)
-    try:
-        images = {label: _once(listed) for label, listed in val["cid2img"].items()}
-        annotated, known = val["img2anno"], list(train["cid2img"])
-    except (TypeError, KeyError, AttributeError):
-        raise InputError(f"{root / VAL}: is not Matcher's list; get it again") from None
+    images = {label: _once(listed) for label, listed in val["cid2img"].items()}
+    annotated, known = val["img2anno"], list(train["cid2img"])
     enough = {label for label, listed in images.items() if len(listed) > options.shots}
     own = [known[options.fold + FOLDS * number] for number in range(len(known) // FOLDS)]
     own = [label for label in own if label in enough]
@@ -55,9 +61,11 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
 
     def load(ref: Ref, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref[1])
-        parts = _parts(annotated, ref, own[label])
-        mask = union_of([part["segmentation"] for part in parts], image.shape, root / VAL)
-        rows, columns = _box(parts[0]["obj_bbox"])
+        with understood(root / VAL, WHAT):
+            parts = _parts(annotated, ref, own[label])
+            outlines = [part["segmentation"] for part in parts]
+            rows, columns = _box(parts[0]["obj_bbox"])
+        mask = union_of(outlines, image.shape, root / VAL)
         return Loaded(image[rows, columns], mask[rows, columns])
 
     return EpisodeSet(drawn, range(len(own)), load)
@@ -71,22 +79,25 @@ class _Drawing:
         self.draw, self.shots = draw, shots
 
     def episode(self, own: list[Any]) -> tuple[Any, list[Ref]]:
-        while True:
+        for _ in range(TRIES):
             label = self.draw.one(own)
-            refs = [self._one(label)]
-            while len(refs) <= self.shots:
-                image = self.draw.one(self.images[label])
-                number, name = next(iter(image.items()))
-                name = "/".join(name.split("/")[-2:])
-                if name != refs[0][1]:
+            number, query = self._image(label)
+            refs = [(number, query, self._object(number, label))]
+            for _ in range(TRIES):
+                if len(refs) > self.shots:
+                    break
+                number, name = self._image(label)
+                if name != query:
                     refs.append((number, name, self._object(number, label)))
+            else:
+                raise InputError(f"{self.root / VAL}: class {label} has one image alone")
             if all(self._is_shown(ref, label) for ref in refs):
                 return label, refs
+        raise InputError(f"{self.root / VAL}: no object of the fold has pixels")
 
-    def _one(self, label: Any) -> Ref:
-        image = self.draw.one(self.images[label])
-        number, name = next(iter(image.items()))
-        return number, "/".join(name.split("/")[-2:]), self._object(number, label)
+    def _image(self, label: Any) -> tuple[Any, str]:
+        (number, name), *_ = self.draw.one(self.images[label]).items()
+        return number, "/".join(name.split("/")[-2:])
 
     def _object(self, number: Any, label: Any) -> Any:
         own = [one["obj_ann_id"] for one in self.annotated[number] if one["category_id"] == label]
@@ -105,7 +116,8 @@ def _once(listed: list[dict[Any, str]]) -> list[dict[Any, str]]:
     """Drop images that stand in a list twice."""
     first: dict[Any, dict[Any, str]] = {}
     for image in listed:
-        first.setdefault(next(iter(image)), image)
+        number, *_ = image
+        first.setdefault(number, image)
     return list(first.values())
 
 
