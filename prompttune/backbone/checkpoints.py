@@ -20,6 +20,7 @@ from torch import Tensor
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.weights import check, load_weights, read_safetensors
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 HUB_NAMES = (
     ("patch_embed.proj", "model.embeddings.patch_embeddings.projection"),
@@ -160,7 +161,7 @@ def _read_hub(folder: Path) -> Checkpoint:
         raise InputError(f"{folder}: lacks config.json (a Hub folder has it and model.safetensors)")
     try:
         config = _config_from_hub(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError(f"{path}: no configuration of a SegGPT ({error})") from error
     weights = folder / "model.safetensors"
     _, stored = read_safetensors(weights)

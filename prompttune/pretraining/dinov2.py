@@ -103,7 +103,7 @@ def _read_config(path: Path) -> tuple[int, int]:
         config = json.loads(path.read_text(encoding="utf-8"))
         found = {name: config.get(name, value) for name, value in FIXED.items()}
         sizes = {name: config.get(name, 12) for name in SIZES}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: no configuration of a DINOv2 ({error})") from error
     for name, value in FIXED.items():
         if found[name] != value:

@@ -63,7 +63,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: is no JSON that can be read; copy the set again") from None
 
 
