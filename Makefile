@@ -104,11 +104,12 @@ lock:
 licenses: $(VENV)/.test-ready
 	$(VENV)/bin/python tests/licenses.py
 
-# Says which of the locked packages have known vulnerabilities; asks PyPI's service.
+# Says which of the locked packages have known vulnerabilities; asks PyPI's service. A package that
+# the service does not know is an error: passed over, it would look like one without.
 audit: $(VENV)/.run-ready
 	$(PYTHON) -m venv $(VENV)-tools
 	PIP_CONSTRAINT= $(VENV)-tools/bin/pip install --quiet pip-audit==2.10.1
-	$(VENV)-tools/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(VENV)-tools/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 # Lists what is set up, with licenses, as CycloneDX.
 sbom: $(VENV)/.run-ready

@@ -3,8 +3,10 @@
 Each stands in a small folder as a user would have it, and is read as a command reads it.
 """
 
+import base64
 import io
 import json
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,8 +98,6 @@ def read_pool_coco(path: Path) -> object:
 
 def labelme() -> list[bytes]:
     """Make a labelme file with a shape of each kind."""
-    import base64
-
     mask = base64.b64encode(png("mask")).decode()
     shapes = [
         {"label": "crack", "points": BOX, "shape_type": "polygon"},
@@ -219,3 +219,50 @@ def read_voc(path: Path) -> object:
     (folder / "images").rename(folder / "JPEGImages")
     (folder / "masks").rename(folder / "SegmentationClass")
     return learned(folder)
+
+
+def supervisely() -> list[bytes]:
+    """Make Supervisely's annotation of an image: a polygon with a hole, a rectangle, a bitmap."""
+    packed = base64.b64encode(zlib.compress(png("mask"))).decode()
+    hole = [[4, 5], [8, 5], [8, 9], [4, 9]]
+    drawn: list[dict[str, Any]] = [
+        {"geometryType": "polygon", "points": {"exterior": BOX, "interior": [hole]}},
+        {"geometryType": "rectangle", "points": {"exterior": [BOX[0], BOX[2]], "interior": []}},
+        {"geometryType": "bitmap", "bitmap": {"data": packed, "origin": [2, 3]}},
+        {"geometryType": "point", "points": {"exterior": BOX[:1], "interior": []}},
+    ]
+    whole = {"description": "", "tags": [], "size": {"height": HEIGHT, "width": WIDTH}}
+    objects = [{"classTitle": "crack"} | each for each in drawn]
+    return [as_json(whole | {"objects": some}) for some in (objects, objects[:1], objects[2:3])]
+
+
+def read_supervisely(path: Path) -> object:
+    """Read it beside its image, in a project's set."""
+    folder = put(path, "one/ann/photo.png.json")
+    (folder / "images").rename(folder / "one" / "img")
+    return learned(folder)
+
+
+def via() -> list[bytes]:
+    """Make VIA's project and its regions alone, of both versions: a shape of each kind."""
+    across, down = zip(*BOX, strict=True)
+    shapes: list[dict[str, Any]] = [
+        {"name": "polygon", "all_points_x": across, "all_points_y": down},
+        {"name": "rect", "x": 2, "y": 3, "width": 10, "height": 10},
+        {"name": "circle", "cx": 8, "cy": 8, "r": 3},
+        {"name": "ellipse", "cx": 8, "cy": 8, "rx": 3, "ry": 2, "theta": 0.5},
+        {"name": "polyline", "all_points_x": [1, 2], "all_points_y": [1, 2]},
+    ]
+    named: list[dict[str, Any]] = [{"label": "crack"}, {"type": {"crack": True, "hole": False}}]
+    regions = [
+        {"shape_attributes": shape, "region_attributes": named[number % 2]}
+        for number, shape in enumerate(shapes)
+    ]
+    new = {"photo.png99": {"filename": "photo.png", "size": 99, "regions": regions}}
+    old = {"photo.png99": {"filename": "photo.png", "regions": dict(enumerate(regions[:1]))}}
+    return [as_json(each) for each in ({"_via_settings": {}, "_via_img_metadata": new}, new, old)]
+
+
+def read_via(path: Path) -> object:
+    """Read it as the only JSON file of a folder."""
+    return learned(put(path, "project.json"))

@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from threading import current_thread, main_thread
 from traceback import extract_tb
@@ -27,9 +27,9 @@ from traceback import extract_tb
 import fuzz_annotations as annotations
 import fuzz_requests as web
 import fuzz_sets as sets
+import fuzz_weights as weights
 import numpy as np
 import tifffile
-import torch
 import yaml
 from fuzz_damage import Damage, in_bytes, in_header, in_json, in_words, in_xml, in_yaml
 from PIL import Image
@@ -41,7 +41,7 @@ SLOWEST = 10.0
 """Processor seconds for one file."""
 LARGEST = 4 * 3 * MAX_PIXELS
 """Bytes of memory for one file: four times those of the largest image that is read."""
-ROOM = 16 * 2**30
+ROOM = 8 * 2**30
 """Bytes of addresses beyond those at the start, so that no file can take the whole machine."""
 
 
@@ -97,41 +97,6 @@ def images() -> list[bytes]:
     return found
 
 
-@cache
-def keys() -> list[bytes]:
-    """Make a small key, and one with a companion."""
-    from key_fixtures import accompanied, make_key
-
-    from prompttune.keys.key import save_key
-
-    make = partial(make_key, prompts=1, size=8)
-    found = []
-    for prompt, card in (make(), accompanied(make)):
-        with tempfile.TemporaryDirectory() as folder:
-            found.append((save_key(prompt, card, folder) / "prompt.safetensors").read_bytes())
-    return found
-
-
-@cache
-def backbones() -> list[bytes]:
-    """Make a small backbone in our layout and in the official one."""
-    from prompttune.backbone import SegGPT, SegGPTConfig
-    from prompttune.backbone.weights import save_weights
-
-    network = SegGPT(
-        SegGPTConfig(
-            canvas=8, patch=4, dim=4, depth=2, heads=1, merge_index=0, out_indices=(0, 1),
-            decoder_dim=2, pretrain_canvas=8,
-        )
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.safetensors"
-        save_weights(network, path)
-        official = io.BytesIO()
-        torch.save({"model": network.state_dict()}, official)
-        return [path.read_bytes(), official.getvalue()]
-
-
 def recipes() -> list[bytes]:
     """Return the recipe of a small pretraining run."""
     values = {
@@ -177,25 +142,14 @@ def _place(path: Path) -> object:
     return page_count(path), header(path)
 
 
-def _key(path: Path) -> object:
-    from prompttune.prompts.loading import load_key
-
-    return load_key(path)
-
-
-def _backbone(path: Path) -> object:
-    from prompttune.backbone import load
-
-    official = path.with_suffix(".pth")
-    if path.read_bytes()[:2] == b"PK":
-        return load(path.rename(official))
-    return load(path)
-
-
 def _recipe(path: Path) -> object:
     from prompttune.pretraining.config import read_recipe
 
     return read_recipe(path)
+
+
+def _official(path: Path) -> object:
+    return weights.read_backbone(path, "a.pth")
 
 
 def _video(path: Path) -> object:
@@ -205,6 +159,8 @@ def _video(path: Path) -> object:
 
 
 HEADER = (in_bytes, in_header)
+TENSORS = (weights.in_tensors, in_bytes)
+PICKLE = (weights.in_pickle, weights.in_pickle, in_bytes)
 JSON = (in_json, in_json, in_bytes)
 YAML = (in_yaml, in_words, in_bytes)
 READERS = {
@@ -213,9 +169,14 @@ READERS = {
         Reader("image", images, _image),
         Reader("mask", images, _mask),
         Reader("header", images, _place),
-        Reader("key", keys, _key, HEADER),
-        Reader("backbone", backbones, _backbone),
-        Reader("backbone header", lambda: backbones()[:1], _backbone, (in_header,)),
+        Reader("key", weights.keys, weights.read_key, HEADER),
+        Reader("backbone", weights.backbones, weights.read_backbone, HEADER),
+        Reader("official backbone", weights.officials, _official, TENSORS),
+        Reader("configuration on the Hub", weights.hub_configs, weights.read_hub_config, JSON),
+        Reader("ONNX start", weights.starts, weights.read_start, (weights.in_graph, in_bytes)),
+        Reader("DINOv2 configuration", weights.dinov2_configs, weights.read_dinov2_config, JSON),
+        Reader("checkpoint", weights.checkpoints, weights.read_run_checkpoint, TENSORS),
+        Reader("published list", weights.published_lists, weights.read_published_list, PICKLE),
         Reader("recipe", recipes, _recipe, YAML),
         Reader("video", videos, _video),
         Reader("COCO", annotations.coco, annotations.read_coco, JSON),
@@ -226,6 +187,8 @@ READERS = {
         Reader("CVAT", annotations.cvat, annotations.read_cvat, (in_xml, in_xml, in_bytes)),
         Reader("YOLO", annotations.yolo, annotations.read_yolo, (in_words, in_bytes)),
         Reader("YOLO names", annotations.yolo_names, annotations.read_yolo_names, YAML),
+        Reader("Supervisely", annotations.supervisely, annotations.read_supervisely, JSON),
+        Reader("VIA", annotations.via, annotations.read_via, JSON),
         Reader("VOC list", annotations.voc, annotations.read_voc, (in_words, in_bytes)),
         Reader("legend", sets.legends, sets.read_legends, (in_words, in_bytes)),
         Reader("pair list", sets.pair_lists, sets.read_pair_list, (in_words, in_bytes)),
@@ -315,6 +278,7 @@ def fault(reader: Reader, data: bytes) -> str | None:
 
 def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> tuple[int, int]:
     """Damage files for a while; return how many were read, and how many were faults."""
+    fault(reader, reader.seeds()[0])  # imports do not count
     rng, end, count, faults = random.Random(seed), time.process_time() + seconds, 0, 0
     told: set[str] = set()
     while time.process_time() < end:

@@ -58,7 +58,7 @@ def main() -> None:
         if "kills" in given.parts:
             rows = _kills(given, world, wanted, folder / "kills")
         if "conditions" in given.parts:
-            tried += _conditions(wanted, folder / "conditions")
+            tried += _conditions(given, world, wanted, folder / "conditions")
         if "together" in given.parts:
             tried += _together(given, world, wanted, folder / "together")
         if "losing" in given.parts:
@@ -107,12 +107,17 @@ def _kills(
     return rows
 
 
-def _conditions(wanted: list[Scenario], folder: Path) -> list[Tried]:
+def _conditions(
+    given: argparse.Namespace, world: World, wanted: list[Scenario], folder: Path
+) -> list[Tried]:
     tried = []
     for number, scenario in enumerate(wanted):
         ways = [fill_disk, take_permissions, *([cut_files] if scenario.has_kept else [])]
         for way in ways:
             tried.append(_told(way(scenario, folder / f"{number}-{way.__name__}")))
+    if _is_wanted(given, "a Ray run"):
+        with cluster() as address:
+            tried.append(_told(fill_disk(ray_scenario(world, address), folder / "ray")))
     return tried
 
 

@@ -44,17 +44,18 @@ def scenarios(world: World, zoo_url: str) -> list[Scenario]:
         world: what they read.
         zoo_url: of a zoo behind a web server.
     """
-    return [_tuning(world), prediction(world), _saving(world), _pulling(world, zoo_url),
+    return [_tuning(world, "tuning alone", 0), _tuning(world, "tuning with a companion", 2),
+            prediction(world), _saving(world), _pulling(world, zoo_url),
             _pretraining(world), _report(world)]  # fmt: skip
 
 
-def _tuning(world: World) -> Scenario:
+def _tuning(world: World, name: str, companion: int) -> Scenario:
     def fit(*more: str) -> Work:
         words = (
             "fit", "--task", "custom", "--data", world.data, "--classes", "square", "--scale", "1",
             "--init", "noise", "--device", "cpu", "--precision", "fp32", "--backbone",
             world.backbone, "--name", "tuned", "--max_steps", 30, "--val_every", 3,
-            "--batch", 2, "--val_crops", 4, *more,
+            "--batch", 2, "--val_crops", 4, "--companion", companion, *more,
         )  # fmt: skip
         return lambda folder: command(
             *words, "--prompts_zoo", folder / "zoo", "--output", folder / "run"
@@ -68,7 +69,7 @@ def _tuning(world: World) -> Scenario:
     def kept(folder: Path) -> list[Path]:
         return [folder / "run" / name for name in ("last.ckpt", "settings.json")]
 
-    return Scenario("tuning", fit(), fit("--resume"), answer, kept=kept)
+    return Scenario(name, fit(), fit("--resume"), answer, kept=kept)
 
 
 def prediction(world: World, key: str = "a", name: str = "a folder") -> Scenario:

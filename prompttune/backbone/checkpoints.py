@@ -20,6 +20,7 @@ from torch import Tensor
 from prompttune.backbone.config import SegGPTConfig
 from prompttune.backbone.weights import check, load_weights, read_safetensors
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 HUB_NAMES = (
     ("patch_embed.proj", "model.embeddings.patch_embeddings.projection"),
@@ -108,12 +109,20 @@ def _read_official(path: Path) -> Checkpoint:
     except Exception as error:  # of damaged bytes torch's reader raises whatever comes
         raise InputError(f"{path}: no whole PyTorch file; fetch it again") from error
     tensors = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(x, Tensor) for x in tensors.values()):
+    if not isinstance(tensors, dict) or not all(map(_is_plain, tensors, tensors.values())):
         raise InputError(f"{path}: no SegGPT checkpoint, which is a dict of tensors under 'model'")
     tensors = dict(tensors)
     config = _config_of(tensors, path)
     check(tensors, config, path)
     return Checkpoint(config, tensors, "official")
+
+
+def _is_plain(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and (value.layout, value.device.type) == (torch.strided, "cpu")
+    )
 
 
 def _config_of(tensors: Mapping[str, Tensor], path: Path) -> SegGPTConfig:
@@ -152,7 +161,7 @@ def _read_hub(folder: Path) -> Checkpoint:
         raise InputError(f"{folder}: lacks config.json (a Hub folder has it and model.safetensors)")
     try:
         config = _config_from_hub(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError(f"{path}: no configuration of a SegGPT ({error})") from error
     weights = folder / "model.safetensors"
     _, stored = read_safetensors(weights)

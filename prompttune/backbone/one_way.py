@@ -19,7 +19,7 @@ An ensemble is joint: the query attends to the tokens of all prompts at once, an
 win, where the official one averages over the prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -290,8 +290,19 @@ def color_and_describe(
     return colors, found[-1].flatten(1, -2)[:, -half:].float().mean(1)
 
 
-def describe(network: SegGPT, queries: Tensor, prompt: Encoded | Sequence[Encoded]) -> Tensor:
-    """Return the features of `color_and_describe` alone, without the answer where that is less."""
+def describe(
+    network: SegGPT, queries: Tensor, encoded: Callable[[], Encoded | Sequence[Encoded]]
+) -> Tensor:
+    """Return the features of `color_and_describe` alone, without the answer where that is less.
+
+    Args:
+        network: frozen.
+        queries: as in `color_and_describe`.
+        encoded: gives the encoded prompt, which a network that sees images alone does not need.
+
+    Returns:
+        The features.
+    """
     if isinstance(network, OneWaySegGPT):
         return network.encode_images(queries).last.float().mean(1)
-    return color_and_describe(network, queries, prompt)[1]
+    return color_and_describe(network, queries, encoded())[1]

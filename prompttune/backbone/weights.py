@@ -24,6 +24,8 @@ from prompttune.utils.errors import InputError
 from prompttune.utils.io import whole_path
 
 FORMAT = "prompttune-backbone"
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+"""Types of weights, beside int8 with a scale; PyTorch computes little with eight bits."""
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
@@ -65,8 +67,8 @@ def check(tensors: Mapping[str, Tensor], config: SegGPTConfig, path: Path) -> No
             )
         if tensor.dtype == torch.int8:
             continue
-        if not tensor.is_floating_point() or not _is_finite(tensor):
-            kind = "infinite or NaN" if tensor.is_floating_point() else tensor.dtype
+        if tensor.dtype not in FLOATS or not _is_finite(tensor):
+            kind = "infinite or NaN" if tensor.dtype in FLOATS else tensor.dtype
             raise InputError(f"{path}: {name} holds values that no weight can have ({kind})")
 
 
@@ -112,7 +114,7 @@ def load_weights(path: Path) -> tuple[SegGPTConfig, dict[str, Tensor]]:
         )
     try:
         config = SegGPTConfig.from_dict(json.loads(metadata.get("config", "null")) or {})
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: metadata: {error}") from error
     check(tensors, config, path)
     return config, tensors

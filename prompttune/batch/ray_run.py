@@ -140,6 +140,8 @@ def _run(work: Work, missing: list[int], workers: tuple[int, int], part_size: in
     )
     with Progress("Segmenting", len(missing) * part_size, "images") as progress:
         for row in done.iter_rows():
+            if row["error"]:
+                raise InputError(f"{row['error']}; then the same command goes on")
             progress.advance(row["images"])
 
 

@@ -63,8 +63,20 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Do the parts of a batch, `{"part": N int64}`; return their numbers of images."""
-        return {"images": np.array([self.do(int(part)) for part in batch["part"]])}
+        """Do the parts of a batch, `{"part": N int64}`.
+
+        Returns:
+            `images`, their numbers of images, and `error`, what kept a part from being written, ""
+            if nothing did: an exception would come wrapped in several of Ray's.
+        """
+        images, errors = zip(*(self._tried(int(part)) for part in batch["part"]), strict=True)
+        return {"images": np.array(images), "error": np.array(errors)}
+
+    def _tried(self, part: int) -> tuple[int, str]:
+        try:
+            return self.do(part), ""
+        except OSError as error:
+            return 0, f"{self.work.job.part_file(part)}: {error.strerror or error}"
 
     def do(self, part: int) -> int:
         """Segment a part, unless it is done; return the number of its images."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -212,8 +213,7 @@ class FrozenBackbone:
         beside: list[Window] = []
         alone: list[Window] = []
         for window in windows:
-            companion = window.part.prompt.companion
-            (alone if companion is not None and companion.alone else beside).append(window)
+            (alone if counts_alone(window.part.prompt) else beside).append(window)
         if beside:
             self._answer_with_network(beside)
         if alone:
@@ -255,7 +255,8 @@ class FrozenBackbone:
                     window.add(each)
                 described = [window for window in group if window.is_described]
                 if described:
-                    network, encoded = self.at(described[0].part.canvas), self.encoded(prompt)
+                    network = self.at(described[0].part.canvas)
+                    encoded = partial(self.encoded, prompt)
                     seen = describe(network, self._queries(described), encoded)
                     for window, features in zip(described, seen.cpu(), strict=True):
                         window.describe(features)
@@ -289,6 +290,11 @@ class FrozenBackbone:
             )
 
 
+def counts_alone(prompt: Prompt) -> bool:
+    """Say whether a prompt's companion alone answers, and the network need not encode it."""
+    return prompt.companion is not None and prompt.companion.alone
+
+
 def _of_each_prompt(windows: Iterable[Window]) -> Iterator[tuple[Prompt, list[Window]]]:
     """Share windows among runs of the same prompt."""
     for prompt, group in groupby(windows, lambda window: window.part.prompt):
@@ -305,7 +311,7 @@ def describe_windows(
     """Describe windows, see `Segmenter.describe`; the image is `H x W x 3 uint8`."""
     question = Question(image, prompt, segmenter.canvas(None), overlap)
     windows = list(question.windows())
-    encoded = segmenter.encoded(prompt)
+    encoded = partial(segmenter.encoded, prompt)
     network = segmenter.at(question.parts[0].canvas)
     size = segmenter.batch_size(len(prompt.images))
     found = []

@@ -12,7 +12,12 @@ from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, load_image
 from prompttune.data.queries import warn_of_other_sizes
 from prompttune.data.reading import ImageOptions
-from prompttune.inference.frozen import FrozenBackbone, describe_windows, looked_at_most
+from prompttune.inference.frozen import (
+    FrozenBackbone,
+    counts_alone,
+    describe_windows,
+    looked_at_most,
+)
 from prompttune.inference.quality import Quality
 from prompttune.inference.result import Result as Result
 from prompttune.inference.scale import choose_scale
@@ -196,7 +201,8 @@ class Segmenter(FrozenBackbone):
     def check(self, prompt: Prompt | Composition) -> None:
         """Encode a prompt, which is kept, or say why it cannot be used here.
 
-        Examples whose scale is "auto" are encoded when it has been chosen.
+        Examples whose scale is "auto" are encoded when it has been chosen, and a prompt whose
+        companion counts alone where it is needed.
 
         Args:
             prompt: to be used with this backbone.
@@ -206,7 +212,7 @@ class Segmenter(FrozenBackbone):
         """
         for part in prompt.parts:
             self.check_fits(part)
-        parts = [part for part in prompt.parts if part.scale != "auto"]
+        parts = [x for x in prompt.parts if x.scale != "auto" and not counts_alone(x)]
         self.encode_each(parts)
 
     def scaled(self, prompt: PromptOrComposition) -> PromptOrComposition:

@@ -6,13 +6,13 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from prompttune.utils import io
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import sync_folder
-from prompttune.utils.locking import alone_in
+from prompttune.utils.locking import alone_in, held, is_left
 from prompttune.utils.paths import user_folder
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -20,7 +20,7 @@ KEY_FILE = "prompt.safetensors"
 _TURN = 60.0
 """Seconds to wait while another publishes, which takes milliseconds."""
 _FORGOTTEN = 3600.0
-"""Seconds after which a hidden folder is what a killed process left."""
+"""Seconds after which a hidden folder is what a killed process left, where there are no locks."""
 DERIVED = ("README.md", "preview.png", "images.png", "colours.png")
 
 
@@ -66,9 +66,12 @@ def staging(zoo: Path, name: str) -> Iterator[Path]:
     """
     folder = zoo / f".{name}.{secrets.token_hex(4)}"
     try:
-        folder.mkdir(parents=True)
-        _sweep(zoo)
-        yield folder
+        with ExitStack() as held_until_the_end:
+            with alone_in(zoo, _TURN, clean=False):  # nobody may sweep it before it is held
+                _sweep(zoo)
+                folder.mkdir()
+                held_until_the_end.enter_context(held(folder))
+            yield folder
     except OSError as error:
         raise InputError(
             f"cannot write key '{name}' in {zoo}: {error.strerror or error}. "
@@ -128,10 +131,24 @@ def taken(folder: Path) -> InputError:
     )
 
 
-def _sweep(zoo: Path) -> None:
-    """Remove what killed processes staged in a zoo."""
+def sweep_zoo(zoo: Path) -> None:
+    """Remove what killed processes staged in a zoo, unless another is writing there just now."""
+    if any(_staged(zoo)):
+        with suppress(OSError, InputError), alone_in(zoo, 0.0, clean=False):
+            _sweep(zoo)
+
+
+def _staged(zoo: Path) -> Iterator[Path]:
     for folder in zoo.glob(".*.????????"):
         if re.fullmatch(rf"\.{NAME}\.[0-9a-f]{{8}}", folder.name) and folder.is_dir():
-            with suppress(FileNotFoundError):
-                if time.time() - folder.stat().st_mtime > _FORGOTTEN:
-                    shutil.rmtree(folder, ignore_errors=True)
+            yield folder
+
+
+def _sweep(zoo: Path) -> None:
+    for folder in _staged(zoo):
+        with suppress(OSError):
+            left = is_left(folder)
+            if left is None:
+                left = time.time() - folder.stat().st_mtime > _FORGOTTEN
+            if left:
+                shutil.rmtree(folder, ignore_errors=True)

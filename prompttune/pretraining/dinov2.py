@@ -103,7 +103,7 @@ def _read_config(path: Path) -> tuple[int, int]:
         config = json.loads(path.read_text(encoding="utf-8"))
         found = {name: config.get(name, value) for name, value in FIXED.items()}
         sizes = {name: config.get(name, 12) for name in SIZES}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: no configuration of a DINOv2 ({error})") from error
     for name, value in FIXED.items():
         if found[name] != value:
@@ -148,6 +148,8 @@ def _converted(
         side = math.isqrt(theirs[POSITIONS].shape[1] - 1)
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{path}: no DINOv2 in the layout of transformers ({error})") from error
+    if depth > len(theirs):  # each block has tensors of its own
+        raise InputError(f"{path}: no whole DINOv2: {len(theirs)} tensors for {depth} blocks")
     heads = heads or dim // HEAD_DIM
     if not heads or dim % heads:
         raise InputError(f"{path}: {heads} heads cannot share a width of {dim}")

@@ -1,11 +1,13 @@
 """The tensors of an ONNX graph, under the names that their layers had before the export."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import MALFORMED
 
 
 def read_onnx(path: Path) -> dict[str, Tensor]:
@@ -25,7 +27,6 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     try:
         import onnx
         from google.protobuf.message import DecodeError
-        from onnx import numpy_helper
     except ImportError as error:
         raise InputError(
             f"{path}: reading it needs the package onnx; pip install 'prompttune[start]'"
@@ -33,18 +34,22 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder")
     try:
-        graph = onnx.load(path).graph
-        tensors = {
-            x.name: torch.from_numpy(numpy_helper.to_array(x).copy()) for x in graph.initializer
-        }
-    except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, OSError) as error:
+        return _tensors(onnx.load(path).graph)
+    except (DecodeError, onnx.checker.ValidationError, OSError, *MALFORMED) as error:
         raise InputError(f"{path}: no whole ONNX file ({_line(error)}); fetch it again") from error
-    products = {x.output[0]: x.input[1] for x in graph.node if x.op_type == "MatMul"}
-    sums = [tuple(x.input) for x in graph.node if x.op_type == "Add"]
+
+
+def _tensors(graph: Any) -> dict[str, Tensor]:
+    from onnx import numpy_helper
+
+    tensors = {x.name: torch.from_numpy(numpy_helper.to_array(x).copy()) for x in graph.initializer}
+    whole = [x for x in graph.node if len(x.input) == 2 and x.output]  # as both kinds below are
+    products = {x.output[0]: x.input[1] for x in whole if x.op_type == "MatMul"}
+    sums = [tuple(x.input) for x in whole if x.op_type == "Add"]
     for bias, product in (*sums, *(one[::-1] for one in sums)):
-        weight = products.get(product)
-        if bias.endswith(".bias") and bias in tensors and weight in tensors:
-            tensors[f"{bias.removesuffix('bias')}weight"] = tensors[weight].T
+        weight = tensors.get(products.get(product, ""))
+        if bias.endswith(".bias") and bias in tensors and weight is not None and weight.ndim == 2:
+            tensors[f"{bias.removesuffix('bias')}weight"] = weight.T
     return tensors
 
 

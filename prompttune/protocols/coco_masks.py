@@ -11,6 +11,9 @@ from prompttune.data.annotations.outlines import OUTSIDE, decode_runs
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import understood
 
+LONGEST = 10_000_000
+"""Pixels along a polygon's edges."""
+
 
 def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> np.ndarray:
     """Return what any of some segmentations covers, `H x W bool`.
@@ -42,7 +45,8 @@ def union_of(segmentations: Sequence[Any], shape: Sequence[int], path: Path) -> 
 def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
     """Fill polygons by COCO's own rule, which is not that of pixel centers.
 
-    COCO's code is C and checks nothing: it crashes on coordinates far outside.
+    COCO's code is C and checks nothing: it crashes on coordinates far outside, and needs memory for
+    each fifth of a pixel along the edges.
     """
     beyond = OUTSIDE * max(height, width)
     for polygon in polygons:
@@ -53,6 +57,8 @@ def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.
         inside = (points >= -beyond).all() and (x <= width + beyond).all()
         if not inside or not (y <= height + beyond).all():
             raise ValueError(f"a polygon outside the {width} x {height} pixels of its image")
+        if abs(x - np.roll(x, 1)).sum() + abs(y - np.roll(y, 1)).sum() > LONGEST:
+            raise ValueError("a polygon far longer than an image could show")
     if not len(polygons):
         raise ValueError("no polygon")
     try:
@@ -62,4 +68,5 @@ def _filled(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy 2, in its compiled code
-        return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))) > 0
+        flat = [np.asarray(each, float).tolist() for each in polygons]
+        return coco.decode(coco.merge(coco.frPyObjects(flat, height, width))) > 0

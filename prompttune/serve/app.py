@@ -242,7 +242,7 @@ def _add_taking_keys(app: FastAPI, service: Service) -> None:
         "/v1/prompts",
         tags=["keys"],
         status_code=201,
-        responses=problems(400, 401, 403, 408, 409, 413, 422, 429),
+        responses=problems(400, 401, 403, 408, 409, 413, 422, 429, 507),
         openapi_extra={
             "requestBody": {
                 "required": True,

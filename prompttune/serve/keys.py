@@ -4,6 +4,8 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from torch import Tensor
+
 from prompttune.backbone import SegGPT
 from prompttune.keys.card import Card
 from prompttune.keys.files import KEY_FILE, is_name, publish, save_folder, staging
@@ -117,29 +119,32 @@ class Keys:
             overwrite: replace a key of that name.
 
         Raises:
-            Refused: 422, no valid key of this backbone; 409, the name is taken.
-            InputError: the zoo cannot be written.
+            Refused: 422, no valid key of this backbone; 409, the name is taken; 507, the zoo cannot
+                be written.
         """
         zoo = self.own
-        with staging(zoo, "upload") as staged:
-            write_synced(staged / KEY_FILE, data)
-            try:
-                kept, card = read_key(staged, self._network.fingerprint, self._network.name)
-            except InputError as error:
-                raise Refused(
-                    422, f"This is no key to use here: {_public(error, staged)}"
-                ) from None
-            with self._lock:
-                try:
+        try:
+            with staging(zoo, "upload") as staged:
+                write_synced(staged / KEY_FILE, data)
+                kept, card = self._read_upload(staged)
+                with self._lock:
                     check_savable(card.name, zoo, overwrite)
-                except InputError:
-                    raise Refused(
-                        409,
-                        f"A key {card.name!a} is there already; send overwrite=true to replace it.",
-                    ) from None
-                write_previews(staged, kept["images"], kept["colours"], card)
-                publish(staged, zoo / card.name, overwrite)
+                    write_previews(staged, kept["images"], kept["colours"], card)
+                    publish(staged, zoo / card.name, overwrite)
+        except InputError as error:
+            if isinstance(error.__cause__, OSError):
+                why = error.__cause__.strerror or "it cannot be written"
+                raise Refused(507, f"The server cannot keep the key: {why}.") from None
+            raise Refused(
+                409, "A key of this name is there already; send overwrite=true to replace it."
+            ) from None
         return card
+
+    def _read_upload(self, staged: Path) -> tuple[dict[str, Tensor], Card]:
+        try:
+            return read_key(staged, self._network.fingerprint, self._network.name)
+        except InputError as error:
+            raise Refused(422, f"This is no key to use here: {_public(error, staged)}") from None
 
 
 def _state(path: Path) -> _State:

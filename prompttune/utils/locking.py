@@ -14,6 +14,7 @@ from prompttune.utils.io import sweep
 PATIENCE = 10.0
 """Seconds that another's lock is waited for: helpers of a run that was killed live on a little."""
 _TICK = 0.05
+_BUSY = (errno.EAGAIN, errno.EACCES)
 _held: set[int] = set()
 """Descriptors of the locks of this process."""
 
@@ -36,21 +37,54 @@ def alone_in(folder: Path, patience: float | None = None, clean: bool = True) ->
     """
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(folder, PATIENCE if patience is None else patience):
+            if clean:
+                sweep(folder)
+            yield
+    finally:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def held(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Lock a folder as long as the block lasts, and `is_left` says that it is not left.
+
+    Args:
+        folder: that is there.
+        patience: seconds to wait for another to leave it.
+
+    Raises:
+        InputError: another holds it.
+    """
     opened = None if sys.platform == "win32" else os.open(folder, os.O_RDONLY)
     try:
         if opened is not None:
             _held.add(opened)
-            _lock(folder, opened, PATIENCE if patience is None else patience)
-        if clean:
-            sweep(folder)
+            _lock(folder, opened, patience)
         yield
     finally:
         if opened is not None and opened in _held:  # a forked child has closed it
             _held.discard(opened)
             os.close(opened)
-        if made:
-            with suppress(OSError):
-                folder.rmdir()
+
+
+def is_left(folder: Path) -> bool | None:
+    """Say whether nobody holds a folder any more; None: there are no locks here to tell."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _BUSY else None
+    finally:
+        os.close(opened)
+    return True
 
 
 def _lock(folder: Path, opened: int, patience: float) -> None:
@@ -61,7 +95,7 @@ def _lock(folder: Path, opened: int, patience: float) -> None:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
+            if error.errno not in _BUSY:
                 return  # a file system without locks
         else:
             return

@@ -68,7 +68,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         read = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(read, dict) and isinstance(read.get("recipe"), dict):
             return read
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise InputError(f"{path}: is damaged, so the run cannot go on; start it anew with --overwrite")
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from prompttune.hub.repository import Reference, pull
 from prompttune.keys.card import Card
-from prompttune.keys.files import DERIVED, KEY_FILE, check_name, is_name, key_file, save_folder
+from prompttune.keys.files import (
+    DERIVED,
+    KEY_FILE,
+    check_name,
+    is_name,
+    key_file,
+    save_folder,
+    sweep_zoo,
+)
 from prompttune.keys.header import load_card
 from prompttune.utils.errors import InputError, suggest
 from prompttune.utils.paths import real, shipped_folder
@@ -86,9 +94,13 @@ def load_prompt(
 
 
 def list_keys(prompts_zoo: str | Path | None = None) -> list[Entry]:
-    """List the keys by name; a key of the user's own hides a shipped one of the same name."""
+    """List the keys by name; a key of the user's own hides a shipped one of the same name.
+
+    What a killed process was writing there goes.
+    """
     found: dict[str, Entry] = {}
     for zoo in zoo_folders(prompts_zoo):
+        sweep_zoo(zoo)
         for folder in _key_folders(zoo):
             if folder.name not in found:
                 found[folder.name] = _entry(folder)

@@ -98,6 +98,8 @@ def test_code_in_a_pickle_is_not_executed(
         [torch.zeros(2)],
         {"model": {}},
         {"model": {"patch_embed.proj.weight": torch.zeros(4)}},
+        {"model": {None: torch.zeros(4)}},
+        {"model": {"pos_embed": torch.zeros(4).to_sparse()}},
     ],
 )
 def test_foreign_official_file(tmp_path: Path, content: Any):

@@ -323,7 +323,7 @@ def test_describing_changes_no_answer(network: SegGPT) -> None:
         answers, features = color_and_describe(network, queries, prompt)
         torch.testing.assert_close(answers, network.ensemble(queries, prompt))
         assert features.shape == (3, network.config.dim)
-        torch.testing.assert_close(features, describe(network, queries, prompt))
-        alone = torch.cat([describe(network, one[None], prompt) for one in queries])
+        torch.testing.assert_close(features, describe(network, queries, lambda: prompt))
+        alone = torch.cat([describe(network, one[None], lambda: prompt) for one in queries])
         torch.testing.assert_close(features, alone, rtol=1e-4, atol=1e-5)
     assert (features[0] - features[1]).abs().max() > 1e-4

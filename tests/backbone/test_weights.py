@@ -70,6 +70,10 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Tensor]], Any], str]] = {
     ),
     "NaN": (lambda x: set_value(x, torch.nan), "pos_embed .*infinite or NaN"),
     "infinite": (lambda x: set_value(x, torch.inf), "pos_embed .*infinite or NaN"),
+    "eight bits": (
+        lambda x: x.update(mask_token=x["mask_token"].to(torch.float8_e4m3fn)),
+        "mask_token .*float8",
+    ),
     "integers": (lambda x: x.update(mask_token=x["mask_token"].int()), "mask_token .*int32"),
 }
 
@@ -91,7 +95,16 @@ def test_foreign_safetensors(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "config",
-    ["", "[1]", "{", '{"size": 3}', '{"dim": 15}', '{"depth": "many"}', '{"out_indices": []}'],
+    [
+        "",
+        "[1]",
+        "{",
+        "[" * 100_000,
+        '{"size": 3}',
+        '{"dim": 15}',
+        '{"depth": "many"}',
+        '{"out_indices": []}',
+    ],
 )
 def test_damaged_metadata(network: SegGPT, tmp_path: Path, config: str):
     metadata = {"format": "prompttune-backbone", "config": config}

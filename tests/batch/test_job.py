@@ -134,6 +134,25 @@ def test_a_part_holds_what_predict_answers(backbone, prompt, tmp_path, files: bo
     assert not [name for name in job.fs.ls(job.at(""), detail=False) if name.endswith(".tmp")]
 
 
+def test_a_disk_that_is_full_is_told_and_not_raised(
+    backbone, prompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(str(tmp_path / "out"))
+    job.begin([picture(tmp_path / "0.png", 0)], {}, 8)
+    worker = Worker(Work(job, prompt, str(backbone)))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        told = worker({"part": np.array([0])})
+    assert told["images"].tolist() == [0]
+    assert told["error"].tolist() == [f"{job.part_file(0)}: No space left on device"]
+    assert job.missing(1) == [0]
+    assert worker({"part": np.array([0])})["error"].tolist() == [""]
+
+
 def test_deep_images_are_read_as_the_key_was_tuned(backbone, prompt, tmp_path: Path) -> None:
     """A stretch of 0 to 1000 makes 8 bits of 16; without it nearly all would be black."""
     import tifffile

@@ -74,6 +74,13 @@ def test_where_a_companion_alone_counts_the_prompt_is_not_asked(
         assert found.unlikeness == pytest.approx(expected.unlikeness, rel=1e-4)
     monkeypatch.setattr(type(using.network), "ensemble", None)
     assert (using.predict(image(1), plain, 0.0).scores == one.scores).all()
+    if one_way:  # nor is it encoded, even where images are described
+        monkeypatch.setattr(type(using.network), "encode_prompt", None)
+        anew = segmenter(one_way)
+        anew.check(knows)
+        found = anew.predict(image(1), knows, 0.0)
+        assert (found.scores == one.scores).all()
+        assert found.unlikeness == one.unlikeness
 
 
 def test_prompts_with_all_kinds_of_companions_share_a_call() -> None:

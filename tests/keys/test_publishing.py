@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from prompttune.keys.files import KEY_FILE, staging
 from prompttune.keys.key import read_key, save_key
 from prompttune.keys.previews import write_previews
 from prompttune.utils.errors import InputError
+from prompttune.zoo.store import list_keys
 
 
 def belongs_together(key: Path, scratch: Path) -> bool:
@@ -100,7 +103,41 @@ def test_of_two_that_may_not_replace_one_is_refused(
     assert kept["images"].shape[-1] == first[0].images[0].shape[-1]
 
 
-def test_what_a_killed_process_staged_is_removed_in_time(tmp_path: Path) -> None:
+def _stage(zoo: Path, ready: "multiprocessing.synchronize.Event") -> None:
+    with staging(zoo, "a") as folder:
+        (folder / KEY_FILE).write_text("half")
+        ready.set()
+        signal.pause()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of folders there")
+@pytest.mark.parametrize("by", ["save", "list"])
+def test_what_a_killed_process_staged_goes_at_once(tmp_path: Path, by: str) -> None:
+    def next_one() -> None:
+        if by == "list":
+            list_keys(tmp_path)
+        else:
+            with staging(tmp_path, "b"):
+                pass
+
+    fork = multiprocessing.get_context("fork")
+    ready = fork.Event()
+    child = fork.Process(target=_stage, args=(tmp_path, ready))
+    child.start()
+    assert ready.wait(60)
+    (tmp_path / ".git").mkdir()
+    next_one()
+    assert len(list(tmp_path.glob(".a.*/*"))) == 1, "it is still at work"
+    child.kill()
+    child.join()
+    next_one()
+    assert [path.name for path in tmp_path.iterdir()] == [".git"]
+
+
+def test_where_there_are_no_locks_what_is_old_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "is_left", lambda _: None)
     fresh, old, other = (tmp_path / name for name in (".a.0123abcd", ".b.0123abcd", ".git"))
     for folder in (fresh, old, other):
         folder.mkdir()

@@ -226,6 +226,10 @@ FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda x: edit_config(x, num_hidden_layers=4),
         r"encoder.layer.3.norm1.weight is missing",
     ),
+    "far more blocks": (
+        lambda x: edit_config(x, num_hidden_layers=10**9),
+        "tensors for 1000000000 blocks",
+    ),
     "heads": (lambda x: edit_config(x, num_attention_heads=3), "3 heads .* width of 128"),
     "no number": (lambda x: edit_config(x, num_attention_heads="6"), "config.json: num_attention"),
     "kind": (lambda x: edit_config(x, model_type="vit"), "config.json: model_type is 'vit'"),

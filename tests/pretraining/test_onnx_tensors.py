@@ -1,7 +1,9 @@
 """Tensors of a graph by the names that their layers had."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +38,31 @@ def test_a_folded_weight_comes_back_beside_its_bias(tmp_path: Path) -> None:
     tensors = read_onnx(tmp_path / "a.onnx")
     assert np.array_equal(tensors["layer.weight"].numpy(), weight.T)
     assert tensors["layer.bias"].tolist() == [1, 1, 1]
+
+
+BROKEN: dict[str, Callable[[Any], object]] = {
+    "a product of one": lambda graph: graph.node[0].input.pop(),
+    "a sum of one": lambda graph: graph.node[1].input.pop(),
+    "a product that goes nowhere": lambda graph: graph.node[0].output.pop(),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_nodes_that_are_no_layers_are_passed_over(tmp_path: Path, kind: str) -> None:
+    graph(tmp_path / "a.onnx")
+    model = onnx.load(tmp_path / "a.onnx")
+    BROKEN[kind](model.graph)
+    onnx.save(model, tmp_path / "a.onnx")
+    assert sorted(read_onnx(tmp_path / "a.onnx")) == ["layer.bias", "onnx::MatMul_1"]
+
+
+def test_values_of_no_known_type(tmp_path: Path) -> None:
+    graph(tmp_path / "a.onnx")
+    model = onnx.load(tmp_path / "a.onnx")
+    model.graph.initializer[0].data_type = 99
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(InputError, match=r"a\.onnx: no whole ONNX file"):
+        read_onnx(tmp_path / "a.onnx")
 
 
 def test_what_is_no_graph_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

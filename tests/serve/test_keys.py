@@ -47,3 +47,23 @@ def test_a_key_is_taken_once(zoo: Path, tmp_path: Path) -> None:
     other = save(replace(make_prompt("other"), fingerprint="e" * 64), tmp_path / "made")
     assert status(lambda: keys.add((other / "prompt.safetensors").read_bytes())) == 422
     assert not (zoo / "other").exists()
+
+
+def test_a_full_disk_is_the_servers_fault(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    keys = Keys(make_network(), zoo)
+    folder = save(make_prompt("new"), tmp_path / "made")
+    data = (folder / "prompt.safetensors").read_bytes()
+    before = sorted(zoo.rglob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(Refused, match=r"cannot keep the key: No space left") as caught:
+            keys.add(data)
+    assert caught.value.status == 507
+    assert str(zoo) not in str(caught.value)
+    assert sorted(zoo.rglob("*")) == before
+    assert keys.add(data).name == "new"

@@ -14,6 +14,7 @@ from prompttune.protocols.layout import (
 from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 EPISODES = 1000
 CLASSES, FOLDS = 80, 4
@@ -48,8 +49,9 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
         name = f"{number:04}-{PurePosixPath(query).stem}-{label + 1}"
         drawn.append(Episode(name, label, query, tuple(others)))
     names = {name for each in drawn for name in (each.query, *each.examples)}
-    files = [path for name in names for path in _files(root, name)]
-    require_files(root, PROTOCOL, files)
+    with understood(root / listed, "images of the set"):
+        files = [path for name in names for path in _files(root, name)]
+        require_files(root, PROTOCOL, files)
     return EpisodeSet(drawn, classes, lambda name, label: load(root, name, label))
 
 
