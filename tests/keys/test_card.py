@@ -112,6 +112,15 @@ def test_wrong_value_is_named(raw: dict[str, Any], path: tuple[Any, ...], value:
     refused(raw, f"card field '{path[0]}")
 
 
+def test_a_card_of_the_first_version_is_read_and_written_as_it_was(raw: dict[str, Any]) -> None:
+    for later in ("groups", "calibration", "zoomed", "domain", "kept_tokens", "companion"):
+        raw.pop(later, None)
+    raw["recipe"] = {"colour_weight": 0.2, "learn": "colours", "mask_kind": "grey"}
+    assert read(raw).recipe == raw["recipe"]
+    written = json.loads(write_json(read(raw)))
+    assert {name: written[name] for name in raw} == raw
+
+
 def test_newer_version_says_update_before_all_else(raw: dict[str, Any]) -> None:
     refused({"format_version": 2}, "version 2 is newer than 1.*update prompttune")
 
