@@ -18,8 +18,8 @@ def test_names_that_are_no_class_are_background(tmp_path: Path) -> None:
 
 def test_a_polygon_may_be_unwrapped(tmp_path: Path) -> None:
     things = [thing | {"segmentation": thing["segmentation"][0]} for thing in THINGS[:1]]
-    whole = only(write_coco(tmp_path / "a", coco(THINGS[:1], NAMES)), "crack", "pothole")
-    bare = only(write_coco(tmp_path / "b", coco(things, NAMES)), "crack", "pothole")
+    whole = only(write_coco(tmp_path / "a", coco(THINGS[:1], NAMES)), "pothole")
+    bare = only(write_coco(tmp_path / "b", coco(things, NAMES)), "pothole")
     assert whole.class_map.any()
     np.testing.assert_array_equal(bare.class_map, whole.class_map)
 
