@@ -232,6 +232,8 @@ def stored_of_array(
             f"{name}: mask holds {numbers.dtype} numbers with fractions, such as scores; choose "
             "a threshold, and save class indices as an 8-bit PNG"
         )
+    if numbers.ndim == 3 and numbers.shape[2] == 1:
+        numbers = numbers[:, :, 0]
     channels = 1 if numbers.ndim == 2 else numbers.shape[2]
     if options.kind == "alpha" and channels not in (2, 4):
         raise InputError(f"{name}: has no alpha channel; leave --mask_kind alpha out")

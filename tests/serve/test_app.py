@@ -73,8 +73,9 @@ def test_requests_of_several_keys_and_sizes_share_batches_and_keep_their_bits(
     metrics = running.client.get("/metrics").text
     count = float(metrics.split("prompttune_batch_requests_count ")[1].split()[0])
     total = float(metrics.split("prompttune_batch_requests_sum ")[1].split()[0])
-    assert total > count  # some batch had windows of two requests
-    assert all(running.service.engine.shared.values())
+    # Where bits would depend on the batch (fp32 on some processors with AVX2) none is shared.
+    shared = all(running.service.engine.shared.values())
+    assert (total > count) is shared
 
 
 def test_formats_say_the_same(running: Running) -> None:

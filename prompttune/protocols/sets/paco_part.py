@@ -89,7 +89,7 @@ class _Drawing:
         raise ValueError("no object has pixels")
 
     def _image(self, label: Any) -> tuple[Any, str]:
-        number, name = next(iter(self.draw.one(self.images[label]).items()))
+        (number, name), *_ = self.draw.one(self.images[label]).items()
         return number, "/".join(name.split("/")[-2:])
 
     def _object(self, number: Any, label: Any) -> Any:
@@ -108,7 +108,8 @@ def _once(images: list[dict[Any, str]]) -> list[dict[Any, str]]:
     """Drop images that stand in a list twice."""
     first: dict[Any, dict[Any, str]] = {}
     for image in images:
-        first.setdefault(next(iter(image)), image)
+        number, *_ = image
+        first.setdefault(number, image)
     return list(first.values())
 
 
