@@ -134,7 +134,7 @@ class Segmenter(FrozenBackbone):
             zooms: answer the image at these multiples of the prompt's scale, each above 0 and at
                 most 4, and take the mean scores; a prompt without a scale sees it once. A zoom z
                 takes about `z**2` times the work. A key with a companion, which knows things at
-                one size, answers mirrored in place of several zooms, as with `flips`.
+                one size, lets its windows overlap by half in place of several zooms.
 
         Returns:
             One result, or a list of them in the order of the images.

@@ -33,6 +33,8 @@ UNFLIPPED: tuple[Flip, ...] = ((),)
 UNZOOMED: tuple[float, ...] = (1.0,)
 """The prompt's own scale alone."""
 ALL_FLIPS: tuple[Flip, ...] = ((), (-1,), (-2,), (-2, -1))
+CLOSE = 0.5
+"""Overlap of windows where a companion is asked for its best."""
 MAX_DESCRIBED = 16
 """Windows of an image that a network looks at which need not answer."""
 MAX_OPEN_PIXELS = 2**27
@@ -51,18 +53,18 @@ def _size_for(
 
 
 def _ways_of(
-    prompt: Prompt, flips: Sequence[Flip], zooms: Sequence[float]
-) -> tuple[Sequence[Flip], Sequence[float]]:
-    """Return how a prompt is asked.
+    prompt: Prompt, zooms: Sequence[float], overlap: float
+) -> tuple[Sequence[float], float]:
+    """Return at which zooms a prompt is asked, and how far its windows overlap.
 
     What sees images whole has no zooms. A companion has learned things at one size, and its answers
-    at others are worse than none: in place of several zooms it is asked mirrored.
+    at others are worse than none: in place of several zooms its windows lie closer.
     """
     if prompt.known_scale is None:
-        return flips, UNZOOMED
+        return UNZOOMED, overlap
     if prompt.companion is not None and len(zooms) > 1:
-        return ALL_FLIPS, UNZOOMED
-    return flips, zooms
+        return UNZOOMED, max(overlap, CLOSE)
+    return zooms, overlap
 
 
 def check_work(
@@ -89,12 +91,12 @@ def check_work(
     sizes, work = {}, 0
     for part in prompt.parts:
         side = part.canvas or canvas
-        views, ways = _ways_of(part, flips, zooms)
+        ways, shared = _ways_of(part, zooms, overlap)
         for zoom in ways:
             height, width = (max(each, side) for each in _size_for(part, size, side, zoom))
             sizes[height, width, side] = height * width
-            windows = window_count(height, width, side, overlap)
-            work += windows * len(views) * side**2 * len(part.images)
+            windows = window_count(height, width, side, shared)
+            work += windows * len(flips) * side**2 * len(part.images)
     classes = sum(len(part.palette.classes) for part in prompt.parts)
     check_image(prompt.name, size[0] * size[1], sum(sizes.values()), classes, work)
 
@@ -204,8 +206,8 @@ class Question:
         sized: Sized = {}
 
         def each_zoom(part: Prompt) -> list[Part]:
-            views, ways = _ways_of(part, flips, zooms)
-            return [Part(image, part, canvas, overlap, views, zoom, sized) for zoom in ways]
+            ways, shared = _ways_of(part, zooms, overlap)
+            return [Part(image, part, canvas, shared, flips, zoom, sized) for zoom in ways]
 
         self._of_each = [each_zoom(part) for part in prompt.parts]
         self.parts = [part for parts in self._of_each for part in parts]

@@ -143,7 +143,7 @@ def _zoomed(
     """Choose the threshold of answers over zooms, and learn what those are worth.
 
     None for what is never asked so: groups, whose time is that of one prompt times their number,
-    what sees images whole, and keys with a companion, which are asked mirrored instead.
+    what sees images whole, and keys with a companion, whose answers are not means over zooms.
     """
     if isinstance(prompt, Composition) or prompt.known_scale is None or not crops:
         return None
