@@ -212,9 +212,12 @@ def _stored_of_palette(image: Image.Image, options: MaskOptions, name: str | Pat
         return Stored(grays[indices], "gray")
     if white is not None:
         return Stored(white[indices], "two-color palette")
-    if not hidden and has_black_elsewhere(image, indices):
-        stored = stored_of_array(np.asarray(image.convert("RGB")), options, name)
-        return replace(stored, palette=used)
+    if not hidden and has_black_elsewhere(image, used):
+        if not any(used.values()):
+            return Stored(np.zeros_like(indices), "gray")
+        packed = np.zeros(256, np.int64)
+        packed[list(used)] = list(used.values())
+        return Stored(packed[indices], "colors", used)
     return Stored(indices, "indices", used)
 
 

@@ -37,12 +37,12 @@ def ask(masks: Sequence[MaskFacts], classes: int = 1) -> None:
 def _ask_palettes(masks: Sequence[MaskFacts], classes: int) -> None:
     """Ask where colors say something else than a palette's indices."""
     first: dict[int, tuple[int, str]] = {}
-    for mask in masks:
+    for mask in (each for each in masks if each.form == "indices"):
         for index, color in mask.palette.items():
             if list(mask.palette.values()).count(color) > 1:
                 continue
             other, name = first.setdefault(color, (index, mask.name))
-            if other != index and mask.form == "indices":
+            if other != index:
                 raise InputError(
                     f"{mask.name}: in its palette #{color:06x} is index {index}, in that of {name} "
                     f"index {other}: {_named(mask.palette)}, or give --mask_kind index if the "

@@ -1,5 +1,7 @@
 """What the colors of a palette say of a mask's indices: tools put colors in any order."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from PIL import Image
 
@@ -19,10 +21,16 @@ def colors_of(image: Image.Image) -> np.ndarray:
 
 
 def used_colors(image: Image.Image, indices: np.ndarray) -> dict[int, int]:
-    """Return the color 0xRRGGBB of each index that is used and that the palette lists."""
-    colors = colors_of(image).astype(int) @ [1 << 16, 1 << 8, 1]
+    """Return the color 0xRRGGBB of each index that is used and that the palette lists.
+
+    What is nearly black or white is taken for that.
+    """
+    colors = colors_of(image)
+    colors = np.where((colors <= 255 - _NEAR_WHITE).all(1, keepdims=True), 0, colors)
+    colors = np.where((colors >= _NEAR_WHITE).all(1, keepdims=True), 255, colors)
+    packed = colors.astype(int) @ [1 << 16, 1 << 8, 1]
     used = np.flatnonzero(np.bincount(indices.ravel())).tolist()
-    return {index: int(colors[index]) for index in used if index < len(colors)}
+    return {index: int(packed[index]) for index in used if index < len(packed)}
 
 
 def transparent(image: Image.Image, indices: np.ndarray) -> frozenset[int]:
@@ -73,13 +81,12 @@ def grays_of(image: Image.Image) -> np.ndarray | None:
     return table
 
 
-def has_black_elsewhere(image: Image.Image, indices: np.ndarray) -> bool:
+def has_black_elsewhere(image: Image.Image, used: Mapping[int, int]) -> bool:
     """Say whether black is used at another index than 0, whose color is not black.
 
     Then black is the background, and indices say nothing. 255 is left out: it is VOC's void.
     """
     colors = colors_of(image)
-    if not len(colors) or not colors[0].any():
+    if not len(colors) or (colors[0] <= 255 - _NEAR_WHITE).all():
         return False
-    used = used_colors(image, indices)
     return any(not color for index, color in used.items() if index != IGNORE)

@@ -76,6 +76,17 @@ def test_several_colors_are_asked_about(
     np.testing.assert_array_equal(read([path], 2, MaskOptions(colors=named))[0], TWO)
 
 
+def test_one_color_on_black_in_any_order(tmp_path: Path) -> None:
+    near = (3, 0, 2)
+    paths = [
+        save(tmp_path / "a.gif", THING, [0, 1], K, R),
+        save(tmp_path / "b.gif", THING, [1, 0], R, K),
+        save(tmp_path / "c.png", THING, [1, 0], R, near),
+    ]
+    for found in read(paths):
+        np.testing.assert_array_equal(found, THING)
+
+
 @pytest.mark.parametrize(("order", "colors"), [([0, 1], (W, K)), ([1, 0], (K, W))])
 def test_black_on_white_is_asked_about(tmp_path: Path, order: list[int], colors: tuple) -> None:
     path = save(tmp_path / "a.png", THING, order, *colors)
