@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-
 PARTS = {
     ("predict.py", "main"): "the command, without what it imports",
     ("loading.py", "load"): "loading the backbone",
@@ -87,7 +86,7 @@ def parts(side: int) -> list[str]:
     """Return the processor seconds of each part of one command in this process."""
     import prompttune.cli.predict
     import prompttune.inference.batch
-    import prompttune.inference.writing  # noqa: F401
+    import prompttune.inference.writing
 
     profile = cProfile.Profile(time.process_time)
     with tempfile.TemporaryDirectory() as folder:
