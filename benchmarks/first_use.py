@@ -2,11 +2,14 @@
 
 Starts processes in turn: a bare `import torch`, `import prompttune`, and `prompttune predict` on
 one small image with the shipped retina key. Compares the processor seconds (user and system) and
-the time on the clock, round by round. Bytecode is cached, as after a first run.
+the time on the clock, round by round. Bytecode is cached, as after a first run. `--parts` says what
+the command itself spends, once all is imported.
 """
 
 import argparse
+import cProfile
 import os
+import pstats
 import resource
 import statistics
 import subprocess
@@ -18,6 +21,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+PARTS = {
+    ("predict.py", "main"): "the command, without what it imports",
+    ("loading.py", "load"): "loading the backbone",
+    ("one_way.py", "encode_prompt"): "encoding the prompt",
+    ("companion.py", "answer"): "the companion's answer",
+    ("one_way.py", "describe"): "whether the image is like the key's",
+}
 
 
 def spent(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -71,13 +82,35 @@ def measure(rounds: int, threads: int, side: int) -> list[str]:
     return rows
 
 
+def parts(side: int) -> list[str]:
+    """Return the processor seconds of each part of one command in this process."""
+    import prompttune.cli.predict
+    import prompttune.inference.batch
+    import prompttune.inference.writing
+
+    profile = cProfile.Profile(time.process_time)
+    with tempfile.TemporaryDirectory() as folder:
+        words = commands(Path(folder), side)["prompttune predict"][4:]
+        profile.runcall(prompttune.cli.predict.main, words)
+    taken = {
+        (Path(file).name, name): whole
+        for (file, _, name), (_, _, _, whole, _) in pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
+        if "prompttune" in file
+    }
+    return [f"| {what} | {taken.get(key, 0.0):.2f} |" for key, what in PARTS.items()]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--side", type=int, default=128, help="of the image; 128 is one window")
+    parser.add_argument("--parts", action="store_true", help="of the command alone")
     options = parser.parse_args()
+    if options.parts:
+        print("\n".join(parts(options.side)))
+        return
     print("\n".join(measure(options.rounds, options.threads, options.side)))
 
 
