@@ -1,6 +1,7 @@
 """The colors of palettes say what indices mean where these are in any order."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ TWO = THING.copy()
 TWO[25:35, 40:55] = 2
 
 
-def save(path: Path, classes: np.ndarray, order: list[int], *colors: tuple, **info: int) -> Path:
+def save(path: Path, classes: np.ndarray, order: list[int], *colors: tuple, **info: Any) -> Path:
     image = Image.fromarray(np.array(order, np.uint8)[classes], "P")
     image.putpalette([value for color in colors for value in color])
     image.save(path, **info)

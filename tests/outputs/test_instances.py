@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
+from prompttune.data.layouts import find_split, load_sample
 from prompttune.inference.sliding_window import Result
 from prompttune.outputs.instances import (
     Instance,
@@ -108,6 +110,22 @@ def test_results_decode_to_the_masks(seed: int) -> None:
         assert np.array_equal(unrolled(counts, 37, 29), whole(instance))
         assert entry["image_id"] == "eye"
         assert entry["bbox"] == list(instance.box)
+
+
+def test_results_come_back_as_annotations(tmp_path: Path) -> None:
+    result = noise(37, 29, 3)
+    entries = coco_results(find_instances(result, 1), 501)
+    content = {
+        "images": [{"id": 501, "file_name": "a.png", "width": 29, "height": 37}],
+        "annotations": [{"id": number, **each} for number, each in enumerate(entries, 1)],
+        "categories": [{"id": 1, "name": "crack"}, {"id": 2, "name": "pothole"}],
+    }
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (29, 37)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    (sample,) = find_split(tmp_path, classes=("crack", "pothole")).train
+    assert set(np.unique(result.classes)) == {0, 1, 2}
+    np.testing.assert_array_equal(load_sample(sample, 2).class_map, result.classes)
 
 
 def test_full_columns_are_one_run() -> None:
