@@ -95,7 +95,8 @@ def _add_answer(group: argparse._ArgumentGroup) -> None:
     add(
         "--quality", choices=("fast", "best"),
         help="fast: tiles overlap by an eighth; best: the mean of answers at five zooms, some six "
-        "times the work (default: one answer, tiles overlap by a quarter)",
+        "times the work, or tiles that overlap by half where a key has a companion (default: one "
+        "answer, tiles overlap by a quarter)",
     )  # fmt: skip
     add(
         "--overlap", type=float,

@@ -61,7 +61,7 @@ def tuned_flips(bench: Bench) -> list[Candidate]:
 
 
 def tuned_best(bench: Bench) -> list[Candidate]:
-    """The key as `predict --quality best` asks it: the mean at five zooms."""
+    """The key as `predict --quality best` asks it: at five zooms, or with closer windows."""
     name = f"tuned, best: {bench.key.name}"
     return [bench.prompted(name, bench.key, BEST.flips, BEST.overlap, BEST.zooms)]
 
