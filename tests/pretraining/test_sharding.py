@@ -58,8 +58,9 @@ def test_first_gradients_are_those_of_one_process(tmp_path: Path, config: SegGPT
     for mine, other in zip(gradients, shared, strict=True):
         torch.testing.assert_close(other, mine, rtol=1e-4, atol=1e-6 * norm)
     for name in names:
+        # AdamW makes a step of the rate's size out of the least gradient, and of its rounding.
         torch.testing.assert_close(
-            two["state_dict"][name], one["state_dict"][name], rtol=1e-3, atol=1e-5
+            two["state_dict"][name], one["state_dict"][name], rtol=1e-3, atol=ADAMW.lr / 50
         )
     assert (tmp_path / "two" / "backbone.safetensors").is_file()
 

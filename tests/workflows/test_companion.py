@@ -18,7 +18,13 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.run import Machine, Tuned
 from prompttune.workflows import companion as workflow
-from prompttune.workflows.companion import SHARES, UNKNOWN, tune_with_companion, with_companion
+from prompttune.workflows.companion import (
+    SHARES,
+    UNKNOWN,
+    USUAL,
+    tune_with_companion,
+    with_companion,
+)
 
 CONFIG = SegGPTConfig(
     canvas=16, patch=4, dim=16, depth=3, heads=2, merge_index=0, out_indices=(0, 2),
@@ -80,7 +86,8 @@ def test_a_companion_that_helps_nothing_is_left_out(
 
     monkeypatch.setattr(workflow, "train_companion", lambda *_: Wrong().eval())
     monkeypatch.setattr(workflow, "SHARES", (1.0,))
-    assert with_companion(prompt, RECIPE, segmenter, data, MACHINE) is prompt
+    enough = replace(data, val=[*data.val, *data.test])
+    assert with_companion(prompt, RECIPE, segmenter, enough, MACHINE) is prompt
 
 
 def test_where_no_image_is_held_out_both_count_alike(
@@ -93,6 +100,18 @@ def test_where_no_image_is_held_out_both_count_alike(
     assert isinstance(found, Prompt)
     assert found.companion is not None
     assert found.companion.share == UNKNOWN
+
+
+def test_one_or_two_images_do_not_choose(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+) -> None:
+    few = replace(data, val=data.val[:2])
+    found = with_companion(prompt, replace(RECIPE, companion=0.1), segmenter, few, MACHINE)
+    assert isinstance(found, Prompt)
+    assert found.companion is not None
+    assert found.companion.share == USUAL
 
 
 def test_who_has_none(
