@@ -38,7 +38,8 @@ def with_companion(
     """Learn a companion beside a tuned prompt, if the recipe asks for one.
 
     Whole images, and instances, whose colors have no meaning of their own, have none; groups share
-    one. Where validation images are answered best without one, the prompt stays alone.
+    one. Where validation images are answered best without one, the prompt stays alone; one or two
+    of them do not tell, and the companion counts `USUAL`.
 
     Args:
         prompt: as tuned.
