@@ -110,10 +110,8 @@ def _row(
         if result.expected_dice is not None:
             errors.append(abs(result.expected_dice - dice))
         own.append(result.unlikeness or 0.0)
-    part, domain = key.parts[0], key.parts[0].domain
-    assert domain is not None
     others = [
-        domain.unlikeness(segmenter.describe(load_image(path), part, asked.overlap))
+        segmenter.predict(load_image(path), key, asked.overlap).unlikeness or 0.0
         for paths in strangers.values()
         for path in paths
     ]

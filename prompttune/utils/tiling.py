@@ -93,6 +93,24 @@ def _starts(length: int, size: int, step: int) -> list[int]:
     return [min(start, last) for start in range(0, last + step, step)] if last > 0 else [0]
 
 
+def spread(places: Sequence[Place], each: int) -> frozenset[int]:
+    """Choose windows that lie evenly over an image; return their numbers.
+
+    Args:
+        places: of `windows`.
+        each: rows that are chosen at most, and windows of each row.
+    """
+    tops, lefts = (_evenly(sorted(set(line)), each) for line in zip(*places, strict=True))
+    return frozenset(
+        number for number, (top, left) in enumerate(places) if top in tops and left in lefts
+    )
+
+
+def _evenly(line: Sequence[int], most: int) -> set[int]:
+    count = min(most, len(line))
+    return {line[(2 * at + 1) * len(line) // (2 * count)] for at in range(count)}
+
+
 def window_weights(size: int) -> Tensor:
     """Return the weight of each pixel of a window, `size x size` in (0, 1]: high in the middle.
 

@@ -15,6 +15,7 @@ from prompttune.utils.tiling import (
     resize_nearest,
     resize_scores,
     scaled_size,
+    spread,
     window_weights,
     windows,
 )
@@ -73,6 +74,15 @@ def test_blend_agrees_with_monai(height: int, width: int, overlap: float) -> Non
         pixels[None], 24, 1, answer, overlap=overlap, mode="gaussian", sigma_scale=0.125
     )[0]
     torch.testing.assert_close(blended(pixels, 24, overlap, answer), expected)
+
+
+def test_some_windows_lie_evenly() -> None:
+    assert spread(windows(16, 16, 16, 0.25), 2) == {0}
+    assert spread(windows(32, 32, 16, 0.5), 2) == {0, 2, 6, 8}  # the four that cover all
+    assert spread(windows(16, 96, 16, 0), 2) == {1, 4}
+    rows, columns = divmod(np.array(sorted(spread(windows(80, 128, 16, 0), 2))), 8)
+    assert sorted(set(rows)) == [1, 3]
+    assert sorted(set(columns)) == [2, 6]
 
 
 def test_weights_are_highest_in_the_middle_and_never_zero() -> None:
