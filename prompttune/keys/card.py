@@ -25,7 +25,7 @@ from prompttune.keys.card_fields import Scores as Scores
 from prompttune.keys.card_fields import Tuning as Tuning
 from prompttune.keys.card_fields import ZoomedFields as ZoomedFields
 from prompttune.keys.learned import Learned
-from prompttune.utils.bounds import PROMPT_PIXELS
+from prompttune.utils.bounds import BOUNDS, PROMPT_PIXELS
 from prompttune.utils.errors import InputError
 
 FORMAT_VERSION = 1
@@ -43,7 +43,7 @@ class Card(Part):
     name: Name
     task: Line
     classes: Annotated[tuple[CardClass, ...], Bounded("classes")]
-    prompts: Annotated[int, Bounded("prompts")]
+    prompts: Annotated[int, Field(ge=1)]
     backbone: Backbone
     canvas: Annotated[int, Bounded("canvas")]
     scale: Annotated[float, Bounded("scale")] | None
@@ -87,6 +87,8 @@ class Card(Part):
         if (self.groups is not None) != (GROUPS in self.required_features):
             raise ValueError("groups: go together with the required feature 'groups'")
         if self.groups is None:
+            if not BOUNDS["prompts"].holds(self.prompts):  # of groups each has as many at most
+                raise ValueError(f"prompts: must be {BOUNDS['prompts']}")
             return self
         if sum(group.classes for group in self.groups) != len(self.classes):
             raise ValueError("groups: their classes must be all of the key's")

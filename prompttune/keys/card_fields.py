@@ -94,7 +94,7 @@ class Group(Part):
     """One of several prompts of a key: it has the next so many classes, and so many images."""
 
     classes: Annotated[int, Field(ge=1)]
-    prompts: Annotated[int, Field(ge=1)]
+    prompts: Annotated[int, Bounded("prompts")]
 
 
 class Tuning(Part):

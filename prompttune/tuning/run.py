@@ -24,10 +24,11 @@ from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.callbacks import ProgressPictures
 from prompttune.tuning.checkpoints import WholeCheckpointIO, read_checkpoint
+from prompttune.tuning.groups import class_groups
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt, with_learned
 from prompttune.tuning.module import PromptTuning
-from prompttune.utils.bounds import check_step
+from prompttune.utils.bounds import check_prompt, check_step
 from prompttune.utils.devices import check_devices, global_rank
 from prompttune.utils.errors import explain_out_of_memory
 from prompttune.utils.io import write_whole
@@ -126,6 +127,8 @@ def _tune(
     step = read_checkpoint(last)["global_step"] if resumes else 0
     canvas = max(recipe.min_canvas, network.config.canvas)
     check_step(recipe.batch, recipe.prompts, canvas, network.config.patch)
+    groups = class_groups(recipe.classes, recipe.group)
+    check_prompt(recipe.task, recipe.prompts * len(groups), canvas)
     network = at_canvas(network, canvas)
     train, val = _crops(recipe, canvas, data)
     settings = _settings(recipe, network, data) if rank == 0 else None

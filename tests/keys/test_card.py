@@ -76,7 +76,7 @@ def test_features_are_those_of_the_specification() -> None:
         (("canvas",), "128"),
         (("canvas",), 0),
         (("canvas",), 5000),
-        (("prompts",), 65),
+        (("prompts",), 0),
         (("prompts",), 1.5),
         (("name",), "../x"),
         (("name",), "retina\n"),
@@ -194,6 +194,8 @@ def test_groups_have_the_next_classes_and_images(raw: dict[str, Any]) -> None:
         (["vessel"], 1),
         (["disc"], 1),
     ]
+    many = {"prompts": 128, "groups": [{"classes": 1, "prompts": 64}] * 2, "canvas": 128}
+    assert [n for _, n in read(grouped(raw, **many)).grouped()] == [64, 64]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,8 @@ def test_groups_have_the_next_classes_and_images(raw: dict[str, Any]) -> None:
         ({"groups": [{"classes": 2, "prompts": 1}] * 2}, "classes must be all"),
         ({"groups": [{"classes": 1, "prompts": 2}] * 2}, "prompts must be all"),
         ({"groups": [{"classes": 2, "prompts": 2}]}, "card field 'groups'"),
+        ({"groups": [{"classes": 1, "prompts": n} for n in (65, 1)], "prompts": 66},
+         r"card field 'groups\.0\.prompts': must be a whole number 1 to 64"),
         ({"groups": [{"classes": 0, "prompts": 1}] * 2}, r"card field 'groups\.0\.classes'"),
         ({"required_features": []}, "go together"),
         ({"groups": None}, "go together"),

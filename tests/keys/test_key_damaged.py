@@ -93,7 +93,7 @@ def test_non_finite_values_in_a_file(forge: Any, value: float) -> None:
         ({"scale": 300.0}, "'scale': must be 0.0001 to 64"),
         ({"scale": -1.0}, "'scale': must be"),
         ({"canvas": 10**9}, "'canvas': must be a whole number 1 to 4096"),
-        ({"prompts": 65}, "'prompts': must be a whole number 1 to 64"),
+        ({"prompts": 65}, "prompts: must be a whole number 1 to 64"),
         ({"prompts": 64, "canvas": 4096}, "prompts x canvas x canvas must be at most"),
         ({"patch": 10**9}, "'patch': must be"),
     ],

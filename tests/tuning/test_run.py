@@ -93,6 +93,14 @@ def test_one_seed_gives_one_key_and_another_another(network, recipe, data, tmp_p
     assert not torch.equal(first, other)
 
 
+def test_a_key_of_too_many_images_is_refused_before_it_is_learned(
+    network, grouped, many, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("prompttune.utils.bounds.PROMPT_PIXELS", 2 * network.config.canvas**2)
+    with pytest.raises(InputError, match="3 images on a canvas of"):
+        tune(replace(grouped, group=2), network, many, tmp_path, QUIET)
+
+
 @pytest.mark.parametrize("kind", ["one", "groups", "disturbed", "chosen"])
 def test_a_broken_run_resumes_to_the_same_key(
     network, recipe, grouped, data, many, tmp_path, monkeypatch, kind: str
