@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from prompttune.cli.commandline import run
+from prompttune.utils import locking
 from prompttune.utils.errors import InputError
+from prompttune.utils.locking import held
 
 
 def words_of(options: Mapping[str, object]) -> list[str]:
@@ -38,6 +40,19 @@ def check_leaves_other_files(main: Callable[[], Any], output: Path) -> None:
     with pytest.raises(InputError, match="not empty"):
         main()
     assert [path.name for path in output.iterdir()] == ["thesis.tex"]
+
+
+def check_waits_for_no_other(
+    main: Callable[[], Any], output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check that a command refuses in one line a folder in which another run is at work."""
+    monkeypatch.setattr(locking, "PATIENCE", 0)
+    output.mkdir(parents=True)
+    with held(output), pytest.raises(InputError, match="another run is writing here") as caught:
+        main()
+    assert str(caught.value).startswith(f"{output}: ")
+    assert "\n" not in str(caught.value)
+    assert not list(output.iterdir())
 
 
 def help_of(module: str, heavy: set[str]) -> str:

@@ -1,11 +1,14 @@
 """Nothing is decoded twice, from the first look at a folder to the last picture of a report."""
 
 import os
+import zlib
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageFile
 from predicting import backbone as backbone
 
@@ -16,32 +19,49 @@ from prompttune.data.mask_forms import read_stored
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count by name how often Pillow decodes a file's pixels."""
+    """Count how often Pillow, OpenCV, or tifffile decodes a file's pixels."""
     counts: Counter[str] = Counter()
     load = ImageFile.ImageFile.load
 
     def counted(self: ImageFile.ImageFile) -> object:
         if self.tile:  # what is left to be decoded
-            path = Path(getattr(self.fp, "name", "") or self.filename)
-            counts[f"{path.parent.name}/{path.name}"] += 1
+            counts[str(getattr(self.fp, "name", "") or self.filename)] += 1
         return load(self)
 
+    decode, page_pixels = cv2.imdecode, tifffile.TiffPage.asarray
+
+    def counted_decode(encoded: np.ndarray, flags: int) -> np.ndarray:
+        counts[f"{zlib.crc32(encoded):08x}"] += 1
+        return decode(encoded, flags)
+
+    def counted_page(self: tifffile.TiffPage, *given: object, **named: object) -> np.ndarray:
+        counts[self.parent.filehandle.path] += 1
+        return page_pixels(self, *given, **named)
+
     monkeypatch.setattr(ImageFile.ImageFile, "load", counted)
+    monkeypatch.setattr(cv2, "imdecode", counted_decode)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", counted_page)
     return counts
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Six images and masks; of the images two are of 16 bits, for OpenCV and for tifffile."""
     rng = np.random.default_rng(0)
     for number in range(6):
         mask = np.zeros((40, 40), np.uint8)
         mask[5:25, number : number + 20] = 255
         image = rng.integers(0, 100, (40, 40, 3), np.uint8) + mask[..., None] // 2
         for part, pixels in (("images", image), ("masks", mask)):
-            suffix = "jpg" if part == "images" and number % 2 else "png"
-            path = tmp_path / "set" / part / f"{number}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
+            (tmp_path / "set" / part).mkdir(parents=True, exist_ok=True)
+            path = tmp_path / "set" / part / f"{number}"
+            if part == "images" and number == 2:
+                assert cv2.imwrite(f"{path}.png", pixels.astype(np.uint16) * 256)
+            elif part == "images" and number == 3:
+                tifffile.imwrite(f"{path}.tif", pixels.astype(np.uint16) * 256)
+            else:
+                suffix = "jpg" if part == "images" and number % 2 else "png"
+                Image.fromarray(pixels).save(f"{path}.{suffix}")
     return tmp_path / "set"
 
 
@@ -50,7 +70,7 @@ def test_predict(folder: Path, backbone: Path, tmp_path: Path, decoded: Counter[
     example = [images[0], str(folder / "masks" / "0.png")]
     line = ["--example", *example, "--scale", "1", *images[1:], "--output", str(tmp_path / "out")]
     assert predict.main([*line, "--backbone", str(backbone)]) == 0
-    assert len(decoded) == 7
+    assert len(decoded) == 7 + 1  # Pillow sees if a PNG of 16 bits is whole, OpenCV decodes it
     assert set(decoded.values()) == {1}, decoded
 
 
@@ -61,7 +81,7 @@ def test_tune(folder: Path, backbone: Path, tmp_path: Path, decoded: Counter[str
         str(tmp_path / "zoo"), "--output", str(tmp_path / "run"), "--name", "mine",
     ]  # fmt: skip
     assert tune.main(line) == 0
-    assert len(decoded) == 12  # 6 images and their masks
+    assert len(decoded) == 12 + 1  # 6 images and their masks, one PNG of 16 bits by both
     assert set(decoded.values()) == {1}, decoded
 
 

@@ -28,7 +28,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.renamed = {"--memory": "--memory_frames"}
     add = parser.add_argument
-    add("name", metavar="NAME", help="a benchmark; list names all")
+    add("name", metavar="NAME", help="a benchmark; list names all, with their homes and terms")
     add("--data", type=Path, metavar="DIR", help="the set as its owners distribute it")
     add("--output", type=Path, metavar="OUT", help="folder for results, table, and pictures")
     add("--backbone", default=DEFAULT_BACKBONE, help=f"name or file (default: {DEFAULT_BACKBONE})")
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.name == "list":
         for name in NAMES:
             protocol = find_protocol(name)
-            print(f"{name:18} {protocol.title}: {protocol.home}")
+            print(f"{name:18} {protocol.title}: {protocol.home}; terms: {protocol.terms}")
         return 0
     protocol = find_protocol(args.name)
     from prompttune.inference.segmenter import Segmenter

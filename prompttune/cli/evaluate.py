@@ -112,17 +112,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = present_sets(args.data, args.sets)
     settings = _settings(args, part)
     trials = _plan(args, settings, names)
-    record = open_record(args.output, args.resume)
-    try:
+    with open_record(args.output, args.resume) as record:
         _run(args, trials, record)
-    finally:
-        record.close()
-    content = _content(args, argv, settings, trials, record)
-    write_scores(args.output, content)
-    if args.curve:
-        from prompttune.evaluation.suite.report import write_curve
+        content = _content(args, argv, settings, trials, record)
+        write_scores(args.output, content)
+        if args.curve:
+            from prompttune.evaluation.suite.report import write_curve
 
-        write_curve(args.output, content)
+            write_curve(args.output, content)
     _print_result(content, args.output)
     return 0
 

@@ -36,7 +36,7 @@ from prompttune.data.orientation import orientation_of, upright
 from prompttune.data.stretch import Stretch, to_bytes
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.kept import Kept
-from prompttune.volumes.opening import volume_of, window_of
+from prompttune.volumes.opening import is_volume, volume_of, window_of
 from prompttune.volumes.volume import Volume
 
 LIMITED = 0.5
@@ -162,6 +162,8 @@ def read_picture(path: str | Path, options: ImageOptions = AS_STORED, page: int 
 
 TRIED_BYTES = 256 << 20
 _tried: Kept[Picture] = Kept(TRIED_BYTES, lambda picture: picture.pixels.nbytes)
+_deep: Kept[tuple[np.ndarray, int]] = Kept(TRIED_BYTES, lambda each: each[0].nbytes)
+"""Numbers of more than 8 bits, of which a common range is chosen before they become pictures."""
 
 
 def try_image(path: Path) -> None:
@@ -172,10 +174,7 @@ def try_image(path: Path) -> None:
     """
     if header(path)[2]:  # how its numbers become colors is not known yet
         with opened(path) as image:
-            if image is None:
-                decode_tiff(path)
-            else:
-                image.load()
+            _numbers_in(path, image)
         return
     _tried.pop(_state(path))
     _tried.get(_state(path), lambda: _read_picture(path, AS_STORED, 0))
@@ -190,19 +189,51 @@ def _state(path: Path) -> tuple[Path, int, int] | None:
     return path, state.st_mtime_ns, state.st_size
 
 
+def _numbers_in(
+    path: Path, image: Image.Image | None, page: int = 0, last: bool = False
+) -> tuple[np.ndarray, int]:
+    """Decode the deep numbers of a file, once for all who look at them.
+
+    Args:
+        path: of the file.
+        image: as `opened` gives it, at the page.
+        page: of a stack, from 0.
+        last: nobody will look at them again.
+
+    Returns:
+        The numbers as they are stored, and the EXIF orientation that is still to be undone.
+    """
+
+    def decode() -> tuple[np.ndarray, int]:
+        if image is None:
+            return decode_tiff(path, page), 1
+        numbers = decode_opencv(path, image) if is_deep(image) else numbers_of(image)
+        return numbers, orientation_of(image)
+
+    state = None if is_volume(path) else _state(path)  # volumes keep their own numbers
+    if state is None:
+        return decode()
+    if last:
+        kept = _deep.pop((*state, page))
+        return decode() if kept is None else kept
+    return _deep.get((*state, page), decode)
+
+
 def _read_picture(path: Path, options: ImageOptions, page: int) -> Picture:
     nodata = nodata_of(path)
     with opened(path) as image:
         if volume := volume_of(path):
             return _picture_of_volume(volume, path, options, page)
         if image is None or (page and is_tiff(path) and _frames(image) != page_count(path)):
-            return picture_of(decode_tiff(path, page), path, options, nodata)
+            numbers, _ = _numbers_in(path, None, page, last=True)
+            return picture_of(numbers, path, options, nodata)
         if page:
             image.seek(page)
-        if is_deep(image):
-            pixels = upright(decode_opencv(path, image), orientation_of(image))
-            return picture_of(pixels, path, options)
-        picture = _picture_of_pil(image, path, options)
+        if is_deep(image) or image.mode[0] in "IF":
+            numbers = upright(*_numbers_in(path, image, page, last=True))
+            picture = picture_of(numbers, path, options)
+        else:
+            picture = _picture_of_pil(image, path, options)
         if nodata is None or image.mode == "P":
             return picture
         return replace(picture, empty=(picture.pixels == nodata).all(2))
@@ -226,13 +257,13 @@ def read_numbers(path: Path, options: ImageOptions = AS_STORED, page: int = 0) -
     """
     with opened(path) as image:
         if image is None:
-            chosen = _chosen(decode_tiff(path, page), path, options.bands)[0]
+            chosen = _chosen(_numbers_in(path, None, page)[0], path, options.bands)[0]
             empty = _empty_in(chosen, nodata_of(path))
             return chosen if empty is None or not empty.any() else chosen[~empty]
         if is_deep(image):
-            return _chosen(decode_opencv(path, image), path, options.bands)[0]
+            return _chosen(_numbers_in(path, image)[0], path, options.bands)[0]
         if image.mode[0] in "IF":
-            return numbers_of(image)[:, :, None]
+            return _numbers_in(path, image)[0][:, :, None]
         return np.zeros((1, 1, 1), np.uint8)  # 8 bits need no stretch
 
 

@@ -56,7 +56,7 @@ def readme(card: Card) -> str:
         **_tuning(card),
         **_tokens(card),
         **_companion(card),
-        "licence": card.licence,
+        "license": card.licence,
         "made": f"{card.date:%Y-%m-%d}, prompttune {card.library_version}",
     }
     classes = [[entry.name, "#{:02x}{:02x}{:02x}".format(*entry.colour)] for entry in card.classes]

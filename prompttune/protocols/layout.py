@@ -3,18 +3,20 @@
 import io
 import json
 import os.path
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import pickle
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image
 
 from prompttune.protocols.protocol import Protocol
 from prompttune.utils.errors import InputError
-from prompttune.utils.malformed import understood
 
+MATCHERS = "list that Matcher published; get it again"
+"""What a list of Matcher's should hold, see `understood`."""
+MAX_PICKLE_BYTES = 2**31
 MAX_INDEX = 255
 """No set here numbers more classes or objects."""
 _UNREADABLE = "is no image that can be read; copy the set again"
@@ -74,21 +76,6 @@ def files_in(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
-@contextmanager
-def listed(path: Path, owner: str) -> Iterator[None]:
-    """Turn whatever a list of another structure raises within into one line.
-
-    Args:
-        path: of the list.
-        owner: who published it.
-
-    Raises:
-        InputError: as raised within, or in place of what the list raised.
-    """
-    with understood(path, f"list that {owner} published; get it again"):
-        yield
-
-
 def read_lines(path: Path) -> list[str]:
     """Read the lines of a list that are not empty.
 
@@ -112,6 +99,33 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, RecursionError, ValueError):
         raise InputError(f"{path}: is no JSON that can be read; copy the set again") from None
+
+
+class _PlainOnly(pickle.Unpickler):
+    """Reads pickles that need nothing to be imported or called; the others are refused."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"asks for {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError("asks for an object that is kept elsewhere")
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """Read numbers, texts, lists, and dictionaries, nested, as some sets publish their lists.
+
+    Raises:
+        InputError: no such file, damaged, too large, or one that holds anything else: nothing that
+            it asks for is imported or called.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size > MAX_PICKLE_BYTES:
+        raise InputError(f"{path}: is larger than 2 GiB, which no published list is")
+    try:
+        return _PlainOnly(io.BytesIO(path.read_bytes())).load()
+    except Exception as error:  # a damaged pickle may fail in any way
+        raise InputError(f"{path}: is no plain list ({error}); copy the set again") from None
 
 
 def size_of(path: Path) -> tuple[int, int]:

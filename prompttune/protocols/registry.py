@@ -14,8 +14,8 @@ NAMES = {
     "paco-part": ("paco_part", "PROTOCOL"),
     "davis-2016": ("davis", "DAVIS_2016"),
     "davis-2017": ("davis", "DAVIS_2017"),
-    "youtube-vos-2018": ("youtube_vos", "PROTOCOL"),
-    "mose": ("mose", "PROTOCOL"),
+    "youtube-vos-2018": ("late_videos", "YOUTUBE_VOS"),
+    "mose": ("late_videos", "MOSE"),
     "ade20k": ("ade20k", "PROTOCOL"),
     "coco-panoptic": ("coco_panoptic", "PROTOCOL"),
     "drive": ("retinas", "DRIVE"),
@@ -24,9 +24,9 @@ NAMES = {
     "hrf": ("retinas", "HRF"),
     "isaid-5i": ("isaid_5i", "PROTOCOL"),
     "loveda": ("loveda", "PROTOCOL"),
-    "isic": ("isic", "PROTOCOL"),
-    "chest-xray": ("chest_xray", "PROTOCOL"),
-    "suim": ("suim", "PROTOCOL"),
+    "isic": ("other_domains", "ISIC"),
+    "chest-xray": ("other_domains", "CHEST_XRAY"),
+    "suim": ("other_domains", "SUIM"),
 }
 """Of each benchmark the module in `prompttune.protocols.sets`, and its name there."""
 

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from prompttune.protocols.report import draw_pictures, seen_in_training, write_r
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError
 from prompttune.utils.progress import Progress
-from prompttune.utils.recording import Record
+from prompttune.utils.recording import Record, one_run
 
 OUTCOMES = "outcomes.jsonl"
 
@@ -44,7 +45,7 @@ def run_benchmark(run: Run, segmenter: Segmenter) -> dict[str, Any]:
 
     Raises:
         InputError: options that the protocol does not have, a set that is not whole, a folder that
-            holds another run, or a key of another backbone.
+            holds another run or in which one is at work, or a key of another backbone.
     """
     check_options(run.protocol, run.options)
     for prompt in run.options.prompts:
@@ -53,12 +54,18 @@ def run_benchmark(run: Run, segmenter: Segmenter) -> dict[str, Any]:
     cases = list(benchmark.cases)[: run.limit]
     if not cases:
         raise InputError(f"{run.data}: has nothing to answer; copy the set again")
-    record = Record(run.output / OUTCOMES, _setting(run, segmenter))
+    with (
+        one_run(run.output),
+        closing(Record(run.output / OUTCOMES, _setting(run, segmenter))) as record,
+    ):
+        return _recorded(run, segmenter, benchmark, cases, record)
+
+
+def _recorded(
+    run: Run, segmenter: Segmenter, benchmark: Benchmark, cases: Sequence[str], record: Record
+) -> dict[str, Any]:
     started, before = time.perf_counter(), len(record.results)
-    try:
-        _answer(benchmark, cases, record, run.output)
-    finally:
-        record.close()
+    _answer(benchmark, cases, record, run.output)
     seconds, new = time.perf_counter() - started, len(record.results) - before
     outcomes = {case: record.results[case] for case in cases}
     scores = benchmark.summary(outcomes)

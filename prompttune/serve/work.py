@@ -53,8 +53,6 @@ class Jobs:
     """The images of one request that the engine has taken."""
 
     all: list[Job] = field(default_factory=list)
-    is_over: bool = False
-    """Nobody waits for them any more."""
 
 
 async def answer(service: Service, asked: Asked, receive: Receive) -> Done:
@@ -98,7 +96,6 @@ async def while_wanted(
             raise ClientGone
         raise Refused(408, f"No answer within {seconds:g} s; send a smaller image.")
     finally:
-        jobs.is_over = True
         for job in jobs.all:
             if not job.done.done():
                 service.engine.cancel(job)

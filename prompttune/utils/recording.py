@@ -1,14 +1,31 @@
 """The results of a run, one line each, written as they come: a run that was stopped goes on."""
 
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import write_whole
+from prompttune.utils.locking import alone_in
+from prompttune.utils.paths import check_folder
 from prompttune.utils.resuming import check_same_run
+
+
+@contextmanager
+def one_run(output: Path) -> Iterator[None]:
+    """Keep other runs out of a folder of results, from its record to its report.
+
+    Args:
+        output: of the run; it is made.
+
+    Raises:
+        InputError: it cannot be a folder, or another run is at work there.
+    """
+    check_folder(output, "--output")
+    with alone_in(output):
+        yield
 
 
 class Record:
@@ -21,15 +38,13 @@ class Record:
         forget: begin anew, whatever is there.
 
     Raises:
-        InputError: the folder is a file, holds anything else, or a run with other settings.
+        InputError: the folder holds anything else, or a run with other settings.
     """
 
     def __init__(
         self, path: Path, setting: Mapping[str, Any] | None = None, forget: bool = False
     ) -> None:
         folder = path.parent
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; --output names a folder")
         if folder.is_dir() and not path.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty and holds no earlier run; choose another")
         folder.mkdir(parents=True, exist_ok=True)

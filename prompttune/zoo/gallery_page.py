@@ -139,7 +139,7 @@ def _making(card: Card) -> list[tuple[str, str, bool]]:
         ("started from", card.initialisation.kind, False),
         ("backbone", f"{card.backbone.name}, fingerprint {card.backbone.fingerprint}", False),
         ("scale", scale, False),
-        ("licence", card.licence, False),
+        ("license", card.licence, False),
         ("made", f"{card.date:%Y-%m-%d}, prompttune {card.library_version}", False),
     ]
     if card.tuning:

@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_lines import check_ends_in_one_line, check_leaves_other_files, help_of, words_of
+from command_lines import (
+    check_ends_in_one_line,
+    check_leaves_other_files,
+    check_waits_for_no_other,
+    help_of,
+    words_of,
+)
 from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig, load
@@ -123,6 +129,10 @@ def test_the_split_is_the_one_that_the_key_was_tuned_on(call, content, world):
     assert list(found["rows"][0]["trials"][0]["images"]) == [each.name for each in split.test]
     assert found["validation"] == [each.name for each in split.val][:4]
     assert set(found["examples"]) < {each.name for each in split.train}
+
+
+def test_a_folder_of_another_run_is_refused(call, tmp_path, monkeypatch):
+    check_waits_for_no_other(call, tmp_path / "out", monkeypatch)
 
 
 def test_rows_and_limits_can_be_chosen(call, content):

@@ -4,7 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_lines import check_ends_in_one_line, check_leaves_other_files, help_of, words_of
+from command_lines import (
+    check_ends_in_one_line,
+    check_leaves_other_files,
+    check_waits_for_no_other,
+    help_of,
+    words_of,
+)
 from PIL import Image
 
 from prompttune.backbone import SegGPT, SegGPTConfig
@@ -111,6 +117,10 @@ def test_a_run_that_was_stopped_goes_on_and_ends_alike(call, content, tmp_path, 
         for one in (whole, found)
     ]
     assert values[0] == values[1]
+
+
+def test_a_folder_of_another_run_is_refused(call, tmp_path, monkeypatch):
+    check_waits_for_no_other(call, tmp_path / "out", monkeypatch)
 
 
 def test_backbones_side_by_side_make_a_curve(call, content, world, tmp_path):

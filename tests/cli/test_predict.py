@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_lines import check_waits_for_no_other
 from PIL import Image
 from predicting import arguments, line_of, shown, written
 from predicting import backbone as backbone
@@ -45,6 +46,14 @@ def test_a_folder_is_segmented(
         with Image.open(folder / "out" / f"{path.stem}_overlay.png") as overlay:
             assert overlay.mode == "RGB"
             assert overlay.size == result.classes.shape[::-1]
+
+
+@pytest.mark.parametrize("images", ["images", "images/a.png"])
+def test_a_folder_of_another_run_is_refused(
+    folder: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch, images: str
+) -> None:
+    line = arguments(folder, backbone, images=images)
+    check_waits_for_no_other(lambda: predict.main(line), folder / "out", monkeypatch)
 
 
 def test_a_scale_reaches_the_prompt(folder: Path, backbone: Path) -> None:

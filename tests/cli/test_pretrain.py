@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_lines import check_waits_for_no_other
 
 from prompttune.cli.pretrain import main, parse
 from prompttune.utils.errors import InputError
@@ -86,6 +87,15 @@ def test_command_trains_in_slices(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main([*common, "--resume"]) == 0
     assert read_values(output / STATE)["global_step"] == 3
     assert capsys.readouterr().out == f"weights: {output / 'backbone.safetensors'}\n" * 2
+
+
+def test_a_folder_of_another_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, output = tmp_path / "recipe.yaml", tmp_path / "run"
+    path.write_text(RECIPE)
+    line = ["--recipe", str(path), "--output", str(output), "--device", "cpu"]
+    check_waits_for_no_other(lambda: main(line), output, monkeypatch)
 
 
 def test_bad_arguments_are_one_line() -> None:

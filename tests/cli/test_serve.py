@@ -1,6 +1,7 @@
 """The command: a real server in a process of its own, asked by the client; options it refuses."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from serving import fill, make_network, make_prompt, photo, png, save
 
 from prompttune.backbone.weights import save_weights
+from prompttune.cli import studio
 from prompttune.cli.serve import main, parse
 from prompttune.inference.segmenter import Segmenter
 from prompttune.serve.client import Client, ServerError
@@ -98,6 +100,16 @@ def test_what_it_refuses_to_start_with(
     save_weights(make_network(), weights)
     with pytest.raises(InputError, match=complaint):
         main(["--backbone", str(weights), *words])
+
+
+def test_a_port_that_another_server_has_is_refused(tmp_path: Path) -> None:
+    weights = tmp_path / "small.safetensors"
+    save_weights(make_network(), weights)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        for command in (main, studio.main):
+            with pytest.raises(InputError, match=f"port {port}: .*; choose another --port"):
+                command(["--backbone", str(weights), "--port", str(port)])
 
 
 def test_defaults_are_this_machine_alone() -> None:

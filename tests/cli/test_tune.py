@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from command_lines import check_waits_for_no_other
 
 from prompttune import load_prompt
 from prompttune.backbone import SegGPT, SegGPTConfig
@@ -70,6 +71,12 @@ def arguments(folder: Path, *more: str) -> list[str]:
         folder / "run",
     ]
     return ["--task", "retina", *map(str, places), *QUICK, *more]
+
+
+def test_a_folder_of_another_run_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = arguments(folder)
+    check_waits_for_no_other(lambda: fit.main(line), folder / "run", monkeypatch)
+    assert not list((folder / "zoo").glob("*"))
 
 
 def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) -> None:

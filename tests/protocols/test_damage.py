@@ -15,8 +15,7 @@ from PIL import Image
 from protocol_networks import key_of
 
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import read_foreground, read_indices
-from prompttune.protocols.plain_pickle import read_plain_pickle
+from prompttune.protocols.layout import read_foreground, read_indices, read_plain_pickle
 from prompttune.protocols.protocol import Options
 from prompttune.protocols.registry import NAMES, find_protocol
 from prompttune.protocols.runner import Run, run_benchmark

@@ -1,19 +1,21 @@
 """Episodes as HSNet and INSID3 draw them: their code read the same miniature sets."""
 
 from collections.abc import Callable
-from importlib import import_module
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import miniatures
 import numpy as np
 import pytest
+from protocol_networks import ONE_WAY, random_network
 
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.answering import ONE_CLASS, Answering, Example, Question
 from prompttune.protocols.episodes import Episodes, EpisodeSet
 from prompttune.protocols.protocol import Options
+from prompttune.protocols.registry import find_protocol
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor
 
@@ -28,10 +30,20 @@ SETS = {
 
 
 def opened(name: str, root: Path, options: Options) -> EpisodeSet:
-    module = name.replace("-", "_")
     needs_fold = (root, options.fold) if name == "coco-20i" else (root,)
-    getattr(miniatures, module)(*needs_fold)
-    return import_module(f"prompttune.protocols.sets.{module}").episodes(root, options)
+    getattr(miniatures, name.replace("-", "_"))(*needs_fold)
+    return episodes(name, root, options)
+
+
+def episodes(name: str, root: Path, options: Options) -> EpisodeSet:
+    benchmark = find_protocol(name).open(root, _any_segmenter(), options)
+    assert isinstance(benchmark, Episodes)
+    return benchmark.given
+
+
+@lru_cache
+def _any_segmenter() -> Segmenter:
+    return Segmenter(random_network(ONE_WAY))
 
 
 def stem(ref: Any) -> str:
@@ -138,9 +150,8 @@ def test_each_example_of_several_shots_is_read_and_encoded_once(
 def test_what_is_missing_is_said(name: str, missing: str, said: str, tmp_path: Path) -> None:
     opened(name, tmp_path, Options())
     (tmp_path / missing).unlink()
-    module = import_module(f"prompttune.protocols.sets.{name.replace('-', '_')}")
     with pytest.raises(InputError, match=said) as caught:
-        module.episodes(tmp_path, Options())
+        episodes(name, tmp_path, Options())
     assert "\n" not in str(caught.value)
 
 
@@ -161,10 +172,9 @@ class Bad:
 def test_a_list_that_asks_for_code_is_refused(tmp_path: Path) -> None:
     opened("coco-20i", tmp_path, Options())
     miniatures.keep(tmp_path / "splits/val/fold0.pkl", {0: Bad()})
-    module = import_module("prompttune.protocols.sets.coco_20i")
     with pytest.raises(InputError, match="no plain list"):
-        module.episodes(tmp_path, Options())
+        episodes("coco-20i", tmp_path, Options())
     assert not Path("/tmp/touched-by-a-pickle").exists()
     miniatures.keep(tmp_path / "splits/val/fold0.pkl", {0: ["../../etc/x.jpg"]})
     with pytest.raises(InputError, match="no image of the set"):
-        module.episodes(tmp_path, Options())
+        episodes("coco-20i", tmp_path, Options())

@@ -8,6 +8,7 @@ from pathlib import Path
 import miniatures
 import numpy as np
 import pytest
+from command_lines import check_waits_for_no_other
 from miniatures import MAKE
 from PIL import Image
 from protocol_networks import ONE_WAY, key_of, random_network
@@ -98,6 +99,13 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, backbone: Path, monkeypa
     )
     assert whole["scores"] == parts["scores"]
     assert whole["pictures"] == parts["pictures"]
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, backbone: Path, monkeypatch) -> None:
+    data, output = tmp_path / "data", tmp_path / "out"
+    miniatures.pascal_5i(data)
+    line = words("pascal-5i", data, output, backbone, "--limit", "3")
+    check_waits_for_no_other(lambda: benchmark.main(line), output, monkeypatch)
 
 
 def test_another_run_is_not_mixed_in(tmp_path: Path, backbone: Path) -> None:

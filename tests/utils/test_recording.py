@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prompttune.utils.errors import InputError
-from prompttune.utils.recording import Record
+from prompttune.utils.recording import Record, one_run
 
 
 @pytest.mark.parametrize("setting", [None, {"fold": 1}])
@@ -46,7 +46,10 @@ def test_what_is_to_be_forgotten_is(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    for folder, said in ((tmp_path, "not empty"), (tmp_path / "thesis.tex", "is a file")):
-        with pytest.raises(InputError, match=said):
-            Record(folder / "lines.jsonl")
+    mine = tmp_path / "thesis.tex"
+    mine.write_text("years of work")
+    with pytest.raises(InputError, match="not empty"), one_run(tmp_path):
+        Record(tmp_path / "lines.jsonl")
+    with pytest.raises(InputError, match="is a file"), one_run(mine):
+        pytest.fail("begun")
+    assert mine.read_text() == "years of work"

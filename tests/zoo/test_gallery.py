@@ -121,7 +121,7 @@ def test_a_real_image_is_warned_of(make: Make, own: Path, tmp_path: Path) -> Non
     write_gallery(tmp_path / "out", [folder], images=0)
     page = Page(tmp_path / "out")
     assert "still contains it: share key and page only as that image may be shared" in page.text
-    assert ["licence", "CC-BY <4>"] in page.rows
+    assert ["license", "CC-BY <4>"] in page.rows
 
 
 def make_usable(make: Make, weights: Path, **card: Any) -> Any:

@@ -84,10 +84,6 @@ class CocoFile:
         return file
 
 
-def _category(one: dict[str, Any]) -> Category:
-    return Category(one["id"], str(one.get("name", one["id"])), bool(one.get("isthing", True)))
-
-
 def _image(one: dict[str, Any]) -> ImageEntry:
     width, height = one.get("width"), one.get("height")
     size = (int(width), int(height)) if width and height else None

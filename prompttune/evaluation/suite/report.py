@@ -4,7 +4,8 @@ import csv
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from prompttune.evaluation.suite.trials import Setting, Trial
 from prompttune.utils.contact_sheet import write_png
 from prompttune.utils.io import write_whole
 from prompttune.utils.pages import table
-from prompttune.utils.recording import Record
+from prompttune.utils.recording import Record, one_run
 from prompttune.utils.resuming import refuse_begun
 
 CSV, PNG = "curve.csv", "curve.png"
@@ -27,20 +28,24 @@ LABELS = {"dice": "Dice", "iou": "J"}
 Summary = dict[str, Any]
 
 
-def open_record(folder: Path, resume: bool) -> Record:
-    """Open the record of a run's trials.
+@contextmanager
+def open_record(folder: Path, resume: bool) -> Iterator[Record]:
+    """Open the record of a run's trials; as long as it is open, no other run is let in.
 
     Args:
         folder: of the run; made if need be.
         resume: keep what an earlier run has scored; else it is forgotten.
 
     Raises:
-        InputError: `folder` is a file, or holds something else, or what `resume` would finish.
+        InputError: `folder` is a file, or holds something else, or what `resume` would finish, or
+            another run is at work there.
     """
     path = folder / TRIALS
-    stopped = path.exists() and path.stat().st_size > 0 and not (folder / JSON).exists()
-    refuse_begun(folder, stopped, resume, anew="another --output")
-    return Record(path, forget=not resume)
+    with one_run(folder):
+        stopped = path.exists() and path.stat().st_size > 0 and not (folder / JSON).exists()
+        refuse_begun(folder, stopped, resume, anew="another --output")
+        with closing(Record(path, forget=not resume)) as record:
+            yield record
 
 
 def describe_backbone(

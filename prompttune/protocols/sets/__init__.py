@@ -1,1 +1,1 @@
-"""Adapters, one a file: each reads a public set as its owners distribute it."""
+"""Adapters, each reads public sets as their owners distribute them."""

@@ -6,12 +6,12 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
 from prompttune.protocols.layout import (
     read_indices,
+    read_plain_pickle,
     read_rgb,
     require,
     require_files,
     shortened,
 )
-from prompttune.protocols.plain_pickle import read_plain_pickle
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import understood

@@ -19,7 +19,6 @@ from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.protocols.layout import (
     check_size,
-    listed,
     read_json,
     read_rgb,
     require,
@@ -29,6 +28,7 @@ from prompttune.protocols.layout import (
 )
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Panels, Protocol
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 JSON, PNGS, IMAGES = "annotations/panoptic_val2017.json", "annotations/panoptic_val2017", "val2017"
 MIN_AREA = 64
@@ -197,7 +197,7 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
 
 
 def _read(root: Path, content: Any) -> tuple[dict[str, dict[str, Any]], dict[int, dict[str, Any]]]:
-    with listed(root / JSON, "COCO"):
+    with understood(root / JSON, "list that COCO published; get it again"):
         annotations = {Path(one["file_name"]).stem: one for one in content["annotations"]}
         categories = {int(one["id"]): one for one in content["categories"]}
         segments = [s for one in annotations.values() for s in one["segments_info"]]

@@ -5,10 +5,16 @@ from pathlib import Path
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import listed, read_rgb, require, require_files
-from prompttune.protocols.plain_pickle import read_plain_pickle
+from prompttune.protocols.layout import (
+    MATCHERS,
+    read_plain_pickle,
+    read_rgb,
+    require,
+    require_files,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 EPISODES, FOLDS = 2300, 10
 LIST = "lvis_val.pkl"
@@ -37,7 +43,7 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
             f"{root / LIST}: has {len(enough)} classes of enough images, not 10; get it again"
         )
     draw, drawn = Draw(options.seed), []
-    with listed(root / LIST, "Matcher"):
+    with understood(root / LIST, MATCHERS):
         for number in range(count):
             label = number % len(own)
             names = list(annotated[own[label]])
@@ -50,7 +56,7 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
 
     def load(ref: str, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref)
-        with listed(root / LIST, "Matcher"):
+        with understood(root / LIST, MATCHERS):
             outlines = [one["segmentation"] for one in annotated[own[label]][ref]["annotations"]]
         return Loaded(image, union_of(outlines, image.shape, root / LIST))
 

@@ -6,10 +6,17 @@ from typing import Any
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import listed, read_rgb, require, require_files, size_of
-from prompttune.protocols.plain_pickle import read_plain_pickle
+from prompttune.protocols.layout import (
+    MATCHERS,
+    read_plain_pickle,
+    read_rgb,
+    require,
+    require_files,
+    size_of,
+)
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 EPISODES, FOLDS = 2500, 4
 MAX_TRIES = 10_000
@@ -32,10 +39,10 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
     """Draw a class, an image, and an object in it, and the examples likewise."""
     require(root, PROTOCOL, ["coco", TRAIN, VAL])
     train, val = read_plain_pickle(root / TRAIN), read_plain_pickle(root / VAL)
-    with listed(root / TRAIN, "Matcher"):
+    with understood(root / TRAIN, MATCHERS):
         known = list(train["cid2img"])
     drawn = []
-    with listed(root / VAL, "Matcher"):
+    with understood(root / VAL, MATCHERS):
         images = {label: _once(each) for label, each in val["cid2img"].items()}
         annotated = val["img2anno"]
         enough = {label for label, each in images.items() if len(each) > options.shots}
@@ -55,7 +62,7 @@ def episodes(root: Path, options: Options, count: int = EPISODES) -> EpisodeSet:
 
     def load(ref: Ref, label: int) -> Loaded:
         image = read_rgb(root / "coco" / ref[1])
-        with listed(root / VAL, "Matcher"):
+        with understood(root / VAL, MATCHERS):
             parts = _parts(annotated, ref, own[label])
             outlines = [part["segmentation"] for part in parts]
             rows, columns = _box(parts[0]["obj_bbox"])
@@ -75,18 +82,21 @@ class _Drawing:
     def episode(self, own: list[Any]) -> tuple[Any, list[Ref]]:
         for _ in range(MAX_TRIES):
             label = self.draw.one(own)
-            number, name = self._image(label)
-            refs = [(number, name, self._object(number, label))]
-            tries = 0
-            while len(refs) <= self.shots:
-                number, name = self._image(label)
-                if name != refs[0][1]:
-                    refs.append((number, name, self._object(number, label)))
-                if (tries := tries + 1) > MAX_TRIES:
-                    raise ValueError(f"class {label} has one image")
+            refs = self._refs(label)
             if all(self._is_shown(ref, label) for ref in refs):
                 return label, refs
         raise ValueError("no object has pixels")
+
+    def _refs(self, label: Any) -> list[Ref]:
+        """Draw an object as the query, then objects of other images as its examples."""
+        refs: list[Ref] = []
+        for _ in range(MAX_TRIES):
+            number, name = self._image(label)
+            if not refs or name != refs[0][1]:
+                refs.append((number, name, self._object(number, label)))
+            if len(refs) > self.shots:
+                return refs
+        raise ValueError(f"class {label} has one image")
 
     def _image(self, label: Any) -> tuple[Any, str]:
         (number, name), *_ = self.draw.one(self.images[label]).items()

@@ -8,9 +8,10 @@ from typing import Any
 from prompttune.inference.segmenter import Segmenter
 from prompttune.protocols.coco_masks import union_of
 from prompttune.protocols.episodes import Draw, Episode, Episodes, EpisodeSet, Loaded
-from prompttune.protocols.layout import listed, read_json, read_rgb, require, require_files
+from prompttune.protocols.layout import MATCHERS, read_json, read_rgb, require, require_files
 from prompttune.protocols.protocol import Benchmark, Options, Protocol
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 MAX_EPISODES, MAX_TRIES = 2500, 10_000
 GROUPS = ("animals", "indoor", "person", "vehicles")
@@ -37,7 +38,7 @@ def episodes(root: Path, options: Options) -> EpisodeSet:
     require(root, PROTOCOL, ["JPEGImages", OBJECTS, LIST])
     group, content = GROUPS[options.fold], read_json(root / LIST)
     draw, drawn = Draw(options.seed), []
-    with listed(root / LIST, "Matcher"):
+    with understood(root / LIST, MATCHERS):
         parts = {
             (name, part): images
             for name, one in content[group]["object"].items()
@@ -98,7 +99,7 @@ class _Object:
 @lru_cache(maxsize=256)
 def _objects(path: Path) -> list[_Object]:
     content = read_json(path)
-    with listed(path, "Matcher"):
+    with understood(path, MATCHERS):
         return [_Object.of(one) for one in content["object"]]
 
 

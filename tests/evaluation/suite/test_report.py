@@ -72,30 +72,29 @@ def test_values_are_short():
 
 
 def test_a_record_keeps_what_was_scored_and_drops_a_line_that_was_cut(tmp_path):
-    record = open_record(tmp_path / "run", resume=False)
-    record.add("one", result(0.25))
-    record.add("two", result(None))
-    record.close()
+    with open_record(tmp_path / "run", resume=False) as record:
+        record.add("one", result(0.25))
+        record.add("two", result(None))
     path = tmp_path / "run" / TRIALS
     path.write_text(path.read_text() + '["three", {"dice": [0.1]')
 
-    resumed = open_record(tmp_path / "run", resume=True)
-    assert resumed.results == {"one": result(0.25), "two": result(None)}
-    resumed.add("four", result(0.5))
-    resumed.close()
+    with open_record(tmp_path / "run", resume=True) as resumed:
+        assert resumed.results == {"one": result(0.25), "two": result(None)}
+        resumed.add("four", result(0.5))
     assert [json.loads(line)[0] for line in path.read_text().splitlines()] == ["one", "two", "four"]
-    with pytest.raises(InputError, match="add --resume"):
-        open_record(tmp_path / "run", resume=False)
+    with pytest.raises(InputError, match="add --resume"), open_record(tmp_path / "run", False):
+        pass
     (tmp_path / "run" / "scores.json").write_text("{}")  # it was finished
-    open_record(tmp_path / "run", resume=False).close()
+    with open_record(tmp_path / "run", resume=False):
+        pass
     assert path.read_text() == ""
 
 
 def test_a_record_takes_no_folder_of_others(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     for path, said in ((tmp_path, "not empty"), (tmp_path / "thesis.tex", "is a file")):
-        with pytest.raises(InputError, match=said):
-            open_record(path, resume=False)
+        with pytest.raises(InputError, match=said), open_record(path, resume=False):
+            pass
 
 
 def test_what_is_written_can_be_read(content, tmp_path):

@@ -1,14 +1,15 @@
-"""YouTube-VOS 2018: objects that appear in any frame; the server takes the masks as a ZIP."""
+"""YouTube-VOS 2018 and MOSE: objects that appear in any frame; servers take the masks as ZIPs."""
 
 from pathlib import Path
 from typing import Any
 
 from prompttune.evaluation.davis import ObjectScores, mean_scores
 from prompttune.inference.segmenter import Segmenter
-from prompttune.protocols.layout import listed, read_json, require
+from prompttune.protocols.layout import read_json, require
 from prompttune.protocols.protocol import Benchmark, Options, Outcomes, Protocol
 from prompttune.protocols.videos import Rules, Submitted, find_late_videos
 from prompttune.utils.errors import InputError
+from prompttune.utils.malformed import understood
 
 
 class YouTubeVideos(Submitted):
@@ -34,7 +35,7 @@ class YouTubeVideos(Submitted):
         return scores
 
 
-def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
+def open_youtube_vos(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
     """Open `DIR/valid/{JPEGImages,Annotations,meta.json}`.
 
     Where `DIR/train/meta.json` is there too, its categories are the seen ones.
@@ -43,7 +44,7 @@ def open_set(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
         InputError: anything is missing, or `meta.json` is of another set or year.
     """
     part = root / "valid" if (root / "valid").is_dir() else root
-    require(part, PROTOCOL, ["JPEGImages", "Annotations", "meta.json"])
+    require(part, YOUTUBE_VOS, ["JPEGImages", "Annotations", "meta.json"])
     categories = read_meta(part / "meta.json")
     frames = {path.name for path in (part / "JPEGImages").iterdir() if path.is_dir()}
     if frames != set(categories):
@@ -68,20 +69,48 @@ def read_meta(path: Path) -> dict[str, dict[str, str]]:
         InputError: not YouTube-VOS' list.
     """
     content: Any = read_json(path)
-    with listed(path, "YouTube-VOS 2018"):
+    with understood(path, "list that YouTube-VOS 2018 published; get it again"):
         return {
             video: {label: str(one["category"]) for label, one in given["objects"].items()}
             for video, given in content["videos"].items()
         }
 
 
-PROTOCOL = Protocol(
+def open_mose(root: Path, segmenter: Segmenter, options: Options) -> Benchmark:
+    """Open `DIR/valid/{JPEGImages,Annotations}/<video>`.
+
+    Raises:
+        InputError: anything is missing.
+    """
+    part = root / "valid" if (root / "valid").is_dir() else root
+    require(part, MOSE, ["JPEGImages", "Annotations"])
+    names = sorted(path.name for path in (part / "JPEGImages").iterdir() if path.is_dir())
+    if not names:
+        raise InputError(f"{part / 'JPEGImages'}: has no videos; copy the set again")
+    require(part, MOSE, [f"Annotations/{name}" for name in names])
+    videos = find_late_videos(part / "JPEGImages", part / "Annotations", names)
+    return Submitted(segmenter, videos, options, Rules(late=True, without_last=False))
+
+
+_HOW = (
+    "objects by the mask of the frame in which they appear; scores here are of frames whose masks "
+    "lie beside the set, the set's server has the others"
+)
+YOUTUBE_VOS = Protocol(
     name="youtube-vos-2018",
     title="YouTube-VOS 2018",
     home="youtube-vos.org/dataset/vos (2018, valid)",
     terms="for non-commercial research",
-    open=open_set,
+    open=open_youtube_vos,
     shots="one",
-    how="objects by the mask of the frame in which they appear; scores here are of frames whose "
-    "masks lie beside the set, the set's server has the others",
+    how=_HOW,
+)
+MOSE = Protocol(
+    name="mose",
+    title="MOSE",
+    home="henghuiding.github.io/MOSE (valid)",
+    terms="CC BY-NC-SA 4.0",
+    open=open_mose,
+    shots="one",
+    how=_HOW,
 )
