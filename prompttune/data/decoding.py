@@ -126,7 +126,9 @@ def _too_large(path: Path, size: str) -> str:
 
 
 def is_tiff(path: Path) -> bool:
-    """Say whether a file begins as TIFF and BigTIFF do."""
+    """Say whether a file begins as TIFF and BigTIFF do; a pipe is none, and not waited for."""
+    if path.exists() and not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(4) in _TIFF_MAGIC
 
