@@ -42,7 +42,12 @@ class Parser(OneLineErrors, argparse.ArgumentParser):
         return super().parse_intermixed_args(self._as_now(args), namespace)
 
     def _as_now(self, args: Sequence[str] | None) -> list[str]:
-        return as_now(sys.argv[1:] if args is None else args, self.renamed)
+        words = as_now(sys.argv[1:] if args is None else args, self.renamed)
+        for word in words:
+            # A folder without a name would be the one at hand.
+            if not word or (word.startswith("--") and word.endswith("=")):
+                raise InputError(f"{word}'' is empty; is a variable of the shell not set?")
+        return words
 
 
 _VALUES = {("--learn", "colours"): "colors", ("--mask_kind", "grey"): "gray"}

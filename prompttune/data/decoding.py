@@ -240,7 +240,7 @@ def page_count(path: Path) -> int:
         if is_tiff(path):
             with tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
-        if path.suffix.lower() not in FRAMES:
+        if path.suffix.lower() not in FRAMES or not path.is_file():
             return 1
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1))
