@@ -42,12 +42,7 @@ class Parser(OneLineErrors, argparse.ArgumentParser):
         return super().parse_intermixed_args(self._as_now(args), namespace)
 
     def _as_now(self, args: Sequence[str] | None) -> list[str]:
-        words = as_now(sys.argv[1:] if args is None else args, self.renamed)
-        for word in words:
-            # A folder without a name would be the one at hand.
-            if not word or (word.startswith("--") and word.endswith("=")):
-                raise InputError(f"{word}'' is empty; is a variable of the shell not set?")
-        return words
+        return as_now(sys.argv[1:] if args is None else args, self.renamed)
 
 
 _VALUES = {("--learn", "colours"): "colors", ("--mask_kind", "grey"): "gray"}
@@ -60,8 +55,14 @@ def as_now(words: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
     Args:
         words: of the line; behind `--` none is an option.
         renamed: from the names of version 0.1 to those of today.
+
+    Raises:
+        InputError: a word is empty; a folder without a name would be the one at hand.
     """
     words = list(words)
+    for word in words:
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise InputError(f"{word}'' is empty; is a variable of the shell not set?")
     end = words.index("--") if "--" in words else len(words)
     for place, word in enumerate(words[:end]):
         name, equals, value = word.partition("=")
