@@ -276,14 +276,21 @@ def fault(reader: Reader, data: bytes) -> str | None:
     return f"took {taken / 2**20:.0f} MiB" if peak > most and taken > LARGEST else None
 
 
-def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> tuple[int, int]:
-    """Damage files for a while; return how many were read, and how many were faults."""
+def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> int:
+    """Damage files for so many seconds of a core, or until interrupted, and say what came of it.
+
+    Returns:
+        How many kinds of faults there were.
+    """
     fault(reader, reader.seeds()[0])  # imports do not count
-    rng, end, count, faults = random.Random(seed), time.process_time() + seconds, 0, 0
+    rng, began, count, faults = random.Random(seed), time.process_time(), 0, 0
     told: set[str] = set()
-    while time.process_time() < end:
-        data = damage(reader, rng)
-        wrong = fault(reader, data)
+    while (spent := time.process_time() - began) < seconds:
+        try:
+            data = damage(reader, rng)
+            wrong = fault(reader, data)
+        except KeyboardInterrupt:
+            break
         count += 1
         kind = (wrong or "").split(": ")[0]
         if wrong and kind not in told:
@@ -293,7 +300,8 @@ def fuzz(reader: Reader, seconds: float, kept: Path, seed: int) -> tuple[int, in
             path = kept / f"{reader.name.replace(' ', '_')}-{seed}-{count}"
             path.write_bytes(data)
             print(f"{reader.name}: {wrong[:300]} ({path})", flush=True)
-    return count, faults
+    print(f"{reader.name}: {spent:.0f} s, {count} files, {faults} kinds of faults", flush=True)
+    return faults
 
 
 def _bound_memory() -> None:
@@ -309,16 +317,14 @@ def main() -> int:
     """Fuzz the readers that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("readers", nargs="*", metavar="READER")
-    parser.add_argument("--seconds", type=float, default=60, help="for each reader")
+    parser.add_argument("--seconds", type=float, default=60, help="of a core, for each reader")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31)
     parser.add_argument("--kept", type=Path, default=Path("build/fuzz"))
     options = parser.parse_args()
     _bound_memory()
     total = 0
     for name in options.readers or READERS:
-        count, faults = fuzz(READERS[name], options.seconds, options.kept, options.seed)
-        print(f"{name}: {count} files, {faults} kinds of faults", flush=True)
-        total += faults
+        total += fuzz(READERS[name], options.seconds, options.kept, options.seed)
     return 1 if total else 0
 
 

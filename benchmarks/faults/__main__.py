@@ -33,7 +33,7 @@ from benchmarks.faults.conditions import Tried, cut_files, fill_disk, take_permi
 from benchmarks.faults.killing import Row, kill
 from benchmarks.faults.losing import lose_one
 from benchmarks.faults.scenarios import Scenario, prediction, scenarios
-from benchmarks.faults.serving import kill_server
+from benchmarks.faults.serving import fill_server, kill_server
 from benchmarks.faults.together import read_while_written, run_both
 from benchmarks.faults.world import World, make_world
 from prompttune.hub.https_zoo import write_index
@@ -115,6 +115,8 @@ def _conditions(
         ways = [fill_disk, take_permissions, *([cut_files] if scenario.has_kept else [])]
         for way in ways:
             tried.append(_told(way(scenario, folder / f"{number}-{way.__name__}")))
+    if _is_wanted(given, "the server"):
+        tried.append(_told(fill_server(world, folder / "server")))
     if _is_wanted(given, "a Ray run"):
         with cluster() as address:
             tried.append(_told(fill_disk(ray_scenario(world, address), folder / "ray")))

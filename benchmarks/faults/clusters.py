@@ -18,7 +18,7 @@ from benchmarks.faults.whole import digests
 from benchmarks.faults.world import World
 
 ROOT = Path(__file__).parents[2]
-STARTS = 120.0
+STARTS = 300.0
 """Seconds that a cluster may take to start."""
 PART = 2
 """Images of a part."""
@@ -73,7 +73,7 @@ def cluster() -> Iterator[str]:
     )
     try:
         ends = time.monotonic() + STARTS
-        while "raylet" not in " ".join(_names(head.pid)) and time.monotonic() < ends:
+        while not _is_up(head.pid, port) and time.monotonic() < ends:
             time.sleep(0.2)
         time.sleep(2)  # until it is known to itself
         yield f"127.0.0.1:{port}"
@@ -84,8 +84,10 @@ def cluster() -> Iterator[str]:
         survivors(head.pid, 5.0)
 
 
-def _names(parent: int) -> list[str]:
-    return [each.name() for each in psutil.Process(parent).children(recursive=True)]
+def _is_up(head: int, port: int) -> bool:
+    names = [each.name() for each in psutil.Process(head).children(recursive=True)]
+    with socket.socket() as asked:
+        return any("raylet" in name for name in names) and not asked.connect_ex(("127.0.0.1", port))
 
 
 def left_workers(seconds: float = 30.0) -> list[str]:

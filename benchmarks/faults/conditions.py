@@ -64,7 +64,7 @@ def fill_disk(scenario: Scenario, folder: Path) -> Tried:
         return scenario.answer(broken)
 
     for share in SHARES:
-        with _disk(broken, int(share * needed)) as (limit, free):
+        with disk(broken, int(share * needed)) as (limit, free):
             ended = run(scenario.begin(broken), broken, before=limit)
             tried.tries += 1
             tried.judge(f"{share:.0%}", ended, broken, answer, expected)
@@ -75,8 +75,16 @@ def fill_disk(scenario: Scenario, folder: Path) -> Tried:
 
 
 @contextmanager
-def _disk(folder: Path, size: int) -> Iterator[tuple[Work | None, Work]]:
-    """Mount a disk of a size; where that is not allowed, limit the size of files."""
+def disk(folder: Path, size: int) -> Iterator[tuple[Work | None, Work]]:
+    """Mount a disk of a size; where that is not allowed, limit the size of files.
+
+    Args:
+        folder: is made anew, and is the disk.
+        size: in bytes.
+
+    Yields:
+        What a child must call first, where files are limited, and what makes room.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={max(4096, size)}", "tmpfs", str(folder)]

@@ -55,8 +55,14 @@ def as_now(words: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
     Args:
         words: of the line; behind `--` none is an option.
         renamed: from the names of version 0.1 to those of today.
+
+    Raises:
+        InputError: a word is empty; a folder without a name would be the one at hand.
     """
     words = list(words)
+    for word in words:
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise InputError(f"{word}'' is empty; is a variable of the shell not set?")
     end = words.index("--") if "--" in words else len(words)
     for place, word in enumerate(words[:end]):
         name, equals, value = word.partition("=")

@@ -12,7 +12,7 @@ from prompttune.utils.paths import DEFAULT_BACKBONE
 if TYPE_CHECKING:
     from prompttune.serve.work import Service
 
-MIN_TOKEN = 16
+MIN_TOKEN, MAX_TOKEN = 16, 4096
 """Characters of a token: shorter ones are guessed."""
 
 
@@ -98,10 +98,10 @@ def checked_token(options: argparse.Namespace) -> str | None:
             )
         return None
     try:
-        lines = options.token_file.read_text(encoding="utf-8").splitlines()
+        with options.token_file.open(encoding="utf-8") as file:
+            token = file.readline(MAX_TOKEN).strip()  # of a device lines have no end
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{options.token_file}: cannot be read as text; name a file") from None
-    token = lines[0].strip() if lines else ""
     if len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable():
         raise InputError(
             f"{options.token_file}: its first line must be a token of at least {MIN_TOKEN} "

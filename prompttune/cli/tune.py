@@ -144,9 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.tasks.data import task_data
     from prompttune.tuning.run import Machine, discard
     from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
+    from prompttune.utils.paths import check_folder
     from prompttune.workflows.companion import tune_with_companion
     from prompttune.workflows.finish import check_tokens, finish
 
+    check_folder(output, "--output")
     zoo = save_folder(args.prompts_zoo)
     overwrite = args.overwrite or args.resume
     check_savable(name, zoo, overwrite)

@@ -126,7 +126,9 @@ def _too_large(path: Path, size: str) -> str:
 
 
 def is_tiff(path: Path) -> bool:
-    """Say whether a file begins as TIFF and BigTIFF do."""
+    """Say whether a file begins as TIFF and BigTIFF do; a pipe is none, and not waited for."""
+    if path.exists() and not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(4) in _TIFF_MAGIC
 
@@ -238,7 +240,7 @@ def page_count(path: Path) -> int:
         if is_tiff(path):
             with tiff_file(path) as file:
                 return math.prod(_slices(file.series[0]))
-        if path.suffix.lower() not in FRAMES:
+        if path.suffix.lower() not in FRAMES or not path.is_file():
             return 1
         with Image.open(path) as image:
             return int(getattr(image, "n_frames", 1))

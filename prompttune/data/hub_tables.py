@@ -59,6 +59,8 @@ def read_tables(folder: Path) -> Found:
 
 
 def _samples(part: str, file: Path) -> list[Sample]:
+    if not file.is_file():  # a pipe would be waited for
+        raise InputError(f"{file}: is not a file")
     digest = hashlib.sha256(f"{file.name} {file.stat().st_size}".encode())
     with file.open("rb") as content:
         digest.update(content.read(1 << 20))

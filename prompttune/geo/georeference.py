@@ -92,7 +92,7 @@ class Georeference:
 
 def read_georeference(path: Path) -> Georeference | None:
     """Return where a TIFF lies; None where it does not say so, or is no TIFF that can be read."""
-    if not is_tiff_name(path):
+    if not is_tiff_name(path) or not path.is_file():
         return None
     try:
         with tifffile.TiffFile(path) as file:

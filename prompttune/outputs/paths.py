@@ -20,7 +20,7 @@ def find_images(
     Args:
         paths: files and folders.
         without: a folder that is not looked into, such as that of the results.
-        passed: gets the folders of masks that were passed over.
+        passed: gets the folders of masks that were passed over, and `without`.
 
     Raises:
         InputError: a folder without images.

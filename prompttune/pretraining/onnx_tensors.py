@@ -42,6 +42,8 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
 def _tensors(graph: Any) -> dict[str, Tensor]:
     from onnx import numpy_helper
 
+    if not all(isinstance(x.name, str) for x in graph.initializer):
+        raise ValueError("a tensor's name is no text")  # protobuf gives bytes that are no UTF-8
     tensors = {x.name: torch.from_numpy(numpy_helper.to_array(x).copy()) for x in graph.initializer}
     whole = [x for x in graph.node if len(x.input) == 2 and x.output]  # as both kinds below are
     products = {x.output[0]: x.input[1] for x in whole if x.op_type == "MatMul"}

@@ -1,5 +1,6 @@
 """The server's routes. `docs/serve.md` shows how to use them."""
 
+import errno
 import json
 import time
 from collections.abc import AsyncIterator
@@ -54,6 +55,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 KeyName = Annotated[str, Path(description="A key's name.", max_length=64)]
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _IMAGE = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
@@ -148,6 +150,11 @@ def add_errors(app: FastAPI) -> None:
     async def on_input(_: Request, error: Exception) -> Response:
         return told(422, f"{error}")
 
+    async def on_disk(_: Request, error: Exception) -> Response:
+        if not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+            raise error
+        return told(507, f"The server cannot keep what it needs to answer: {error.strerror}.")
+
     async def on_gone(_: Request, error: Exception) -> Response:
         return Response(status_code=499)  # nobody reads it; the status is for the metrics
 
@@ -155,6 +162,7 @@ def add_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(InputError, on_input)
+    app.add_exception_handler(OSError, on_disk)
     app.add_exception_handler(ClientGone, on_gone)
     app.add_exception_handler(ClientDisconnect, on_gone)  # while its body was still to come
 
@@ -280,7 +288,7 @@ def _add_segment(app: FastAPI, service: Service) -> None:
         response_class=Response,
         responses={
             200: {"content": content, "description": "The answer, in the format asked for."},
-            **problems(401, 403, 404, 408, 409, 413, 422, 429),
+            **problems(401, 403, 404, 408, 409, 413, 422, 429, 507),
         },
         openapi_extra={
             "parameters": _parameters(Ask),

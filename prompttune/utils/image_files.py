@@ -115,13 +115,14 @@ def images_below(
     Args:
         folder: to look into.
         without: a folder not to look into.
-        passed: gets the folders of masks that were passed over.
+        passed: gets the folders of masks that were passed over, and `without`.
     """
-    seen = set() if without is None else {real(without)}
-    yield from _below(folder, seen, passed)
+    yield from _below(folder, set(), passed, None if without is None else real(without))
 
 
-def _below(folder: Path, seen: set[Path], passed: list[Path] | None) -> Iterator[Path]:
+def _below(
+    folder: Path, seen: set[Path], passed: list[Path] | None, without: Path | None
+) -> Iterator[Path]:
     seen.add(real(folder))
     entries = sorted(folder.iterdir(), key=path_key)
     folders = [each for each in entries if each.is_dir() and not is_hidden(each)]
@@ -131,8 +132,8 @@ def _below(folder: Path, seen: set[Path], passed: list[Path] | None) -> Iterator
     for each in folders:
         if real(each) in seen:
             continue
-        if beside_images and each.name.lower() in ANSWERS:
+        if real(each) == without or (beside_images and each.name.lower() in ANSWERS):
             if passed is not None:
                 passed.append(each)
             continue
-        yield from _below(each, seen, passed)
+        yield from _below(each, seen, passed, without)

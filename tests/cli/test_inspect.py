@@ -1,5 +1,7 @@
 """The inspect command says what a folder holds before time is spent on it."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,16 @@ def test_a_contact_sheet(tmp_path: Path, capsys) -> None:
         colors = {color for _, color in sheet.getcolors(1_000_000) or ()}
     assert (90, 90, 90) in colors
     assert len(colors) > 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.json", "0.txt", "a.csv", "a.parquet"])
+def test_pipes_are_not_waited_for(tmp_path: Path, name: str) -> None:
+    folder = data(tmp_path, 255)
+    for place in (folder, folder / "images"):
+        os.mkfifo(place / name)
+        with suppress(InputError):
+            assert inspect.main([str(place)]) == 0
 
 
 def test_images_alone(tmp_path: Path, capsys) -> None:

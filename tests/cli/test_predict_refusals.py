@@ -77,6 +77,20 @@ def test_links_to_themselves_end_in_one_line(
     assert "out: is a link that leads to nothing" in fails(line, capsys)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg"])
+def test_a_pipe_is_not_waited_for(
+    folder: Path, backbone: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = folder / f"pipe.{ending}"
+    os.mkfifo(pipe)
+    line = arguments(folder, backbone)
+    assert "is not a file" in fails(arguments(folder, backbone, images=pipe.name), capsys)
+    for at in (2, 3):  # the example's image, and its mask
+        broken = [str(pipe) if place == at else word for place, word in enumerate(line)]
+        assert "is not a file" in fails(broken, capsys)
+
+
 def test_bad_files_among_good_ones_are_named_and_the_others_done(
     folder: Path, backbone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

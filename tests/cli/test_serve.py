@@ -85,6 +85,7 @@ def test_the_client_gets_what_the_segmenter_gives(tmp_path: Path, zoo: Path) -> 
         (["--host", "0.0.0.0"], "give --token_file"),
         (["--token_file", "nothing.txt"], "cannot be read"),
         (["--token_file", "short.txt"], "at least 16"),
+        (["--token_file", "/dev/zero"], "at least 16|cannot be read"),
         (["--prompts_zoo", "missing"], "no such folder of keys"),
         (["--port", "99999"], "cannot listen"),
         (["--queue", "0"], "must be above 0"),

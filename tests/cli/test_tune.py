@@ -135,6 +135,9 @@ def test_says_that_an_example_start_keeps_an_image(folder: Path, capsys) -> None
         (["--no_such_option", "1"], "no_such_option"),
         (["--name", "../elsewhere"], "name of a key"),
         (["--data", "nowhere"], "no such folder"),
+        (["--output", __file__], "is a file; --output names a folder"),
+        (["--output", ""], "is empty; is a variable of the shell not set"),
+        (["--output="], "is empty; is a variable of the shell not set"),
         (["--init", "magic"], "init"),
     ],
 )

@@ -1,5 +1,6 @@
 """The routes: answers equal to the segmenter's bit for bit, in every format; refusals."""
 
+import errno
 import io
 import json
 import threading
@@ -32,6 +33,26 @@ def error(response: object) -> str:
     assert set(body) == {"error"}
     assert "\n" not in body["error"]
     return str(body["error"])
+
+
+def test_a_full_disk_is_the_servers_fault(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = png(photo(8, 8))
+
+    def full(number: int) -> object:
+        def write(*_: object) -> None:
+            raise OSError(number, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "write_bytes", write)
+            return running.client.post("/v1/segment?prompt=fine", content=image)
+
+    answer = full(errno.ENOSPC)
+    assert answer.status_code == 507
+    assert "No space left" in error(answer)
+    assert full(errno.EIO).status_code == 500  # no fault of room is not told as one
+    assert ask(running.client, image, prompt="fine")
 
 
 @pytest.mark.parametrize("name", ["fine", "coarse", "whole"])

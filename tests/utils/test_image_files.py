@@ -39,7 +39,9 @@ def test_folders_in_folders_and_files_of_the_system(tmp_path: Path) -> None:
 
 def test_masks_beside_images_and_earlier_results_are_not_segmented(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.jpg", "masks/a.png", "fov/a.png", "out/images/a.png")
-    found = find_images([tmp_path], without=tmp_path / "out")
+    passed: list[Path] = []
+    found = find_images([tmp_path], without=tmp_path / "out", passed=passed)
+    assert [path.name for path in passed] == ["fov", "masks", "out"]
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["images/a.jpg"]
     touch(tmp_path / "other", "masks/a.png")  # no images/ beside it: it is what was asked for
     assert len(list(images_below(tmp_path / "other"))) == 1

@@ -288,6 +288,8 @@ def _json_beside(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> Any:
+    if not file.is_file():  # a pipe would be waited for
+        raise InputError(f"{file}: is not a file")
     try:
         return json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -53,7 +53,7 @@ def lies_beside(folder: Path, suffixes: frozenset[str]) -> bool:
         suffixes: of image files, in lower case.
     """
     own = {path.stem for path in folder.iterdir() if path.suffix.lower() in suffixes}
-    texts = [path for path in folder.iterdir() if path.suffix == ".txt" and path.stem in own]
+    texts = [path for path in folder.glob("*.txt") if path.stem in own and path.is_file()]
     return bool(texts) and any(map(_holds_shapes, texts))
 
 
