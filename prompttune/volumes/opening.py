@@ -61,7 +61,7 @@ def window_of(volume: Volume) -> tuple[tuple[float, float], str] | None:
     None for 8 bits, which need none.
     """
     facts = volume.facts
-    if facts.dtype == np.uint8:
+    if facts.dtype in (np.uint8, np.bool_):
         return None
     if facts.window is not None:
         return facts.window, "its window"
