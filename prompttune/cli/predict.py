@@ -178,7 +178,7 @@ def _segment_images(
         print(f"{done} of {len(masks)} images segmented, {where}")
         passed = "".join(f"; passed over {each}" for each in options.passed[:3])
         if len(options.passed) > 3:
-            passed += f" and {len(options.passed) - 3} more masks"
+            passed += f" and {len(options.passed) - 3} more"
         if asked.trust.summary():
             print(asked.trust.summary())
         print(f"Read: {describe_images(masks, images)}{options.masks_read}{passed}")

@@ -14,8 +14,8 @@ from prompttune.utils.malformed import understood
 from prompttune.volumes.dicom_numbers import group_of, kind_of, numbers_of, padding, window
 from prompttune.volumes.volume import Facts
 
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-"""The class of DICOM SEG objects."""
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""The classes of DICOM SEG objects: with a frame for each segment, and label maps."""
 for _name in ("pydicom", "pylibjpeg", "highdicom"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
@@ -70,7 +70,7 @@ class DicomVolume:
         head = read_dataset(self.paths[0], pixels=False)
         if "Rows" not in head or "Columns" not in head:
             raise InputError(f"{self.paths[0]}: is a DICOM file without an image")
-        if len(head.get("SegmentSequence") or ()) > 1 and head.SOPClassUID == SEGMENTATION:
+        if len(head.get("SegmentSequence") or ()) > 1 and head.SOPClassUID == SEGMENTATIONS[0]:
             raise InputError(
                 f"{self.paths[0]}: is a DICOM SEG of {len(head.SegmentSequence)} segments, each on "
                 "frames of its own; save it as a label volume (NIfTI), or each segment as a file"
