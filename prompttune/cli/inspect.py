@@ -90,7 +90,8 @@ def _describe_images(options: argparse.Namespace) -> int:
     from prompttune.data.queries import describe_folders, describe_images
     from prompttune.data.unreadable import reasons_of
 
-    images = find_images([options.data])
+    passed: list[Path] = []
+    images = find_images([options.data], passed=passed)
     reasons = reasons_of(images, decoded=DECODED)
     good = [image for image in images if image not in reasons]
     if not good:
@@ -100,7 +101,7 @@ def _describe_images(options: argparse.Namespace) -> int:
         print(f"Note:   {line}")
     if unread := unread_below(options.data):
         print(f"Note:   {unread.removeprefix('; ')}")
-    for reason in reasons.values():
+    for reason in (*reasons.values(), *passed):
         print(f"Unused: {reason}")
     return 0
 

@@ -164,7 +164,7 @@ def header(path: Path) -> tuple[tuple[int, int], str, bool]:
         if volume := volume_of(path):
             facts = volume.facts
             bits = f"{bits_in_words(facts.dtype, facts.bands)} ({facts.kind})"
-            return facts.size, bits, facts.dtype != np.uint8
+            return facts.size, bits, facts.dtype not in (np.uint8, np.bool_)
         if image is None:
             with tiff_file(path) as file:
                 page = file.pages.first

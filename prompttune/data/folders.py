@@ -22,7 +22,9 @@ from prompttune.data.hub_tables import has_tables, read_tables
 from prompttune.data.mask_folders import (
     IMAGE_FOLDERS,
     MASK_FOLDERS,
+    PARTS,
     VAL_FOLDERS,
+    Paired,
     beside,
     chase,
     child,
@@ -43,12 +45,13 @@ from prompttune.data.mask_folders import (
     plain,
     unread_below,
 )
+from prompttune.data.nested_folders import pairs_below, pairs_in_sample_folders, parts_below
 from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
-from prompttune.data.pairing import sample_folders, side_by_side
+from prompttune.data.pairing import is_called_mask, sample_folders, side_by_side
 from prompttune.data.published_folders import published
 from prompttune.data.samples import Sample
 from prompttune.utils.errors import InputError
-from prompttune.utils.image_files import SUFFIXES, is_hidden, is_image
+from prompttune.utils.image_files import ANSWERS, SUFFIXES, images_below, is_hidden, is_image
 
 _LAYOUTS = (
     "train/ and test/ with images/ + masks/ [+ fov/] each; images/ + masks/ [+ fov/]; DRIVE's "
@@ -56,40 +59,80 @@ _LAYOUTS = (
     "Image_01L_1stHO.png; or annotations.json (COCO) or labelme's files in place of masks/; or a "
     "list of pairs, --data LIST.csv"
 )
+_DRAWN = (".json", ".geojson", ".xml", ".txt", ".csv")
+"""Endings of files that may say what images show."""
 
 
 def _in_parts(folder: Path, classes: Sequence[str], finding: Finding) -> Found:
     """Read `train/` with `test/` or `valid/` beside it."""
-    train, test = folder / "train", folder / "test"
-    val = part_of(folder, VAL_FOLDERS)
-    parts = [train] + [each for each in (val, test) if each is not None and each.is_dir()]
+    train = part_of(folder, PARTS["train"]) or folder / "train"
+    val, test = part_of(folder, VAL_FOLDERS), part_of(folder, PARTS["test"])
+    parts, notes = [train], []
+    masks = folders_of(train, finding)[1].name
+    for each in (val, test):
+        if each is not None and _only_images(each, masks) and not _only_images(train, masks):
+            notes.append(f"left out: {each.name}/, which has no masks or annotations")
+        elif each is not None:
+            parts.append(each)
+    val, test = (each if each in parts else None for each in (val, test))
     called = " and ".join(f"{each.name}/" for each in parts)
     if drawn := _annotated(parts, classes, finding):
-        found, annotated = drawn
-        samples = dict(zip(parts, found, strict=True))
+        each_part, annotated = drawn
+        samples = dict(zip(parts, each_part, strict=True))
         return Found(
-            samples[train], f"{called} with {annotated.kind}", samples.get(test),
-            samples.get(val) if val else None,
+            samples[train], f"{called} with {annotated.kind}",
+            samples.get(test) if test else None, samples.get(val) if val else None,
             category_ids=annotated.category_ids, classes=annotated.classes,
-            notes=annotated.notes,
+            notes=(*annotated.notes, *notes),
         )  # fmt: skip
     if side_by_side(train) and not (train / "images").is_dir():
         read = {part: beside(part) for part in parts}
         kind = f"images and masks in one folder ({read[train].said})"
-    elif single := pairs_of_sample_folders(train, classes):
-        others = {part: pairs_of_sample_folders(part, classes) for part in parts[1:]}
+    elif single := _in_own_folders(train, classes, finding):
+        others = {part: _in_own_folders(part, classes, finding) for part in parts[1:]}
         read = {train: single} | {part: each for part, each in others.items() if each}
         kind = single.said
     else:
-        if val is None and not test.is_dir():
-            parts.append(test)  # which is named as lacking
+        if len(parts) == 1 and not notes:
+            parts.append(folder / "test")  # which is named as lacking
         own = [path.name for path in folders_of(train, finding)]
         read = {part: pairs(part, _as_in(part, own, finding), classes) for part in parts}
         lying = " + ".join(f"{each.name}/" for each in folders_of(train, finding))
         kind = lying + (f" ({read[train].said})" if read[train].said else "")
-    named = {train: "train", val: "val", test: "test"}
+    named = {train: "train", val: "val", test: "test", folder / "test": "test"}
     called = " and ".join(f"{each.name}/" for each in parts)
-    return found_of({named[part]: each for part, each in read.items()}, f"{called} with {kind}")
+    found = found_of({named[part]: each for part, each in read.items()}, f"{called} with {kind}")
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _only_images(part: Path, masks: str) -> bool:
+    """Say whether a part holds images and nothing that tells what they show.
+
+    Args:
+        part: its folder.
+        masks: how the folder of masks is called in `train/`.
+    """
+    drawn = has_folders(part) or holds_masks(part) or (part / masks).is_dir()
+    if drawn or not any(images_below(part)):
+        return False
+    files = (path for path in part.rglob("*") if path.is_file() and not is_hidden(path))
+    if any(path.suffix.lower() in _DRAWN for path in files):
+        return False
+    return side_by_side(part) is None and not any(
+        is_called_mask(path.stem) or path.parent.name.lower() in ANSWERS
+        for path in images_below(part)
+    )
+
+
+def _in_own_folders(part: Path, classes: Sequence[str], finding: Finding) -> Paired | None:
+    """Read a part whose images lie in folders with their masks."""
+    if has_folders(part):
+        return None
+    return (
+        pairs_of_sample_folders(part, classes)
+        or pairs_below(part, finding, classes)
+        or pairs_in_sample_folders(part)
+    )
 
 
 def _as_in(part: Path, names: Sequence[str], finding: Finding) -> Finding:
@@ -213,10 +256,10 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         return found
     if found := _as_published(folder, classes, finding):
         return found
-    if (folder / "train").is_dir():
-        return _in_parts(folder, classes, finding)
     if found := _release(folder):
         return found
+    if part_of(folder, PARTS["train"]):
+        return _in_parts(folder, classes, finding)
     if drawn := _annotated([folder], classes, finding):
         (samples,), annotated = drawn
         return Found(
@@ -224,7 +267,7 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
             category_ids=annotated.category_ids, classes=annotated.classes,
             notes=annotated.notes,
         )  # fmt: skip
-    if found := _with_masks(folder, classes, finding):
+    if found := _with_masks(folder, classes, finding) or parts_below(folder, finding, classes):
         return found
     raise InputError(
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
@@ -237,7 +280,7 @@ def _as_published(folder: Path, classes: Sequence[str], finding: Finding) -> Fou
     drawn = has_folders(folder) or parts_of_names(folder) or side_by_side(folder)
     if finding.mask_pattern is not None or drawn or (folder / "images").is_dir():
         return None
-    parts = [each for name in ("train", *VAL_FOLDERS, "test") if (each := folder / name).is_dir()]
+    parts = [each for called in PARTS.values() if (each := part_of(folder, called))]
     known = any(holds_masks(each) or side_by_side(each) or sample_folders(each) for each in parts)
     if known or sample_folders(folder) is not None or _json_below([folder, *parts]):
         return None
@@ -321,6 +364,7 @@ def is_labeled(folder: Path) -> bool:
         or has_metadata(folder)
         or has_tables(folder)
         or sample_folders(folder) is not None
+        or pairs_in_sample_folders(folder) is not None
         or _as_published(folder, UNNAMED, ANYWHERE) is not None
     )
 
@@ -334,7 +378,7 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
     found = [each for part in find_coco_parts(folder, SUFFIXES).values() for each in part]
     if has_yolo(folder / "labels" / "train"):
         found = [read_yolo(folder / "images" / "train", folder / "labels" / "train", SUFFIXES)]
-    part = folder / "train" if (folder / "train").is_dir() else folder
+    part = part_of(folder, PARTS["train"]) or folder
     if not found and not holds_masks(part):
         found = [each for each in (find_annotated(part, SUFFIXES),) if each is not None]
     things = (thing for each in found for one in each.annotations for thing in one.things)

@@ -31,6 +31,8 @@ MASK_FOLDERS = (
     "ground truth", "ground-truth", "semantic", "lbl", "lbls",
 )  # fmt: skip
 VAL_FOLDERS = ("valid", "val", "validation")
+PARTS = {"train": ("train", "training"), "val": VAL_FOLDERS, "test": ("test", "testing")}
+"""What the folders of each part are called, in any case."""
 _NAMED_IMAGES = (
     "{}_images",
     "{}_image",
@@ -46,6 +48,9 @@ _NAMED_MASKS = (
     "{}_masks", "{}_mask", "{}_labels", "{}_label", "{}_gt", "{}_annot", "{}annot", "{}-masks",
     "{}_annotations", "{}_segmentation", "{}_seg", "masks_{}", "labels_{}", "{}_y", "y_{}",
 )  # fmt: skip
+_VIEWS = ("mask", "masks")
+"""What a folder of fields of view is called where another one is called `manual`."""
+_MANUAL = re.compile(r"(?i)(1st_|first_)?manual_?1?")
 _UNREAD = frozenset(
     {".npy", ".npz", ".h5", ".hdf5", ".mat", ".zarr", ".mha", ".nrrd", ".czi", ".nd2", ".lif"}
 )
@@ -72,7 +77,7 @@ def pairs(folder: Path, finding: Finding, classes: Sequence[str]) -> Paired:
         InputError: a missing folder, or images and masks that do not belong together.
     """
     images, masks = map(stems_below, _there(folder, *folders_of(folder, finding)))
-    fields = stems_below(folder / "fov") if (folder / "fov").is_dir() else None
+    fields = _fields(folder, images, masks)
     if finding.mask_pattern is None:
         if layered := layers(images, masks, classes):
             return Paired(_layered(images, layered), "a mask for each class")
@@ -80,6 +85,28 @@ def pairs(folder: Path, finding: Finding, classes: Sequence[str]) -> Paired:
             return Paired(_layered(images, layered), _things_said(layered))
     keyed = renamed(images, masks, finding.mask_pattern)
     return _matched(folder, keyed[0], keyed[1], fields, keyed[2])
+
+
+def _fields(
+    folder: Path, images: dict[str, Path], masks: dict[str, Path]
+) -> dict[Path, Path] | None:
+    """Find the fields of view: in `fov/`, or in `mask/` beside `manual/`, as of retinas."""
+    named = part_of(folder, ("fov", *_VIEWS)) if masks else None
+    if named is None or any(path.is_relative_to(named) for path in masks.values()):
+        return None
+    if named.name.lower() in _VIEWS and manual_folder(folder) is None:
+        return None
+    keyed, fields, _ = renamed(images, stems_below(named))
+    _check_partners(keyed, fields, "field of view")
+    return {path: fields[key] for key, path in keyed.items()}
+
+
+def manual_folder(folder: Path) -> Path | None:
+    """Return `manual/`, `manual1/` or `1st_manual/` beside `mask/`; None where there is none."""
+    if not folder.is_dir() or part_of(folder, _VIEWS) is None:
+        return None
+    found = (path for path in sorted(folder.iterdir()) if _MANUAL.fullmatch(path.name))
+    return next((path for path in found if path.is_dir()), None)
 
 
 def _there(folder: Path, images: Path, masks: Path) -> tuple[Path, Path]:
@@ -130,12 +157,11 @@ def pairs_of_sample_folders(folder: Path, classes: Sequence[str]) -> Paired | No
 def pairs_in_parts(folder: Path, finding: Finding, classes: Sequence[str]) -> Found | None:
     """Read `images/train/` with `masks/train/`, and `val/` or `test/` likewise."""
     images, masks = folders_of(folder, finding)
-    names = {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}
     read: dict[str, Paired] = {}
-    for part, called in names.items():
-        own = part_of(images, called)
-        if own is not None and (masks / own.name).is_dir():
-            inside = replace(finding, images_dir=own, masks_dir=masks / own.name)
+    for part, called in PARTS.items():
+        own, drawn = part_of(images, called), part_of(masks, called)
+        if own is not None and drawn is not None:
+            inside = replace(finding, images_dir=own, masks_dir=drawn)
             read[part] = pairs(folder, inside, classes)
     if "train" not in read or len(read) == 1:
         return None
@@ -153,7 +179,7 @@ def parts_of_names(folder: Path) -> dict[str, tuple[Path, Path]]:
     """
     there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     found = {}
-    for part, called in {"train": ("train",), "val": VAL_FOLDERS, "test": ("test",)}.items():
+    for part, called in PARTS.items():
         for name in called:
             sides = [
                 next((there[n] for each in wanted if (n := each.format(name)) in there), None)
@@ -238,7 +264,7 @@ def _matched(
     folder: Path,
     images: dict[str, Path],
     masks: dict[str, Path],
-    fields: dict[str, Path] | None,
+    fields: dict[Path, Path] | None,
     said: str = "",
 ) -> Paired:
     if not images and not masks:
@@ -248,14 +274,12 @@ def _matched(
         *_lonely(images, masks, "mask", len(both) if len(both) >= _FEW else 0),
         *_lonely(masks, images, "image", len(both) // _FEW),
     ]
-    if fields is not None:
-        _check_partners({key: images[key] for key in both}, fields, "field of view")
     samples = tuple(
         Sample(
             key if "/" in key else images[key].stem,
             images[key],
             masks[key],
-            fields[key] if fields else None,
+            fields[images[key]] if fields else None,
         )
         for key in sorted(both)
     )
@@ -291,6 +315,7 @@ def folders_of(folder: Path, finding: Finding) -> tuple[Path, Path]:
     """Return where images and where masks lie."""
     images, masks = first_of(folder, IMAGE_FOLDERS), first_of(folder, MASK_FOLDERS)
     if finding.images_dir is None and finding.masks_dir is None:
+        masks = manual_folder(folder) or masks
         known = images.is_dir() and masks.is_dir()
         return (images, masks) if known else two_folders(folder) or (images, masks)
     return finding.images_dir or images, finding.masks_dir or masks
@@ -316,8 +341,9 @@ def holds_masks(folder: Path) -> bool:
 
 
 def part_of(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the folder inside that bears one of the names; None where none does."""
-    return next((folder / name for name in names if (folder / name).is_dir()), None)
+    """Return the folder inside that bears one of the names, in any case; None where none does."""
+    found = first_of(folder, names)
+    return found if found.is_dir() else None
 
 
 def plain(kind: str, said: str) -> str:
@@ -330,7 +356,8 @@ def drive(folder: Path) -> Paired:
     images = files_of(folder / "images", r"\d+(?=_)")
     masks = files_of(folder / "1st_manual", r"\d+(?=_)")
     fields = files_of(folder / "mask", r"\d+(?=_)")
-    return _matched(folder, images, masks, fields)
+    _check_partners(images, fields, "field of view")
+    return _matched(folder, images, masks, {images[key]: fields[key] for key in images})
 
 
 def chase(folder: Path) -> Paired | None:

@@ -171,6 +171,11 @@ def masks_beside(folder: Path) -> list[Path]:
     ]
 
 
+def is_called_mask(stem: str) -> bool:
+    """Say whether a name has a word for masks, or is one: `7_mask`, `mask`, `Segmentation`."""
+    return stem.lower() in _MASK_WORDS or _without_word(stem, _MASK_WORDS) != stem
+
+
 def side_by_side(folder: Path) -> tuple[dict[str, Path], dict[str, Path], str] | None:
     """Find pairs such as `scan0.jpg` + `scan0_mask.png`, or `a.jpg` + `a.png`, in one folder.
 

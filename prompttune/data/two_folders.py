@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from prompttune.data.pairing import renamed
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import images_below, is_hidden, stem_of
 
@@ -29,7 +30,7 @@ def two_folders(folder: Path) -> tuple[Path, Path] | None:
 
     There must be one folder that is called as masks are (a word of `masks_png`, `cell-labels`) and
     one other with images, or a pair such as `input/` + `output/` or `x/` + `y/`; and three files
-    or more, and half of all masks, must have equal stems.
+    or more, and half of all masks, must have equal stems, but for what all masks' names add.
 
     Args:
         folder: that holds both.
@@ -65,6 +66,9 @@ def _words(name: str) -> set[str]:
 def _pair(images: Path, masks: Path) -> bool:
     """Say whether files of two folders have equal stems, and none is an overlay of ours."""
     one, other = _stems(images), _stems(masks)
+    if not one & other:  # or all masks have a word beyond the images' names
+        keyed = renamed({stem: images / stem for stem in one}, {s: masks / s for s in other})
+        one, other = set(keyed[0]), set(keyed[1])
     shared = one & other
     if any(f"{stem}_overlay" in other for stem in shared):  # what `predict` wrote is no truth
         return False

@@ -105,6 +105,7 @@ class ResultWriter:
         """
         mask.parent.mkdir(parents=True, exist_ok=True)
         self._note_trust(each, result)
+        result = _without_empty(result, picture.empty)
         if self._asked.formats:
             self._write_formats(each, mask, result)
         for table in (self._areas, self._asked.trust):
@@ -214,6 +215,14 @@ class ResultWriter:
         for begun in self._open.values():  # a page was no good
             for file in begun.files:
                 file.discard()
+
+
+def _without_empty(result: Result, empty: np.ndarray | None) -> Result:
+    """Take back what was found where the picture has no data, so that nothing counts it."""
+    if empty is None or not empty.any():
+        return result
+    classes, scores = np.where(empty, np.uint8(0), result.classes), result.scores * ~empty
+    return replace(result, classes=classes, scores=scores)
 
 
 def finish_tables(folder: Path) -> None:

@@ -15,27 +15,32 @@ def find_images(
     """Replace folders by the image files in them and below; a file named twice counts once.
 
     Names are in natural order, `frame_2` before `frame_10`. Hidden files are left out, and so are
-    folders of masks beside `images/`.
+    folders of masks beside `images/` and DICOM files of a folder that hold no image.
 
     Args:
         paths: files and folders.
         without: a folder that is not looked into, such as that of the results.
-        passed: gets the folders of masks that were passed over, and `without`.
+        passed: gets the folders and files that were passed over, and `without`.
 
     Raises:
         InputError: a folder without images.
     """
     from prompttune.volumes.opening import is_volume, with_series
 
+    listed = list(paths)
     found: list[Path] = []
-    for path in paths:
+    for path in listed:
         files = [path]
         if path.is_dir() and not is_volume(path):
             files = list(images_below(path, without, passed))
             if not files:
                 raise InputError(f"{path}: no images in this folder")
         found += files
-    return with_series(list({os.path.abspath(path): path for path in found}.values()))
+    once = list({os.path.abspath(path): path for path in found}.values())
+    images = with_series(once, set(listed), passed)
+    if not images:
+        raise InputError(f"{listed[0]}: no images in this folder, only DICOM files without one")
+    return images
 
 
 def name_outputs(

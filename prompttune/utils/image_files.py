@@ -29,13 +29,13 @@ UPRIGHT = GIF | DICOM | {".bmp", ".gz", ".nii"}
 _MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tif", b"MM\0*": ".tif"}
 LISTS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
 """Of files that may list pairs of images and masks."""
-JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini", "dicomdir"})
 ANSWERS = frozenset({"masks", "mask", "labels", "label", "annotations", "fov"})
 """Folders that, beside `images/`, hold what was drawn and not what was seen."""
 
 
 def is_hidden(path: Path) -> bool:
-    """Say whether systems and tools made a file for themselves: `.name`, `._name`, `__MACOSX`."""
+    """Say whether systems and tools made a file for themselves: `._a`, `__MACOSX`, `DICOMDIR`."""
     return path.name.startswith(".") or path.name.lower() in JUNK
 
 

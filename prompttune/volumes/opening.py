@@ -1,6 +1,7 @@
 """From a path to the volume that it names, if it names one; the last few stay open."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from threading import Lock
 
@@ -34,19 +35,29 @@ def _is_series(path: Path) -> bool:
     first = next((each for each in sorted(path.iterdir()) if each.is_file()), None)
     if first is None or not is_dicom(first):
         return False
-    found = find_series(path)
+    found, _ = find_series(path)
     if len(found) == 1 and found[0].path == path:
         _named[path] = found[0]
         return True
     return False
 
 
-def with_series(images: list[Path]) -> list[Path]:
-    """Replace slices of DICOM series by what stands for their series, which `volume_of` opens."""
+def with_series(
+    images: list[Path], named: Collection[Path] = (), passed: list[Path] | None = None
+) -> list[Path]:
+    """Replace slices of DICOM series by what stands for their series, which `volume_of` opens.
+
+    Args:
+        images: files of any kind.
+        named: those that stay, whatever they are.
+        passed: gets the DICOM files that were left out since they show nothing by themselves.
+    """
     if not any(map(is_dicom, images)):
         return images
-    found, series = gathered(images)
+    found, series, left_out = gathered(images, named)
     _named.update({one.path: one for one in series})
+    if passed is not None:
+        passed += left_out
     return found
 
 
@@ -61,7 +72,7 @@ def window_of(volume: Volume) -> tuple[tuple[float, float], str] | None:
     None for 8 bits, which need none.
     """
     facts = volume.facts
-    if facts.dtype == np.uint8:
+    if facts.dtype in (np.uint8, np.bool_):
         return None
     if facts.window is not None:
         return facts.window, "its window"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,22 @@ def test_a_page_has_a_mask_an_overlay_and_objects(image: Path, tmp_path: Path) -
         assert np.array_equal(np.asarray(written), result(2).classes)
     (thing,) = json.loads((out.parent / "7_instances.json").read_text())
     assert (thing["image_id"], thing["category_id"], thing["bbox"]) == (7, 2, [3, 2, 6, 6])
+
+
+def test_pixels_without_data_are_counted_nowhere(image: Path, tmp_path: Path) -> None:
+    empty = np.zeros((12, 14), bool)
+    empty[:, :7] = True
+    asked = Asked(least_area=1, shape_area=1, formats=("csv", "npz"))
+    with ResultWriter(PROMPT, asked, tmp_path) as writer:
+        writer.write(
+            Slice(image), tmp_path / "o" / "7.png", replace(PICTURE, empty=empty), result()
+        )
+        writer.write_tables()
+    with (tmp_path / "areas.csv").open() as file:
+        assert [row["pixels"] for row in csv.DictReader(file)] == ["12", "0"]  # of 36
+    (thing,) = json.loads((tmp_path / "o" / "7_instances.json").read_text())
+    assert thing["bbox"] == [7, 2, 2, 6]
+    assert not np.load(tmp_path / "o" / "7_scores.npz")["scores"][:, :, :7].any()
 
 
 def test_pages_of_a_stack_appear_together(image: Path, tmp_path: Path) -> None:

@@ -99,6 +99,24 @@ def test_a_series_is_a_volume_in_the_order_of_its_places(tmp_path: Path) -> None
     assert volume.facts.voxel_volume == pytest.approx(0.75)
 
 
+def test_files_without_an_image_are_passed_over(tmp_path: Path) -> None:
+    slices = series(tmp_path / "ct")
+    for name in ("RS1.dcm", "DICOMDIR"):
+        write_dicom(tmp_path / "ct" / name, slices[0], **CT)
+        report = pydicom.dcmread(tmp_path / "ct" / name)
+        for tag in ("Rows", "Columns", "PixelData"):
+            delattr(report, tag)
+        report.save_as(tmp_path / "ct" / name)
+    passed: list[Path] = []
+    assert find_images([tmp_path], passed=passed) == [tmp_path / "ct"]
+    assert passed == [tmp_path / "ct" / "RS1.dcm"]
+    assert find_images([passed[0]]) == passed  # what was named is said to be none when it is read
+    for each in files_of_volume(tmp_path / "ct"):
+        each.unlink()
+    with pytest.raises(InputError, match="no images in this folder, only DICOM files"):
+        find_images([tmp_path])
+
+
 def test_seg_out(tmp_path: Path) -> None:
     series(tmp_path / "ct")
     files = files_of_volume(find_images([tmp_path])[0])
