@@ -21,11 +21,12 @@ from prompttune.cli.file_options import (
 )
 from prompttune.data.class_names import class_names
 from prompttune.outputs.paths import find_images
+from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import LISTS
 
 if TYPE_CHECKING:
-    from prompttune.tasks.data import TaskData
+    from prompttune.tasks.data import SampleFolder, TaskData
     from prompttune.tasks.recipe import Recipe
 
 PROG = "prompttune.inspect"
@@ -155,6 +156,28 @@ def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     return {"classes": names, "mask_kind": meaning.kind, "mask_values": meaning.values}
 
 
+def _painted_shares(folders: "Sequence[SampleFolder]", classes: Sequence[str]) -> dict[str, float]:
+    """Return the share of each class of all pixels, where all masks are painted from annotations.
+
+    Of images the headers alone are read. Other masks were counted when they were understood.
+    """
+    import numpy as np
+
+    from prompttune.data.decoding import header
+
+    samples = [sample for folder in folders for sample in folder.samples]
+    counts = np.zeros(len(classes) + 1, np.int64)
+    pixels = 0
+    for sample in samples:
+        if sample.painting is None:
+            return {}
+        (width, height), _, _ = header(sample.image)
+        class_map = sample.painting.class_map((height, width))
+        counts += np.bincount(class_map.ravel(), minlength=IGNORE + 1)[: len(counts)]
+        pixels += class_map.size
+    return {name: int(counts[at]) / pixels for at, name in enumerate(classes, 1)} if pixels else {}
+
+
 def _describe(options: argparse.Namespace, data: "TaskData") -> None:
     from prompttune.data.survey import leftovers
     from prompttune.tasks.data import SampleFolder
@@ -165,14 +188,16 @@ def _describe(options: argparse.Namespace, data: "TaskData") -> None:
     print(f"Layout: {data.layout}")
     parts = (("training", data.train), ("validation", data.val), ("test", data.test))
     print("Parts:  " + ", ".join(f"{len(part)} {name}" for name, part in parts))
+    folders = [each for each in (data.train, data.val, data.test) if isinstance(each, SampleFolder)]
+    painted = _painted_shares(folders, list(survey.classes))
     for name, (images, share) in list(survey.classes.items())[:MAX_CLASSES]:
+        share = painted.get(name, share)
         pixels = "" if share is None else f", {100 * share:.3g} % of all pixels"
         print(f"Class:  {name} in {images} images{pixels}")
     if survey.values:
         listed = ", ".join(f"{value}: {count:,}" for value, count in survey.values[:SHOWN])
         more = f", ... ({len(survey.values)} values)" if len(survey.values) > SHOWN else ""
         print(f"Values: {listed}{more} (pixels)")
-    folders = [each for each in (data.train, data.val, data.test) if isinstance(each, SampleFolder)]
     used = [path for part in folders for path in part.files().values()]
     for line in survey.notes:
         print(f"Note:   {line}")

@@ -1,5 +1,6 @@
 """The inspect command says what a folder holds before time is spent on it."""
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,24 @@ def test_classes_are_guessed(tmp_path: Path, capsys, values: tuple[int, ...]) ->
     text = said(capsys, data(tmp_path, *values))
     assert f"{values[0]} = 1, {values[1]} = 2" in text
     assert "Class:  2 in 6 images" in text
+
+
+def test_pixels_of_annotations_are_counted(tmp_path: Path, capsys) -> None:
+    (tmp_path / "images").mkdir()
+    square = [[10, 10, 30, 10, 30, 30, 10, 30]]
+    things = [
+        {"id": n, "image_id": n, "category_id": 1 + n % 2, "segmentation": square, "iscrowd": 0}
+        for n in range(4)
+    ]
+    images = [{"id": n, "file_name": f"{n}.png", "width": 80, "height": 50} for n in range(4)]
+    for n in range(4):
+        Image.new("RGB", (80, 50), (n, 9, 9)).save(tmp_path / "images" / f"{n}.png")
+    names = [{"id": 1, "name": "crack"}, {"id": 2, "name": "hole"}]
+    content = {"images": images, "annotations": things, "categories": names}
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    text = said(capsys, tmp_path)
+    for name in ("crack", "hole"):  # 400 of 4000 pixels in every second image
+        assert f"Class:  {name} in 2 images, 5 % of all pixels" in text
 
 
 def test_what_looks_wrong(tmp_path: Path, capsys) -> None:
