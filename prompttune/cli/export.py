@@ -8,6 +8,7 @@ from pathlib import Path
 from prompttune.cli.commandline import Parser
 from prompttune.utils.errors import InputError
 from prompttune.utils.io import whole_file
+from prompttune.utils.paths import check_place
 
 PROG = "prompttune export"
 OPSET = 23
@@ -56,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = find_key(options.name, options.prompts_zoo)
     card = load_card(folder)
     path = options.output or Path(f"{card.name}.onnx")
+    check_place(path, "--output")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; --output names a file")
     if path.exists() and not options.overwrite:
         raise InputError(f"{path}: is there already; choose another --output, or add --overwrite")
     segmenter = Segmenter(options.backbone or card.backbone.name, "cpu", "fp32")

@@ -36,6 +36,7 @@ from prompttune.utils.devices import global_rank
 from prompttune.utils.errors import InputError, explain_out_of_memory
 from prompttune.utils.lightning import StepProgress, quiet
 from prompttune.utils.locking import alone_in
+from prompttune.utils.paths import check_folder
 from prompttune.utils.resuming import refuse_begun
 
 STATE = Path("state") / "state.json"
@@ -90,10 +91,11 @@ def pretrain(
     the same weights bit for bit, whether one of them was killed and resumed or not.
 
     Raises:
-        InputError: Unusable data, or `output` holds another run, or one that was not to be resumed,
-            or one that is at work there.
+        InputError: Unusable data, or `output` cannot be a folder, or holds another run, or one that
+            was not to be resumed, or one that is at work there.
     """
     launch = launch or Launch()
+    check_folder(output, "--output")
     # One run at a time in a folder; the first process keeps the others out.
     with alone_in(output) if global_rank(launch.devices) == 0 else nullcontext():
         return _pretrain(recipe, data, output, launch, resume, overwrite)

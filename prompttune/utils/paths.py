@@ -40,7 +40,7 @@ def check_folder(path: Path, called: str) -> None:
     """Refuse an output folder that cannot become one, before any work is spent.
 
     Raises:
-        InputError: a file, or a link that leads to nothing.
+        InputError: a file, a folder below a file, or a link that leads to nothing.
     """
     if path.is_symlink() and not path.exists():
         raise InputError(
@@ -49,6 +49,18 @@ def check_folder(path: Path, called: str) -> None:
         )
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; {called} names a folder")
+    check_place(path, called)
+
+
+def check_place(path: Path, called: str) -> None:
+    """Refuse an output whose folder is none, before any work is spent.
+
+    Raises:
+        InputError: a file lies where a folder above it would be.
+    """
+    above = next((each for each in path.parents if each.exists()), None)
+    if above is not None and not above.is_dir():
+        raise InputError(f"{above}: is a file, so {called} {path} cannot be made; choose another")
 
 
 def user_cache(kind: str) -> Path:

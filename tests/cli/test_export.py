@@ -50,3 +50,7 @@ def test_bad_input_is_one_line_and_no_file(backbone, zoo, tmp_path, capsys) -> N
     _fails([*line, *own, "--key-input"], "not of the one-way layout", capsys)
     _fails(["cell", *line[1:], *own], "Did you mean 'cells'?", capsys)
     assert not out.exists()
+    out.touch()
+    line = ["cells", "--prompts_zoo", str(zoo), *own, "--overwrite", "--output"]
+    _fails([*line, str(out / "x.onnx")], "cells.onnx: is a file, so --output", capsys)
+    _fails([*line, str(tmp_path)], "is a folder; --output names a file", capsys)

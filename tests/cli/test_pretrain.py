@@ -96,6 +96,9 @@ def test_a_folder_of_another_run_is_refused(
     path.write_text(RECIPE)
     line = ["--recipe", str(path), "--output", str(output), "--device", "cpu"]
     check_waits_for_no_other(lambda: main(line), output, monkeypatch)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file; --output names a folder"):
+        main([*line, "--output", str(tmp_path / "file")])
 
 
 def test_bad_arguments_are_one_line() -> None:

@@ -30,6 +30,8 @@ def test_an_output_that_cannot_be_a_folder_is_refused(loop: Path, tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is a file; --output names a folder"):
         check_folder(tmp_path / "file", "--output")
+    with pytest.raises(InputError, match=r"file: is a file, so --output .* cannot be made"):
+        check_folder(tmp_path / "file" / "below" / "it", "--output")
 
 
 def test_the_variable_decides_and_home_is_the_default(
