@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
+from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons, turned
 from prompttune.data.annotations.things import Annotation, Thing, image_of
 from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
@@ -58,8 +58,7 @@ def _outline(shape: ElementTree.Element) -> Outline:
         return _bitmap(shape)
     if shape.tag == "ellipse":
         cx, cy, rx, ry = (float(shape.get(each, 0)) for each in ("cx", "cy", "rx", "ry"))
-        turns = np.linspace(0, 2 * np.pi, 128, endpoint=False)
-        return Polygons.of([np.stack([cx + rx * np.cos(turns), cy + ry * np.sin(turns)], 1)])
+        return Polygons.ellipse((cx, cy), (rx, ry), float(shape.get("rotation", 0)))
     what = "box" if shape.tag == "box" else shape.tag
     raise ValueError(f"is a {what} alone; draw a polygon or use the brush")
 
@@ -78,4 +77,6 @@ def _box(shape: ElementTree.Element) -> Outline | None:
     if shape.tag != "box":
         return None
     left, top, right, bottom = (float(shape.attrib[k]) for k in ("xtl", "ytl", "xbr", "ybr"))
-    return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    center = ((left + right) / 2, (top + bottom) / 2)
+    return Polygons.of([turned(corners, float(shape.get("rotation", 0)), center)])

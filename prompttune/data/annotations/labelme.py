@@ -22,9 +22,6 @@ from prompttune.utils.paths import user_cache
 
 _FOLDER = "embedded"
 
-CORNERS = 128
-"""Of the polygon that stands for a circle: its border is off by 0.03 % of the radius at most."""
-
 
 def labelme_annotation(
     file: Path, content: Any, find_image: Callable[[str], Path | None]
@@ -82,9 +79,8 @@ def _outline(shape: dict[str, Any]) -> Outline:
     if kind == "rectangle":
         return Polygons.of([[x, y, x2, y, x2, y2, x, y2]])
     if kind == "circle":  # the center and a point of the border
-        turns = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
-        ring = np.stack([np.cos(turns), np.sin(turns)], 1) * np.hypot(x2 - x, y2 - y)
-        return Polygons.of([ring + np.array((x, y))])
+        radius = float(np.hypot(x2 - x, y2 - y))
+        return Polygons.ellipse((x, y), (radius, radius))
     try:
         with Image.open(BytesIO(base64.b64decode(shape["mask"]))) as image:
             pixels = np.asarray(image) > 0

@@ -9,13 +9,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
-from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
+from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons, turned
 from prompttune.data.annotations.things import Annotation, Thing, image_of
 from prompttune.data.decoding import MAX_PIXELS
 from prompttune.utils.errors import InputError
 from prompttune.utils.malformed import MALFORMED
 
-_CORNERS = 128
 _IMAGE = re.compile(r"\.(?:jpe?g|png|tiff?|bmp|webp|gif)\b", re.IGNORECASE)
 _LABELS = ("polygonlabels", "brushlabels", "rectanglelabels", "ellipselabels", "labels")
 
@@ -115,14 +114,12 @@ def _outline(result: dict[str, Any], value: dict[str, Any]) -> Outline:
     if "points" in value:
         return Polygons.of([np.asarray(value["points"], np.float64) * share])
     if "radiusX" in value:
-        return Polygons.of([_ellipse(value) * share])
+        return Polygons.ellipse(
+            (value["x"] * share[0], value["y"] * share[1]),
+            (value["radiusX"] * share[0], value["radiusY"] * share[1]),
+            value.get("rotation", 0),
+        )
     raise ValueError("is a box alone; draw a polygon or use the brush")
-
-
-def _ellipse(value: dict[str, Any]) -> np.ndarray:
-    turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
-    ring = np.stack([np.cos(turns), np.sin(turns)], 1) * (value["radiusX"], value["radiusY"])
-    return ring + np.array((value["x"], value["y"]))
 
 
 def _box(result: dict[str, Any], value: dict[str, Any]) -> Outline | None:
@@ -130,8 +127,9 @@ def _box(result: dict[str, Any], value: dict[str, Any]) -> Outline | None:
         share = np.array((result["original_width"], result["original_height"])) / 100
         left, top = value["x"], value["y"]
         right, bottom = left + value["width"], top + value["height"]
-        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        return Polygons.of([corners * share])
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) * share
+        anchor = (corners[0, 0], corners[0, 1])  # boxes turn about the corner that is named
+        return Polygons.of([turned(corners, value.get("rotation", 0), anchor)])
     except MALFORMED:
         return None
 

@@ -1,18 +1,16 @@
 """VGG Image Annotator's JSON: a project, or the regions alone, of versions 1 and 2."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from prompttune.data.annotations.outlines import Outline, Polygons
 from prompttune.data.annotations.things import Annotation, Thing, image_of
 
 UNNAMED_REGION = "object"
 """Of regions without attributes."""
-_CORNERS = 128
 _NAMES = ("label", "class", "name", "type", "category")
 
 
@@ -78,10 +76,7 @@ def _outline(shape: Mapping[str, Any]) -> Outline:
         right, bottom = left + shape["width"], top + shape["height"]
         return Polygons.of([[left, top, right, top, right, bottom, left, bottom]])
     if kind in ("circle", "ellipse"):
-        turns = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
         radii = (shape["r"],) * 2 if kind == "circle" else (shape["rx"], shape["ry"])
-        ring = np.stack([np.cos(turns), np.sin(turns)], 1) * radii
-        angle = float(shape.get("theta", 0))
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        return Polygons.of([ring @ turn + (shape["cx"], shape["cy"])])
+        degrees = math.degrees(shape.get("theta", 0))
+        return Polygons.ellipse((shape["cx"], shape["cy"]), radii, degrees)
     raise ValueError(f"is a {kind}, which covers no pixels; draw a polygon")

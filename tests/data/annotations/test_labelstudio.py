@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn import HEIGHT, INSIDE, WIDTH, image, only_map
+from drawn import HEIGHT, INSIDE, WIDTH, image, only_map, tilted_oval
 
 from prompttune.data.annotations.labelstudio import decode_brush
 from prompttune.data.layouts import find_split
@@ -90,3 +90,20 @@ def test_label_studios_boxes_are_refused_where_nothing_else_is(tmp_path: Path) -
     (tmp_path / "project.json").write_text(json.dumps(label_studio({"value": box})))
     with pytest.raises(InputError, match="is a box alone"):
         find_split(tmp_path, classes=("crack",))
+
+
+def test_what_was_turned_in_label_studio_lies_turned(tmp_path: Path) -> None:
+    for name in ("photo", "none"):
+        image(tmp_path / "images" / f"{name}.png")
+    oval = {"x": 37.5, "y": 50, "radiusX": 20, "radiusY": 15, "rotation": 30}
+    content = label_studio({"value": oval | {"ellipselabels": ["crack"]}})
+    box = {"x": 90, "y": 25, "width": 25, "height": 20, "rotation": 90}  # about (36, 5)
+    content[0]["annotations"][1]["result"].append(
+        SIZE | {"value": box | {"rectanglelabels": ["crack"]}}
+    )
+    (tmp_path / "project.json").write_text(json.dumps(content))
+    found = only_map(tmp_path, "crack")
+    assert ((found == 1) != tilted_oval()).sum() <= 2
+    expected = np.zeros_like(INSIDE)
+    expected[5:15, 32:36] = True
+    np.testing.assert_array_equal(found == 255, expected)
