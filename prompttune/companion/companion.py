@@ -22,6 +22,9 @@ MIN_OPINION = 0.002
 """No opinion counts as surer than this: the other could never outvote it."""
 MAX_LOGIT = 1e4
 """Either way."""
+FLAT = 0.1
+"""Added to a window's standard deviation, in units of normalized pixels: noise on an even ground
+stays small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,8 @@ class Companion:
     """Of the whole key, without the background."""
     share: float
     """What it counts, above 0 (nothing) to 1 (it alone)."""
+    standardized: bool = False
+    """Whether it sees windows standardized (`standardize`), as all that are learned today do."""
     first: int = 0
     """How many of its classes come before those of the prompt beside it, which may be one of
     several that share the key's classes among them."""
@@ -78,6 +83,8 @@ class Companion:
             `B x (C + 1) x H x W float32`, the background first.
         """
         *inner, out = self._pairs(queries.device)
+        if self.standardized:
+            queries = standardize(queries)
         x = down_and_up(queries, len(self.widths), (_Convolution(*pair) for pair in inner))
         logits = F.conv2d(x, *out).float()
         # Weights of a key from elsewhere may be so large that products overflow.
@@ -125,6 +132,23 @@ class Companion:
         if not torch.compiler.is_compiling():  # or what an export traces with would be kept
             self._ready[device] = pairs
         return pairs
+
+
+def standardize(queries: Tensor) -> Tensor:
+    """Take a window's own brightness, tint and contrast away.
+
+    A small network that has seen one image or five takes their light for a trait of the things;
+    other images have another light.
+
+    Args:
+        queries: `B x 3 x H x W`.
+
+    Returns:
+        Of the same shape: each channel has mean 0 in each window, all channels together a standard
+        deviation of 1, or less where a window is nearly even.
+    """
+    even = queries - queries.mean((2, 3), keepdim=True)
+    return even / (even.square().mean((1, 2, 3), keepdim=True).sqrt() + FLAT)
 
 
 def weighed(own: Tensor, given: Tensor, share: float) -> Tensor:

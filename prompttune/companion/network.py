@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from prompttune.companion.companion import Companion, down_and_up
+from prompttune.companion.companion import Companion, down_and_up, standardize
 from prompttune.companion.shapes import convolutions
 
 WIDTHS = (16, 32, 64, 96)
@@ -32,7 +32,8 @@ class CompanionNetwork(nn.Module):
 
     def forward(self, queries: Tensor) -> Tensor:
         """Map normalized pixels, `B x 3 x H x W`, to logits, `B x (C + 1) x H x W`."""
-        logits: Tensor = self.out(down_and_up(queries, len(self.widths), self.inner))
+        seen = standardize(queries)
+        logits: Tensor = self.out(down_and_up(seen, len(self.widths), self.inner))
         return logits
 
     @torch.no_grad()
@@ -48,7 +49,7 @@ class CompanionNetwork(nn.Module):
         tensors = [part for conv in (*fused, self.out) for part in conv.parameters()]
         parts = [part.detach().flatten() for part in tensors]
         weights = torch.cat(parts).cpu().half().float()
-        return Companion(weights, self.widths, self.classes, share)
+        return Companion(weights, self.widths, self.classes, share, standardized=True)
 
 
 class _Layer(nn.Module):

@@ -30,7 +30,8 @@ from prompttune.utils.errors import InputError
 
 FORMAT_VERSION = 1
 GROUPS, TYPE_SHIFTS, COMPANION = "groups", "type_shifts", "companion"
-FEATURES = frozenset({GROUPS, TYPE_SHIFTS, COMPANION})
+STANDARDIZED = "standardized_companion"
+FEATURES = frozenset({GROUPS, TYPE_SHIFTS, COMPANION, STANDARDIZED})
 """Names that may stand in `required_features`."""
 NEAREST_TO_BLACK = 32
 """No palette color lies nearer to the background's black than this (Euclidean, of 255)."""
@@ -100,6 +101,11 @@ class Card(Part):
     def _consistent_companion(self) -> Self:
         if (self.companion is not None) != (COMPANION in self.required_features):
             raise ValueError("companion: goes together with the required feature 'companion'")
+        standardized = self.companion is not None and self.companion.standardized
+        if standardized != (STANDARDIZED in self.required_features):
+            raise ValueError(
+                f"companion: standardized goes together with the required feature {STANDARDIZED!a}"
+            )
         if self.companion is not None and self.canvas < 2 ** (len(self.companion.widths) - 1):
             raise ValueError("companion: has more levels than the canvas can be halved")
         return self
@@ -206,6 +212,7 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
         GROUPS: len(parts) > 1,
         TYPE_SHIFTS: first.type_shift is not None,
         COMPANION: first.companion is not None,
+        STANDARDIZED: first.companion is not None and first.companion.standardized,
     }
     return {
         "name": first.name,
@@ -231,7 +238,11 @@ def _said_by(prompt: Learned) -> dict[str, Any]:
         },
         "domain": first.domain and {"width": first.domain.width, "limit": first.domain.limit},
         "companion": first.companion
-        and {"widths": first.companion.widths, "share": first.companion.share},
+        and {
+            "widths": first.companion.widths,
+            "share": first.companion.share,
+            "standardized": first.companion.standardized,
+        },
     }
 
 

@@ -160,6 +160,7 @@ class CompanionFields(Part):
         tuple[Annotated[int, Field(ge=1, le=128)], ...], Field(min_length=1, max_length=6)
     ]
     share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+    standardized: bool = False
 
 
 class ScoreRow(Part):

@@ -217,7 +217,7 @@ def _check_agreement(parts: Sequence[LearnedPart], card: Card) -> None:
 
 
 def _companion(known: Any) -> tuple[Any, ...] | None:
-    return None if known is None else (tuple(known.widths), known.share)
+    return None if known is None else (tuple(known.widths), known.share, known.standardized)
 
 
 def _count(kept: Any, depth: int = 0) -> int | None:

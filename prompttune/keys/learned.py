@@ -97,6 +97,10 @@ class LearnedCompanion(Protocol):
     def share(self) -> float:
         """What its opinion counts."""
 
+    @property
+    def standardized(self) -> bool:
+        """Whether it sees windows standardized."""
+
 
 class LearnedDomain(Protocol):
     """A summary of training images (`prompttune.reliability.domain.Domain`)."""

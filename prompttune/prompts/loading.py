@@ -87,4 +87,5 @@ def _companion(tensors: dict[str, Tensor], card: Card) -> Companion | None:
     said = card.companion
     if said is None:
         return None
-    return Companion(tensors[COMPANION], said.widths, len(card.classes), said.share)
+    weights, count = tensors[COMPANION], len(card.classes)
+    return Companion(weights, said.widths, count, said.share, said.standardized)

@@ -3,10 +3,11 @@
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from prompttune.companion.companion import MIN_OPINION, Companion, weighed
+from prompttune.companion.companion import MIN_OPINION, Companion, standardize, weighed
 from prompttune.companion.shapes import weight_count
 from prompttune.utils.errors import InputError
 
@@ -34,6 +35,27 @@ def test_several_classes_follow_the_slow_formula() -> None:
             given = torch.tensor([1 - float(scores[0, :, y, x].sum()), *scores[0, :, y, x]])
             product = own**0.6 * given.clamp(MIN_OPINION, 1 - MIN_OPINION) ** 0.4
             assert torch.allclose(found[0, :, y, x], (product / product.sum())[1:], atol=1e-5)
+
+
+def test_a_window_is_standardized_by_its_own_pixels() -> None:
+    queries = torch.rand(2, 3, 8, 8) * torch.tensor([2.0, 0.01])[:, None, None, None]
+    found = standardize(queries)
+    for window, seen in zip(queries.numpy(), found.numpy(), strict=True):
+        even = np.stack([channel - channel.mean() for channel in window])
+        np.testing.assert_allclose(seen, even / (np.sqrt((even**2).mean()) + 0.1), atol=1e-5)
+
+
+def test_light_hardly_changes_what_a_standardized_one_says() -> None:
+    companion = replace(made(), standardized=True)
+    queries = torch.rand(1, 3, 16, 16) * 4
+    tint = torch.tensor([1.0, -2.0, 0.5])[:, None, None]
+    assert torch.allclose(companion.logits(queries), companion.logits(queries + tint), atol=1e-4)
+    changed = [
+        (each.logits(queries * 2) - each.logits(queries)).abs().mean()
+        for each in (companion, made())
+    ]
+    assert changed[0] < changed[1] / 5
+    assert not torch.allclose(made().logits(queries), made().logits(queries + tint), atol=0.1)
 
 
 def test_a_share_of_one_is_the_companion_alone_and_of_next_to_nothing_the_prompt() -> None:

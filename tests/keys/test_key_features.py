@@ -246,6 +246,20 @@ def test_a_companion_comes_back(make: Make, tmp_path: Path) -> None:
     assert torch.equal(load_key(folder)[0].companion.weights, prompt.companion.weights)
 
 
+def test_a_companion_stays_standardized(make: Make, tmp_path: Path) -> None:
+    prompt, card = accompanied(make)
+    assert prompt.companion is not None
+    prompt = replace(prompt, companion=replace(prompt.companion, standardized=True))
+    with pytest.raises(InputError, match=r"its companion is .* but the card says"):
+        save_key(prompt, card, tmp_path)
+    fields = card.model_dump(include={"task", "initialisation", "recipe", "data", "date"})
+    folder = save_key(prompt, Card.of(prompt, backbone="seggpt-small", **fields), tmp_path)
+    loaded, its_card = load_key(folder)
+    assert its_card.required_features == ("companion", "standardized_companion")
+    assert loaded.companion is not None
+    assert loaded.companion.standardized
+
+
 def test_groups_have_one_companion(make: Make, tmp_path: Path) -> None:
     weights = torch.linspace(-1, 1, weight_count((4, 8), 4)).half().float()
     both = give_companion(composed(make)[0], Companion(weights, (4, 8), 4, 0.8))
@@ -279,6 +293,8 @@ def test_a_companion_and_what_the_card_says_go_together(make: Make, tmp_path: Pa
         (lambda f: f.card["companion"].update(share=1.5), "companion.share"),
         (lambda f: f.card["companion"].update(widths=[4, 4096]), "companion.widths"),
         (lambda f: f.card["companion"].update(widths=[1] * 9), "companion.widths"),
+        (lambda f: f.card["companion"].update(standardized=True), "'standardized_companion'"),
+        (lambda f: f.card["required_features"].append("standardized_companion"), "standardized"),
     ],
 )
 def test_each_break_of_a_companion(
