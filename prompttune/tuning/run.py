@@ -148,7 +148,11 @@ def _tune(
         shows = start is not None or recipe.init not in ("noise", "kaiming")
         trainer = _trainer(recipe, output, machine, validate_start=shows)
         loaders = _loaders(recipe, train, val, step, machine)
-        trainer.fit(learner, *loaders, ckpt_path=resumes, weights_only=True)
+        device = next(network.parameters()).device
+        try:
+            trainer.fit(learner, *loaders, ckpt_path=resumes, weights_only=True)
+        finally:  # Lightning leaves what it trained on the CPU; the network is not its alone
+            network.to(device)
     best = learner.best
     learned = with_learned(learner.prompt.start, network.fingerprint, **best["learned"])
     precision: Literal["fp32", "bf16"] = "bf16" if machine.bf16 else "fp32"
