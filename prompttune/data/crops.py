@@ -21,8 +21,27 @@ from prompttune.utils.tiling import resize, resize_nearest, scaled_size
 if TYPE_CHECKING:  # pretraining needs none of what reads files
     from prompttune.data.samples import LoadedSample
 
-_ROTATION = 15  # degrees
-_SCALES = (0.9, 1.1)
+@dataclass(frozen=True)
+class _Turns:
+    """How far crops are turned and bent."""
+
+    rotation: float
+    """Degrees, either way."""
+    scales: tuple[float, float]
+    shear: float = 0.0
+    """Degrees, either way."""
+    bent: float = 0.0
+    """Share of the crops that are bent smoothly."""
+
+    @property
+    def reach(self) -> float:
+        """Sides of the square that a turned crop comes from, in sides of the crop."""
+        turned = math.radians(self.rotation + self.shear)
+        return (math.cos(turned) + math.sin(turned)) / self.scales[0]
+
+
+_USUAL = _Turns(15, (0.9, 1.1))
+_STRONG = _Turns(30, (0.65, 1.5), shear=8, bent=0.3)
 
 
 class Augmentation:
@@ -32,36 +51,33 @@ class Augmentation:
     nearest neighbor; brightness, contrast, gamma, color, blur and noise change the image alone.
     Importing albumentations takes most of a second, so only who augments pays for it.
 
+    Args:
+        canvas: side of a crop, pixels.
+        strong: change crops far more, shear and bend them as well.
+
     Attributes:
         margin: pixels that a crop needs around it, since rotation and scaling bring them in.
     """
 
-    def __init__(self, canvas: int) -> None:
+    def __init__(self, canvas: int, strong: bool = False) -> None:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it calls home on import
         import albumentations as A
 
-        turned = math.cos(math.radians(_ROTATION)) + math.sin(math.radians(_ROTATION))
-        self.margin = math.ceil(canvas / 2 * (turned / _SCALES[0] - 1)) + 1
+        turns = _STRONG if strong else _USUAL
+        self.margin = math.ceil(canvas / 2 * (turns.reach - 1)) + 1
+        shared: dict[str, Any] = {
+            "interpolation": cv2.INTER_LINEAR,
+            "mask_interpolation": cv2.INTER_NEAREST,
+            "border_mode": cv2.BORDER_REFLECT_101,
+        }
+        rotations, shears = ((-each, each) for each in (turns.rotation, turns.shear))
         geometry = [
             A.D4(p=1),
-            A.Affine(
-                rotate=(-_ROTATION, _ROTATION),
-                scale=_SCALES,
-                interpolation=cv2.INTER_LINEAR,
-                mask_interpolation=cv2.INTER_NEAREST,
-                border_mode=cv2.BORDER_REFLECT_101,
-                p=0.7,
-            ),
+            A.Affine(rotate=rotations, scale=turns.scales, shear=shears, p=0.7, **shared),
+            A.ElasticTransform(alpha=60, sigma=8, p=turns.bent, **shared),
             A.CenterCrop(canvas, canvas),
         ]
-        blur = A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.9))
-        colors = [
-            A.RandomBrightnessContrast(0.2, 0.2, p=0.7),
-            A.RandomGamma((75, 130), p=0.5),
-            A.RGBShift(15, 15, 15, p=0.5),
-            A.OneOf([blur, A.GaussNoise(std_range=(0.005, 0.025))], p=0.4),
-        ]
-        self._compose = A.Compose(geometry + colors)
+        self._compose = A.Compose(geometry + (_strong_colors() if strong else _usual_colors()))
 
     def __call__(
         self, image: np.ndarray, class_map: np.ndarray, seed: int
@@ -76,6 +92,32 @@ class Augmentation:
         self._compose.set_random_seed(seed)
         augmented = self._compose(image=image, mask=class_map)
         return augmented["image"], augmented["mask"]
+
+
+def _usual_colors() -> list[Any]:
+    import albumentations as A
+
+    blur = A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 0.9))
+    return [
+        A.RandomBrightnessContrast(0.2, 0.2, p=0.7),
+        A.RandomGamma((75, 130), p=0.5),
+        A.RGBShift(15, 15, 15, p=0.5),
+        A.OneOf([blur, A.GaussNoise(std_range=(0.005, 0.025))], p=0.4),
+    ]
+
+
+def _strong_colors() -> list[Any]:
+    import albumentations as A
+
+    return [
+        A.RandomBrightnessContrast(0.3, 0.4, p=0.8),
+        A.RandomGamma((55, 180), p=0.6),
+        A.RGBShift(25, 25, 25, p=0.5),
+        A.HueSaturationValue(10, 30, 0, p=0.3),
+        A.ToGray(p=0.1),
+        A.GaussianBlur(blur_limit=0, sigma_limit=(0.3, 1.5), p=0.3),
+        A.GaussNoise(std_range=(0.005, 0.06), p=0.3),
+    ]
 
 
 FOREGROUND_SHARE = 0.5
@@ -98,7 +140,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         scale: canvas pixels an image pixel.
         seed: not negative.
         length: what `len` says.
-        augment: apply `augmentation` to the crops (for training).
+        augment: vary the crops (for training).
+        strong: vary them strongly (`Augmentation`).
 
     An item is `{"image": 3 x S x S float32 in [0, 1], "class_map": S x S int64}`; in the class map
     255 stands for pixels to ignore, outside the field of view and in mirrored borders too.
@@ -115,9 +158,10 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         seed: int,
         length: int,
         augment: bool,
+        strong: bool = False,
     ) -> None:
         self.canvas, self.seed, self.length = canvas, seed, length
-        self._augment = Augmentation(canvas) if augment else None
+        self._augment = Augmentation(canvas, strong) if augment else None
         self._margin = self._augment.margin if self._augment else 0
         self._pictures = [_prepared(sample, canvas, scale, self._margin) for sample in samples]
         self._classes = [np.setdiff1d(np.unique(each), (0, IGNORE)) for _, each in self._pictures]

@@ -62,7 +62,12 @@ def _averaged(kept: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
 
 
 def train_companion(
-    recipe: Recipe, canvas: int, data: TaskData, steps: int, machine: Machine
+    recipe: Recipe,
+    canvas: int,
+    data: TaskData,
+    steps: int,
+    machine: Machine,
+    strong: bool = False,
 ) -> CompanionNetwork:
     """Learn a companion from the images that tune the prompt.
 
@@ -75,6 +80,7 @@ def train_companion(
         data: `train` is learned from.
         steps: at least 1.
         machine: that computes.
+        strong: vary the crops strongly, where the recipe varies them at all.
 
     Returns:
         The network, in eval mode on the CPU.
@@ -84,8 +90,9 @@ def train_companion(
     """
     side = min(canvas, MAX_CROP)
     crops = CropDataset(
-        list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, recipe.augment
-    )
+        list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, recipe.augment,
+        strong,
+    )  # fmt: skip
     loader = DataLoader(
         crops, batch_sampler=StepSampler(Share(recipe.batch)), num_workers=machine.workers
     )

@@ -59,9 +59,12 @@ def with_companion(
     if not steps or any(part.seg_type or part.scale is None for part in prompt.parts):
         return prompt
     canvas = segmenter.canvas(prompt.parts[0])
-    companion = train_companion(recipe, canvas, data, steps, machine).folded(UNKNOWN)
     names = {sample.name for sample in data.train}
-    if any(sample.name in names for sample in data.val):
+    held_out = not any(sample.name in names for sample in data.val)
+    # One image or two show little of what others are like; strongly varied they show more.
+    network = train_companion(recipe, canvas, data, steps, machine, strong=not held_out)
+    companion = network.folded(UNKNOWN)
+    if not held_out:
         return give_companion(prompt, companion)
     if len(data.val) < FEW_IMAGES:
         return give_companion(prompt, replace(companion, share=USUAL))

@@ -84,7 +84,7 @@ def test_a_companion_that_helps_nothing_is_left_out(
             torch.nn.init.zeros_(self.out.weight)
             self.out.bias.data = torch.tensor([9.0, -9.0])
 
-    monkeypatch.setattr(workflow, "train_companion", lambda *_: Wrong().eval())
+    monkeypatch.setattr(workflow, "train_companion", lambda *_, **__: Wrong().eval())
     monkeypatch.setattr(workflow, "SHARES", (1.0,))
     enough = replace(data, val=[*data.val, *data.test])
     assert with_companion(prompt, RECIPE, segmenter, enough, MACHINE) is prompt
@@ -100,6 +100,26 @@ def test_where_no_image_is_held_out_both_count_alike(
     assert isinstance(found, Prompt)
     assert found.companion is not None
     assert found.companion.share == UNKNOWN
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_crops_are_varied_strongly_where_no_image_is_held_out(
+    segmenter: Segmenter,
+    prompt: Prompt,
+    data: TaskData,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    held_out: bool,
+) -> None:
+    asked = []
+
+    def learned(*_: object, strong: bool) -> CompanionNetwork:
+        asked.append(strong)
+        return CompanionNetwork(1).eval()
+
+    monkeypatch.setattr(workflow, "train_companion", learned)
+    given = data if held_out else replace(data, val=data.train)
+    with_companion(prompt, RECIPE, segmenter, given, MACHINE)
+    assert asked == [not held_out]
 
 
 def test_one_or_two_images_do_not_choose(
@@ -120,7 +140,7 @@ def test_who_has_none(
     data: TaskData,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("nothing is learned")
 
     monkeypatch.setattr(workflow, "train_companion", never)
