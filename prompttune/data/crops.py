@@ -21,6 +21,7 @@ from prompttune.utils.tiling import resize, resize_nearest, scaled_size
 if TYPE_CHECKING:  # pretraining needs none of what reads files
     from prompttune.data.samples import LoadedSample
 
+
 @dataclass(frozen=True)
 class _Turns:
     """How far crops are turned and bent."""

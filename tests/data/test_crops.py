@@ -82,17 +82,20 @@ def test_data_set_can_be_sent_to_spawned_workers() -> None:
     assert same(copy[7], crops[7])
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_image_and_class_map_move_together(augment: bool) -> None:
+@pytest.mark.parametrize(
+    ("augment", "strong", "least"),
+    [(False, False, 0.9999), (True, False, 0.97), (True, True, 0.95)],
+)
+def test_image_and_class_map_move_together(augment: bool, strong: bool, least: float) -> None:
     agreement = []
-    for item in dataset(blobs(0, 200, 200), length=60, augment=augment):
+    for item in dataset(blobs(0, 200, 200), length=60, augment=augment, strong=strong):
         image, class_map = item["image"].mean(0), item["class_map"]
         counted = class_map != 255
         middle = (image[counted].max() + image[counted].min()) / 2
         if image[counted].max() - image[counted].min() > 0.3:
             agreement.append(((image > middle).long() == class_map)[counted].float().mean())
     assert len(agreement) > 40
-    assert np.mean(agreement) > (0.97 if augment else 0.9999)
+    assert np.mean(agreement) > least
 
 
 def test_crops_without_augmentation_are_windows_of_the_image() -> None:
@@ -255,3 +258,21 @@ def test_augmentation_turns_mirrors_and_recolors() -> None:
         means.add(tuple(augmented.mean((0, 1)).round()))
     assert len(corners) == 8  # all flips and quarter turns
     assert len(means) > 50
+
+
+def test_strong_augmentation_changes_light_and_sizes_more() -> None:
+    spread = {}
+    for strong in (False, True):
+        augment = Augmentation(CANVAS, strong)
+        side = CANVAS + 2 * augment.margin
+        image = np.full((side, side, 3), 120, np.uint8)
+        rows, columns = np.indices((side, side)) - side // 2
+        disk = (rows**2 + columns**2 < (CANVAS // 4) ** 2).astype(np.uint8)
+        crops = [augment(image, disk, seed) for seed in range(150)]
+        sizes = [np.sqrt(moved.sum() / disk.sum()) for _, moved in crops]
+        spread[strong] = (np.std([changed.mean() for changed, _ in crops]), np.ptp(sizes))
+        least, most = (0.62, 1.55) if strong else (0.87, 1.13)
+        assert least < min(sizes)
+        assert max(sizes) < most
+    for usual, strongly in zip(*spread.values(), strict=True):
+        assert strongly > 1.4 * usual
