@@ -5,7 +5,7 @@ prompttune tune --task retina [--data DIR]
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from prompttune.workflows.finish import Finished
 
 PROG = "prompttune.fit"
+HARM = 0.05
+"""Dice by which a prompt alone must be better than with its companion, so that it is hardly chance
+on a few images."""
 TOO_GOOD = 0.99
 """A Dice that is seldom had but with masks that were read wrongly."""
 
@@ -228,13 +231,29 @@ def _print_result(finished: "Finished", name: str, data: "TaskData", recipe: Rec
     console = Console()
     console.print(f"{data.name}, {len(comparison.samples)} images of the {comparison.split} part:")
     console.print(table)
-    gain = comparison.rows[1].mean.dice - comparison.rows[0].mean.dice
-    if not gain > 0:
-        console.print("Warning: tuning gained nothing. Try another --lr or --scale, or more steps.")
-    if comparison.rows[1].mean.dice > TOO_GOOD:
-        console.print(
-            "Warning: a Dice this near to 1 is rare. Look at the pictures, or at the masks with "
-            "prompttune inspect: do they show what is meant?"
-        )
+    for doubt in doubts({row.mode: row.mean.dice for row in comparison.rows}):
+        console.print(f"Warning: {doubt}")
     console.print(f"Key:      {name} ({finished.key})", soft_wrap=True, highlight=False)
     console.print(f"Pictures: {finished.report / 'index.html'}", soft_wrap=True, highlight=False)
+
+
+def doubts(dice: Mapping[str, float]) -> list[str]:
+    """Return what makes one doubt a key, by the scores of it and of what it is compared with.
+
+    Args:
+        dice: by the rows of the short table.
+    """
+    tuned, found = dice["tuned"], []
+    if not tuned > dice["one-shot"]:
+        found.append("tuning gained nothing. Try another --lr or --scale, or more steps.")
+    if tuned < dice.get("tuned-prompt", 0.0) - HARM:
+        found.append(
+            "the companion does harm here: the prompt alone is better. Give more images, images "
+            "that show more of each class, or --companion 0."
+        )
+    if tuned > TOO_GOOD:
+        found.append(
+            "a Dice this near to 1 is rare. Look at the pictures, or at the masks with "
+            "prompttune inspect: do they show what is meant?"
+        )
+    return found

@@ -296,3 +296,24 @@ def test_more_tokens_than_there_are(folder: Path) -> None:
     with pytest.raises(InputError, match="300 tokens: the prompt has 256"):
         fit.main(arguments(folder, "--tokens", "300"))
     assert not (folder / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("dice", "said"),
+    [
+        ({"one-shot": 0.4, "tuned": 0.6, "tuned-prompt": 0.5}, []),
+        ({"one-shot": 0.4, "tuned": 0.6}, []),
+        ({"one-shot": 0.4, "tuned": 0.6, "tuned-prompt": 0.62}, []),
+        ({"one-shot": 0.4, "tuned": 0.4}, ["tuning gained nothing"]),
+        ({"one-shot": 0.1, "tuned": 0.3, "tuned-prompt": 0.4}, ["the companion does harm"]),
+        (
+            {"one-shot": 0.1, "tuned": 0.0, "tuned-prompt": 0.2},
+            ["tuning gained nothing", "the companion does harm"],
+        ),
+        ({"one-shot": 0.4, "tuned": 0.999}, ["near to 1 is rare"]),
+    ],
+)
+def test_doubts_a_key_that_is_worse_than_its_parts(dice: dict[str, float], said: list[str]) -> None:
+    found = fit.doubts(dice)
+    assert len(found) == len(said)
+    assert all(part in line for part, line in zip(said, found, strict=True))
