@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,24 @@ def test_network_stays_bit_identical_in_eval_and_without_gradients(
     assert not any(modes)
     assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_network_is_brought_back_to_its_device(
+    network, recipe, data, tmp_path, monkeypatch, fails: bool
+) -> None:
+    """Lightning leaves it on the CPU, where whoever asks the network next does not look for it."""
+    there = []
+    monkeypatch.setattr(network, "to", lambda device: there.append(device))
+
+    def ends(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    if fails:
+        monkeypatch.setattr(run.pl.Trainer, "fit", ends)
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+        tune(recipe, network, data, tmp_path / "run", QUIET)
+    assert there == [torch.device("cpu")]
 
 
 @pytest.mark.parametrize("learn", ["image", "colors", "both"])
