@@ -61,6 +61,11 @@ class TaskData:
     survey: Survey | None = None
     """What was understood of a folder."""
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether no image of `val` is learned from; of one image or two there is none to spare."""
+        return set(_names(self.train)).isdisjoint(_names(self.val))
+
     def sha256(self) -> str:
         """Return the hash of what tuning may see, `train` and `val` (docs/key-format.md)."""
         entries: dict[str, Path | bytes] = {}
@@ -201,6 +206,11 @@ def _generated(recipe: Recipe) -> TaskData:
     images = [[generate(seed) for seed in seeds] for seeds in (train, val, test)]
     name = f"generated {recipe.generator} images"
     return TaskData(images[0], images[1], images[2], name, "generated", generated=True)
+
+
+def _names(part: Sequence[LoadedSample]) -> list[str]:
+    """Return the names of samples; those of a folder are known without decoding any."""
+    return [each.name for each in (part.samples if isinstance(part, SampleFolder) else part)]
 
 
 def _arrays(samples: Sequence[LoadedSample]) -> dict[str, bytes]:

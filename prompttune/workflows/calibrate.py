@@ -65,8 +65,7 @@ def calibrated(
     side = _side(prompt.parts[0], segmenter)
     crops = list(_crops(data.val, CROPS, _length(side, WINDOWS, overlap), rng))
     train = list(_crops(data.train, TRAIN_CROPS, _length(side, TRAIN_WINDOWS, 0.0), rng))
-    names = {sample.name for sample in data.train}
-    held_out = not any(sample.name in names for sample in data.val)
+    held_out = data.holds_out
     answers = _answers(prompt, segmenter, crops, overlap)
     calibration = _calibration(prompt, crops, answers, held_out)
     length = _length(side, ZOOMED_WINDOWS, overlap)

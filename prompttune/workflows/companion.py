@@ -56,12 +56,10 @@ def with_companion(
     if not steps or any(part.seg_type or part.scale is None for part in prompt.parts):
         return prompt
     canvas = segmenter.canvas(prompt.parts[0])
-    names = {sample.name for sample in data.train}
-    held_out = not any(sample.name in names for sample in data.val)
     # One image or two show little of what others are like; strongly varied they show more.
-    network = train_companion(recipe, canvas, data, steps, machine, strong=not held_out)
+    network = train_companion(recipe, canvas, data, steps, machine, strong=not data.holds_out)
     companion = network.folded(USUAL)
-    if not held_out or len(data.val) < FEW_IMAGES:
+    if not data.holds_out or len(data.val) < FEW_IMAGES:
         return give_companion(prompt, companion)
     quick = Segmenter(segmenter.network, precision="bf16" if machine.bf16 else "fp32")
     share = best_share(prompt, companion, quick, data, recipe)

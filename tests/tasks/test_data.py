@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prompttune.tasks import data as tasks_data
 from prompttune.tasks.data import (
     FIRST_TEST_SEED,
     GENERATED_TEST,
@@ -57,3 +58,17 @@ def test_a_folder_is_split_and_hashed_by_what_tuning_may_see(folder: Path) -> No
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(first)
     assert task_data(Recipe("custom"), folder).sha256() != before
     assert len(task_data(Recipe("custom"), folder, images=2).train) <= 2
+
+
+def test_whether_images_are_held_out_is_known_without_decoding_any(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(task="custom")
+    several, one = task_data(recipe, folder), task_data(recipe, folder, 1)
+
+    def never(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    monkeypatch.setattr(tasks_data, "load_sample", never)
+    assert several.holds_out
+    assert not one.holds_out
