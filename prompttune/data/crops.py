@@ -143,9 +143,11 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         length: what `len` says.
         augment: vary the crops (for training).
         strong: vary them strongly (`Augmentation`).
+        outside: what lies outside the field of view: 255, to ignore, or 0, background, where
+            crops lie as well. What the mask ignores stays so.
 
     An item is `{"image": 3 x S x S float32 in [0, 1], "class_map": S x S int64}`; in the class map
-    255 stands for pixels to ignore, outside the field of view and in mirrored borders too.
+    255 stands for pixels to ignore, in mirrored borders too.
 
     Raises:
         InputError: no sample's mask shows any class.
@@ -160,11 +162,14 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         length: int,
         augment: bool,
         strong: bool = False,
+        outside: int = IGNORE,
     ) -> None:
         self.canvas, self.seed, self.length = canvas, seed, length
         self._augment = Augmentation(canvas, strong) if augment else None
         self._margin = self._augment.margin if self._augment else 0
-        self._pictures = [_prepared(sample, canvas, scale, self._margin) for sample in samples]
+        self._pictures = [
+            _prepared(sample, canvas, scale, self._margin, outside) for sample in samples
+        ]
         self._classes = [np.setdiff1d(np.unique(each), (0, IGNORE)) for _, each in self._pictures]
         if not any(len(classes) for classes in self._classes):
             names = ", ".join(sample.name for sample in samples[:3])
@@ -212,15 +217,16 @@ class CropDataset(Dataset[dict[str, Tensor]]):
 
 
 def _prepared(
-    sample: "LoadedSample", canvas: int, scale: float, margin: int
+    sample: "LoadedSample", canvas: int, scale: float, margin: int, outside: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a sample as prediction does, ignore what lies outside the field of view, add borders.
+    """Resize a sample as prediction does, set what lies outside the field of view, add borders.
 
     The image is mirrored to at least `canvas` a side, and by `margin` around that.
     """
     class_map = sample.class_map
     if sample.field_of_view is not None:
-        class_map = np.where(sample.field_of_view, class_map, IGNORE).astype(np.uint8)
+        kept = sample.field_of_view | (class_map == IGNORE)
+        class_map = np.where(kept, class_map, outside).astype(np.uint8)
     size = scaled_size(class_map.shape[0], class_map.shape[1], scale)
     image = to_uint8(resize(to_tensor(sample.image), size))
     class_map = resize_nearest(torch.from_numpy(class_map), size).numpy()

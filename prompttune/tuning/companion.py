@@ -72,7 +72,8 @@ def train_companion(
     """Learn a companion from the images that tune the prompt.
 
     It takes a minute or two and is not resumed: what is interrupted begins again. Two runs give
-    the same bits on a CPU.
+    the same bits on a CPU. What lies outside fields of view does not count in any score, but users
+    see it: a companion that never learned it paints black corners.
 
     Args:
         recipe: of the task; classes, scale, batch, augmentation and seed are taken from it.
@@ -91,7 +92,7 @@ def train_companion(
     side = min(canvas, MAX_CROP)
     crops = CropDataset(
         list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, recipe.augment,
-        strong,
+        strong, outside=0,
     )  # fmt: skip
     loader = DataLoader(
         crops, batch_sampler=StepSampler(Share(recipe.batch)), num_workers=machine.workers

@@ -197,6 +197,24 @@ def test_masks_without_any_class_are_refused() -> None:
     assert len(list(both)) == 20
 
 
+@pytest.mark.parametrize("augment", [False, True])
+def test_outside_the_field_of_view_may_be_background(augment: bool) -> None:
+    sample = blobs(0)
+    class_map = np.ones_like(sample.class_map)
+    class_map[:10] = 255
+    field = np.zeros(class_map.shape, bool)
+    field[:, 30:70] = True
+    whole = LoadedSample("field", np.uint8(field)[..., None].repeat(3, 2) * 255, class_map, field)
+    items = list(dataset(whole, length=40, outside=0, augment=augment, scale=2.0))
+    seen = [item["class_map"] for item in items]
+    assert {0, 1, 255} == set(torch.stack(seen).unique().tolist())
+    assert any((each == 0).all() for each in seen)  # crops lie there, too
+    for item in items if not augment else ():  # outside is dark here
+        counted = item["class_map"] != 255
+        inside = item["image"].mean(0) > 0.5
+        assert ((item["class_map"] == 1) == inside)[counted].float().mean() > 0.9
+
+
 def test_class_outside_the_field_of_view_does_not_count() -> None:
     sample = blobs(0)
     blind = LoadedSample("blind", sample.image, sample.class_map, sample.class_map == 0)

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from prompttune.companion.network import CompanionNetwork
+from prompttune.data.layouts import LoadedSample
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.companion import train_companion
@@ -25,6 +27,24 @@ def test_it_finds_squares_on_images_that_it_never_saw(data: TaskData) -> None:
             found = network(normalize(to_tensor(sample.image))[None]).argmax(1)[0].numpy()
         both = (found == 1) & (sample.class_map == 1)
         assert 2 * both.sum() / (found.sum() + (sample.class_map == 1).sum()) > 0.8
+
+
+def test_it_finds_nothing_outside_of_the_field_of_view(data: TaskData) -> None:
+    learned = replace(data, train=[half_seen(sample) for sample in data.train])
+    network = train_companion(RECIPE, 32, learned, 60, MACHINE)
+    for sample in map(half_seen, data.test):
+        with torch.no_grad():
+            found = network(normalize(to_tensor(sample.image))[None]).argmax(1)[0].numpy()
+        assert found[sample.class_map == 1].mean() > 0.5
+        assert found[~sample.field_of_view].mean() < 0.05
+
+
+def half_seen(sample: LoadedSample) -> LoadedSample:
+    """Return a sample whose right half lies outside, green and as bright as its squares."""
+    view = np.zeros(sample.class_map.shape, bool)
+    view[:, : view.shape[1] // 2] = True
+    image = np.where(view[..., None], sample.image, np.uint8((100, 250, 100)))
+    return LoadedSample(sample.name, image, np.where(view, sample.class_map, 0), view)
 
 
 def test_two_runs_are_alike_and_another_seed_is_not(data: TaskData) -> None:
