@@ -238,7 +238,7 @@ class Rivals:
     def _budget(self, seconds: float, crop: int) -> Budget:
         return Budget(
             seconds, crop, self.recipe.scale, seed=self.recipe.seed, batch=self.recipe.batch,
-            val_crops=self.recipe.val_crops, bf16=self.machine.bf16,
+            val_crops=self.recipe.val_crops, flips=self.recipe.flips, bf16=self.machine.bf16,
         )  # fmt: skip
 
     def _trained(self, name: str, network: nn.Module, bench: Bench, budget: Budget) -> Candidate:

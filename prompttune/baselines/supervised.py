@@ -18,7 +18,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassF1Score
 
-from prompttune.data.crops import CropDataset, Share, StepSampler
+from prompttune.data.crops import Augmentation, CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
 from prompttune.tuning.loss import supervised_loss
 from prompttune.utils.constants import IGNORE
@@ -55,6 +55,8 @@ class Budget:
     """Validations without a better Dice after which it ends; None: only the time ends it."""
     seed: int = 0
     """Of weights and crops."""
+    flips: bool = True
+    """Whether crops are mirrored and quarter-turned, as those of the prompt are."""
     bf16: bool = False
     """Compute in bf16 where that is safe (autocast), as the prompt is tuned."""
 
@@ -131,8 +133,8 @@ def train_rival(
     crops = [
         CropDataset(list(part), budget.crop, budget.scale, budget.seed, length, augment)
         for part, length, augment in (
-            (train, ENDLESS, True),
-            (validation, budget.val_crops, False),
+            (train, ENDLESS, Augmentation(budget.crop, flips=budget.flips)),
+            (validation, budget.val_crops, None),
         )
     ]
     loaders = (

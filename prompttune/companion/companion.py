@@ -45,7 +45,7 @@ class Companion:
     share: float
     """What it counts, above 0 (nothing) to 1 (it alone)."""
     standardized: bool = False
-    """Whether it sees windows standardized (`standardize`), as all that are learned today do."""
+    """Whether it sees windows standardized (`standardize`), as one of few images does."""
     first: int = 0
     """How many of its classes come before those of the prompt beside it, which may be one of
     several that share the key's classes among them."""

@@ -20,11 +20,14 @@ class CompanionNetwork(nn.Module):
     Args:
         classes: of the key, without the background.
         widths: channels of each level, the finest first.
+        standardized: whether it sees each window without its own light (`standardize`).
     """
 
-    def __init__(self, classes: int, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(
+        self, classes: int, widths: Sequence[int] = WIDTHS, standardized: bool = True
+    ) -> None:
         super().__init__()
-        self.widths, self.classes = tuple(widths), classes
+        self.widths, self.classes, self.standardized = tuple(widths), classes, standardized
         *inner, (_, (out, into, side)) = convolutions(widths, classes)
         self.inner = nn.ModuleList(_Layer(*shape) for _, shape in inner)
         self.out = nn.Conv2d(into, out, side)
@@ -32,7 +35,7 @@ class CompanionNetwork(nn.Module):
 
     def forward(self, queries: Tensor) -> Tensor:
         """Map normalized pixels, `B x 3 x H x W`, to logits, `B x (C + 1) x H x W`."""
-        seen = standardize(queries)
+        seen = standardize(queries) if self.standardized else queries
         logits: Tensor = self.out(down_and_up(seen, len(self.widths), self.inner))
         return logits
 
@@ -49,7 +52,7 @@ class CompanionNetwork(nn.Module):
         tensors = [part for conv in (*fused, self.out) for part in conv.parameters()]
         parts = [part.detach().flatten() for part in tensors]
         weights = torch.cat(parts).cpu().half().float()
-        return Companion(weights, self.widths, self.classes, share, standardized=True)
+        return Companion(weights, self.widths, self.classes, share, self.standardized)
 
 
 class _Layer(nn.Module):

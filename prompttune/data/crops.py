@@ -55,12 +55,13 @@ class Augmentation:
     Args:
         canvas: side of a crop, pixels.
         strong: change crops far more, shear and bend them as well.
+        flips: mirror and quarter-turn them, which swaps what is left and right.
 
     Attributes:
         margin: pixels that a crop needs around it, since rotation and scaling bring them in.
     """
 
-    def __init__(self, canvas: int, strong: bool = False) -> None:
+    def __init__(self, canvas: int, strong: bool = False, flips: bool = True) -> None:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it calls home on import
         import albumentations as A
 
@@ -73,7 +74,7 @@ class Augmentation:
         }
         rotations, shears = ((-each, each) for each in (turns.rotation, turns.shear))
         geometry = [
-            A.D4(p=1),
+            *([A.D4(p=1)] if flips else []),
             A.Affine(rotate=rotations, scale=turns.scales, shear=shears, p=0.7, **shared),
             A.ElasticTransform(alpha=60, sigma=8, p=turns.bent, **shared),
             A.CenterCrop(canvas, canvas),
@@ -141,8 +142,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         scale: canvas pixels an image pixel.
         seed: not negative.
         length: what `len` says.
-        augment: vary the crops (for training).
-        strong: vary them strongly (`Augmentation`).
+        augment: varies the crops (for training); made for the same canvas.
         outside: what lies outside the field of view: 255, to ignore, or 0, background, where
             crops lie as well. What the mask ignores stays so.
 
@@ -160,13 +160,12 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         scale: float,
         seed: int,
         length: int,
-        augment: bool,
-        strong: bool = False,
+        augment: Augmentation | None = None,
         outside: int = IGNORE,
     ) -> None:
         self.canvas, self.seed, self.length = canvas, seed, length
-        self._augment = Augmentation(canvas, strong) if augment else None
-        self._margin = self._augment.margin if self._augment else 0
+        self._augment = augment
+        self._margin = augment.margin if augment else 0
         self._pictures = [
             _prepared(sample, canvas, scale, self._margin, outside) for sample in samples
         ]

@@ -97,6 +97,8 @@ class Recipe:
     """Query crops a step."""
     augment: bool = True
     """Flip, turn, rescale and recolor the query crops."""
+    flips: bool = True
+    """Whether that mirrors and quarter-turns them; not where a class is left, right or upright."""
     lr: float = 0.02
     """Peak learning rate, pixel space."""
     weight_decay: float = 0.0
@@ -153,7 +155,7 @@ class Recipe:
         return {
             name: value
             for name, value in values.items()
-            if name not in (*READING, "score", "groups_a_step") or value != usual[name]
+            if name not in (*READING, "score", "groups_a_step", "flips") or value != usual[name]
         }
 
     def mask_options(self) -> "MaskOptions":

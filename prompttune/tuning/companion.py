@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from prompttune.companion.network import CompanionNetwork
-from prompttune.data.crops import CropDataset, Share, StepSampler
+from prompttune.data.crops import Augmentation, CropDataset, Share, StepSampler
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.tuning.loss import supervised_loss
@@ -27,6 +27,12 @@ AVERAGED = 0.98
 """Decay of the averaged weights, which are kept."""
 MAX_CROP = 256
 """Side of a crop: a larger canvas shows a network of convolutions nothing that it could use."""
+
+MANY = 16
+"""Training images that show the light in which things may lie. A companion of fewer takes theirs
+for a trait of the things, and sees windows standardized. That has a price: where something that no
+training image shows fills half of a window, what it finds in the other half changes (docs/tune.md).
+"""
 
 
 class CompanionTraining(pl.LightningModule):
@@ -90,16 +96,17 @@ def train_companion(
         InputError: no sample shows a class.
     """
     side = min(canvas, MAX_CROP)
+    augment = Augmentation(side, strong, recipe.flips) if recipe.augment else None
     crops = CropDataset(
-        list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, recipe.augment,
-        strong, outside=0,
-    )  # fmt: skip
+        list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, augment, outside=0
+    )
     loader = DataLoader(
         crops, batch_sampler=StepSampler(Share(recipe.batch)), num_workers=machine.workers
     )
     with torch.random.fork_rng(devices=[]), quiet(), TemporaryDirectory() as folder:
         torch.manual_seed(recipe.seed)
-        module = CompanionTraining(CompanionNetwork(len(recipe.classes)), steps)
+        network = CompanionNetwork(len(recipe.classes), standardized=len(data.train) < MANY)
+        module = CompanionTraining(network, steps)
         _trainer(steps, machine, folder).fit(module, loader)
     return cast(CompanionNetwork, module.average.module).cpu().eval()
 

@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, Subset
 
 from prompttune.backbone import SegGPT, at_canvas
-from prompttune.data.crops import CropDataset, Share, StepSampler
+from prompttune.data.crops import Augmentation, CropDataset, Share, StepSampler
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
@@ -229,8 +229,9 @@ def _crops(recipe: Recipe, canvas: int, data: TaskData) -> tuple[CropDataset, Cr
     """Return endless training crops and the fixed validation crops."""
     shared = canvas, recipe.scale, recipe.seed
     length = recipe.max_steps * recipe.batch
-    train = CropDataset(list(data.train), *shared, length, augment=recipe.augment)
-    return train, CropDataset(list(data.val), *shared, recipe.val_crops, augment=False)
+    augment = Augmentation(canvas, flips=recipe.flips) if recipe.augment else None
+    train = CropDataset(list(data.train), *shared, length, augment)
+    return train, CropDataset(list(data.val), *shared, recipe.val_crops)
 
 
 def _loaders(

@@ -7,10 +7,10 @@ from prompttune.companion.network import WIDTHS, CompanionNetwork
 from prompttune.companion.shapes import weight_count
 
 
-@pytest.fixture
-def network() -> CompanionNetwork:
+@pytest.fixture(params=[True, False], ids=["standardized", "plain"])
+def network(request: pytest.FixtureRequest) -> CompanionNetwork:
     torch.manual_seed(0)
-    made = CompanionNetwork(2, (4, 8, 12))
+    made = CompanionNetwork(2, (4, 8, 12), standardized=request.param)
     made(torch.randn(4, 3, 24, 24))  # moves the running means away from 0
     return made.eval()
 

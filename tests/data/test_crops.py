@@ -24,8 +24,15 @@ def blobs(seed: int, height: int = 70, width: int = 90) -> LoadedSample:
     return LoadedSample(f"blobs-{seed}", image, class_map)
 
 
-def dataset(*samples: LoadedSample, **changes) -> CropDataset:
-    options = {"canvas": CANVAS, "scale": 1.0, "seed": 0, "length": 20, "augment": False}
+def dataset(
+    *samples: LoadedSample,
+    augment: bool = False,
+    strong: bool = False,
+    flips: bool = True,
+    **changes,
+) -> CropDataset:
+    varied = Augmentation(CANVAS, strong, flips) if augment else None
+    options = {"canvas": CANVAS, "scale": 1.0, "seed": 0, "length": 20, "augment": varied}
     return CropDataset(samples, **(options | changes))
 
 
@@ -276,6 +283,21 @@ def test_augmentation_turns_mirrors_and_recolors() -> None:
         means.add(tuple(augmented.mean((0, 1)).round()))
     assert len(corners) == 8  # all flips and quarter turns
     assert len(means) > 50
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_without_flips_left_stays_left_and_up_is_up(strong: bool) -> None:
+    augment = Augmentation(CANVAS, strong, flips=False)
+    side = CANVAS + 2 * augment.margin
+    ramps = np.stack(np.meshgrid(*2 * [np.arange(side)]), -1).astype(np.uint8)
+    image = np.dstack([ramps, ramps[..., :1]])
+    ways = set()
+    for seed in range(40):
+        _, columns = augment(image, ramps[..., 0], seed)
+        _, rows = augment(image, ramps[..., 1], seed)
+        across = columns[:, -8:].mean() > columns[:, :8].mean()
+        ways.add((across, rows[-8:].mean() > rows[:8].mean()))
+    assert ways == {(True, True)}
 
 
 def test_strong_augmentation_changes_light_and_sizes_more() -> None:

@@ -9,7 +9,7 @@ from prompttune.companion.network import CompanionNetwork
 from prompttune.data.layouts import LoadedSample
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
-from prompttune.tuning.companion import train_companion
+from prompttune.tuning.companion import MANY, train_companion
 from prompttune.tuning.run import Machine
 from prompttune.utils.normalize import normalize, to_tensor
 
@@ -53,6 +53,14 @@ def test_two_runs_are_alike_and_another_seed_is_not(data: TaskData) -> None:
     one, same, another = (weights(network) for network in (*runs, other))
     assert torch.equal(one, same)
     assert not torch.equal(one, another)
+
+
+def test_many_images_show_the_light_themselves(data: TaskData) -> None:
+    many = replace(data, train=(data.train * MANY)[:MANY])
+    fewer = replace(many, train=many.train[1:])
+    plain, standardized = (train_companion(RECIPE, 16, each, 1, MACHINE) for each in (many, fewer))
+    assert not plain.folded(1.0).standardized
+    assert standardized.folded(1.0).standardized
 
 
 def test_the_average_forgets_the_start(data: TaskData) -> None:

@@ -84,7 +84,7 @@ def test_tuning_gains_on_images_that_it_has_not_seen(data, tmp_path) -> None:
     network = load("seggpt-small")
     recipe = Recipe("squares", init="example", max_steps=40, val_every=40, batch=4, val_crops=4)
     canvas = network.config.canvas
-    crops = default_collate(list(CropDataset(data.test, canvas, 1.0, 1, 8, augment=False)))
+    crops = default_collate(list(CropDataset(data.test, canvas, 1.0, 1, 8)))
 
     def loss(prompt: Prompt) -> float:
         with torch.no_grad():
