@@ -198,7 +198,7 @@ def _section(args: argparse.Namespace, run: Run, result: dict[str, Any]) -> list
     count = _learned_from(run, result)
     scored = len(next(iter(result["rows"]))["trials"][0]["images"])
     head = [
-        f"## {run.task}, {count} images{', what limits' if run.limits else ''}", "",
+        f"## {run.task}, {count} image{'s' * (count > 1)}{', what limits' if run.limits else ''}", "",
         f"{result['train_images']} tuned and {result['validation_images']} chose; {scored} test "
         f"images; tuning took {result['tuning_seconds']:.0f} s.", "",
     ]  # fmt: skip
