@@ -197,8 +197,9 @@ INTRODUCTION = (
 def _section(args: argparse.Namespace, run: Run, result: dict[str, Any]) -> list[str]:
     count = _learned_from(run, result)
     scored = len(next(iter(result["rows"]))["trials"][0]["images"])
+    images = "1 image" if count == 1 else f"{count} images"
     head = [
-        f"## {run.task}, {count} image{'s' * (count > 1)}{', what limits' if run.limits else ''}", "",
+        f"## {run.task}, {images}{', what limits' if run.limits else ''}", "",
         f"{result['train_images']} tuned and {result['validation_images']} chose; {scored} test "
         f"images; tuning took {result['tuning_seconds']:.0f} s.", "",
     ]  # fmt: skip
