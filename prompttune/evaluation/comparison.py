@@ -368,12 +368,27 @@ def choose_shared_threshold(
         images: (scores, truth, counted) each, as `dice_curve` takes them.
     """
     grid = threshold_grid()
-    deciding = [at_threshold(composition, float(value)) for value in grid]
+    return best_threshold(shared_dice_curves(composition, images, grid), grid)
+
+
+def shared_dice_curves(
+    composition: Composition,
+    images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    thresholds: np.ndarray,
+) -> list[np.ndarray]:
+    """Return what `dice_curve` does of each image, as a composition decides.
+
+    Args:
+        composition: decides.
+        images: (scores, truth, counted) each, as `dice_curve` takes them.
+        thresholds: T values.
+    """
+    deciding = [at_threshold(composition, float(value)) for value in thresholds]
     curves = []
     for scores, truth, counted in images:
         planes, true = torch.from_numpy(np.ascontiguousarray(scores[:, counted])), truth[counted]
         curves.append(np.array([_dice(each.decide(planes).numpy(), true) for each in deciding]))
-    return best_threshold(curves, grid)
+    return curves
 
 
 def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """How much a companion counts is chosen by images that neither it nor the prompt has learned."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from prompttune.workflows import companion as workflow
 from prompttune.workflows.companion import (
     SHARES,
     USUAL,
+    chosen_share,
     tune_with_companion,
     with_companion,
 )
@@ -87,6 +89,22 @@ def test_a_companion_that_helps_nothing_is_left_out(
     monkeypatch.setattr(workflow, "SHARES", (1.0,))
     enough = replace(data, val=[*data.val, *data.test])
     assert with_companion(prompt, RECIPE, segmenter, enough, MACHINE) is prompt
+
+
+def test_a_low_share_must_gain_more_than_chance() -> None:
+    usual = np.array([0.5, 0.6, 0.7, 0.8])
+    little = {0.0: usual - 0.3, 0.65: usual + np.array([0.1, -0.05, 0.04, -0.04]), 0.8: usual}
+    assert chosen_share(little | {1.0: usual - 0.01}) == 0.8
+    assert chosen_share(little | {1.0: usual + 0.001}) == 1.0
+    assert chosen_share(little | {0.5: usual + np.array([0.02, 0.01, 0.03, 0.02])}) == 0.5
+    assert chosen_share({0.0: usual, 0.8: usual - 0.1, 1.0: usual - 0.2}) == 0.0
+
+
+def test_pieces_that_say_nothing_choose_no_low_share() -> None:
+    nothing = np.full(3, math.nan)
+    assert chosen_share({0.0: nothing, 0.5: nothing, 0.8: nothing, 1.0: nothing}) == 0.8
+    two = np.array([0.4, 0.4, math.nan])
+    assert chosen_share({0.5: two + 0.3, 0.8: two}) == 0.8
 
 
 def test_training_images_do_not_choose(
