@@ -10,8 +10,10 @@ from prompttune.data.annotations.finding import (
     Annotated,
     find_annotated,
     find_coco_parts,
+    read_run_lengths,
     read_yolo,
 )
+from prompttune.data.annotations.run_lengths import has_run_lengths, run_length_table
 from prompttune.data.annotations.things import Annotation, Painting, class_numbers
 from prompttune.data.annotations.yolo import has_yolo, lies_beside
 from prompttune.data.class_names import UNNAMED
@@ -243,8 +245,10 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         InputError: missing folder, unknown layout, no images, images and masks that do not belong
             together, annotations that are none or lack a class.
     """
-    if folder.is_file():
+    if folder.is_file() and not has_run_lengths(folder):
         return read_pair_list(folder, finding)
+    if table := folder if folder.is_file() else _run_length_table(folder):
+        return _run_lengths(table, classes)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if finding.images_dir is not None or finding.masks_dir is not None:
@@ -273,6 +277,21 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
         f"--images_dir and --masks_dir{unread_below(folder)}"
     )
+
+
+def _run_length_table(folder: Path) -> Path | None:
+    """Return a folder's table of run lengths; None where masks lie as well, which say the same."""
+    below = (path.name.lower() for pattern in ("*/", "*/*/") for path in folder.glob(pattern))
+    if {name.lower() for name in MASK_FOLDERS} & set(below):
+        return None
+    return run_length_table(folder) if folder.is_dir() else None
+
+
+def _run_lengths(table: Path, classes: Sequence[str]) -> Found:
+    """Read a table of run lengths, as Kaggle has them, of images in any folders beside it."""
+    annotated = read_run_lengths(table, classes[0], SUFFIXES)
+    (samples,), drawn = _painted_parts([annotated], classes, table.parent)
+    return Found(samples, f"{drawn.kind}, split by seed", classes=drawn.classes, notes=drawn.notes)
 
 
 def _as_published(folder: Path, classes: Sequence[str], finding: Finding) -> Found | None:
@@ -362,6 +381,7 @@ def is_labeled(folder: Path) -> bool:
         or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None
         or has_metadata(folder)
+        or run_length_table(folder) is not None
         or has_tables(folder)
         or sample_folders(folder) is not None
         or pairs_in_sample_folders(folder) is not None
@@ -376,6 +396,8 @@ def annotated_names(folder: Path) -> tuple[str, ...]:
         InputError: as `find_samples`.
     """
     found = [each for part in find_coco_parts(folder, SUFFIXES).values() for each in part]
+    if table := _run_length_table(folder):
+        found = [read_run_lengths(table, UNNAMED[0], SUFFIXES)]
     if has_yolo(folder / "labels" / "train"):
         found = [read_yolo(folder / "images" / "train", folder / "labels" / "train", SUFFIXES)]
     part = part_of(folder, PARTS["train"]) or folder

@@ -13,6 +13,7 @@ from prompttune.data.annotations.cvat import XML, cvat_annotations
 from prompttune.data.annotations.geojson import geojson_annotation, is_geojson
 from prompttune.data.annotations.labelme import labelme_annotation
 from prompttune.data.annotations.labelstudio import is_label_studio, label_studio_annotations
+from prompttune.data.annotations.run_lengths import run_length_annotations
 from prompttune.data.annotations.supervisely import (
     is_supervisely,
     supervisely_annotation,
@@ -133,6 +134,28 @@ def find_coco_parts(
         inside = next(each for each in places if each.is_dir())
         parts.setdefault(kind, []).append(_annotated(place, inside, [file], suffixes, crowds))
     return parts
+
+
+def read_run_lengths(file: Path, name: str, suffixes: frozenset[str]) -> Annotated:
+    """Read a table of run lengths of the images below its folder.
+
+    Args:
+        file: that `run_length_table` has found.
+        name: of the things, where no column has their class.
+        suffixes: of image files, in lower case.
+
+    Raises:
+        InputError: a table that cannot be understood, or that names none of the images.
+    """
+    images = _Images(file.parent, suffixes)
+    with understood(file, "table of run lengths"):
+        found, notes = run_length_annotations(file, name, images.find)
+    if not found:
+        raise InputError(f"{file}: names none of the images below {file.parent}")
+    left_out = len(images.paths) - len(found)
+    kind = f"run lengths of {file.name}"
+    kind += f", {left_out} images without" if left_out > 0 else ""
+    return Annotated(tuple(found), kind, folder=file.parent, notes=notes)
 
 
 def _annotated(
