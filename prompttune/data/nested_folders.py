@@ -8,12 +8,17 @@ from prompttune.data.finding import Finding, Found
 from prompttune.data.mask_folders import Paired, folders_of, has_folders, pairs, plain
 from prompttune.data.pairing import is_called_mask
 from prompttune.data.samples import Sample
+from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden, is_image, path_key, stem_of
 
 _DEPTH = 3
 """Folders in folders that are looked through for pairs of images and masks."""
 _FEW = 3
 """So many folders with an image and a mask each show that this is how they lie."""
+_PREVIEWS = ("_viz", "_vis", "_overlay", "_preview")
+"""Endings of pictures that were drawn to look at: `label_viz.png` beside `label.png`."""
+_NAMES = "label_names.txt"
+"""What `labelme_json_to_dataset` writes beside each mask: its classes, a line a value."""
 
 
 def pairs_below(folder: Path, finding: Finding, classes: Sequence[str]) -> Paired | None:
@@ -39,12 +44,18 @@ def pairs_below(folder: Path, finding: Finding, classes: Sequence[str]) -> Paire
 
 
 def pairs_in_sample_folders(folder: Path) -> Paired | None:
-    """Read a folder for each image, with the mask beside it: `7/image.png` + `7/mask.png`."""
+    """Read a folder for each image, with the mask beside it: `7/image.png` + `7/mask.png`.
+
+    So does `labelme_json_to_dataset` write them, with a preview of the mask.
+
+    Raises:
+        InputError: labelme numbered the classes of each mask for itself.
+    """
     found = []
     for own in sorted(folder.iterdir(), key=path_key):
         if not own.is_dir() or is_hidden(own):
             continue
-        files = [path for path in sorted(own.iterdir()) if is_image(path)]
+        files = _without_previews([path for path in sorted(own.iterdir()) if is_image(path)])
         masks = [path for path in files if is_called_mask(stem_of(path))]
         if len(files) == 2 and len(masks) == 1:
             image = next(path for path in files if path != masks[0])
@@ -53,8 +64,29 @@ def pairs_in_sample_folders(folder: Path) -> Paired | None:
             return None
     if len(found) < _FEW:
         return None
+    _check_names(folder, [sample.mask.parent / _NAMES for sample in found])
     first = found[0]
     return Paired(tuple(found), f"a folder for each image ({first.image.name} + {first.mask.name})")
+
+
+def _without_previews(files: Sequence[Path]) -> list[Path]:
+    stems = {stem_of(path) for path in files}
+    drawn = {stem + ending for stem in stems for ending in _PREVIEWS}
+    return [path for path in files if stem_of(path) not in drawn]
+
+
+def _check_names(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse masks whose values mean something else in each: names must begin alike."""
+    there = [file for file in files if file.is_file()]
+    listed = {file: file.read_text("utf-8", "replace").strip().splitlines() for file in there}
+    longest = max(listed.values(), key=len, default=[])
+    for file, names in listed.items():
+        if names != longest[: len(names)]:
+            raise InputError(
+                f"{folder}: {file.relative_to(folder)} lists other classes than those beside it, "
+                "so a value means another class in each mask; give labelme's JSON files and the "
+                "images in their place"
+            )
 
 
 def parts_below(folder: Path, finding: Finding, classes: Sequence[str]) -> Found | None:

@@ -50,6 +50,29 @@ def test_a_folder_for_each_image(tmp_path: Path, image: str, mask: str) -> None:
     assert split.layout == f"a folder for each image ({image}.png + {mask}.png), split by seed"
 
 
+def labelme_folders(folder: Path, names: str, last: str) -> None:
+    """Write what `labelme_json_to_dataset` does."""
+    for n in range(6):
+        own = folder / f"photo{n}_json"
+        pair(own / "img.png", own / "label.png", n)
+        pair(own / "label_viz.png", own / "label.png", n)
+        (own / "label_names.txt").write_text(last if n == 5 else names)
+
+
+def test_folders_of_labelme(tmp_path: Path) -> None:
+    labelme_folders(tmp_path, "_background_\na cat\ndog\n", last="_background_\na cat")
+    split = find_split(tmp_path)
+    assert everything(split) == list(range(6))
+    assert split.layout == "a folder for each image (img.png + label.png), split by seed"
+
+
+@pytest.mark.parametrize("last", ["_background_\ndog", "_background_\na\ndog"])
+def test_masks_that_number_their_classes_each_for_itself(tmp_path: Path, last: str) -> None:
+    labelme_folders(tmp_path, "_background_\na cat\ndog\n", last)
+    with pytest.raises(InputError, match=r"label_names\.txt lists other classes than those beside"):
+        find_split(tmp_path)
+
+
 def test_several_images_beside_one_mask_are_asked_about(tmp_path: Path) -> None:
     for n in range(6):
         pair(tmp_path / f"s{n}" / "t1.png", tmp_path / f"s{n}" / "seg.png", n)
