@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, warn
 from prompttune.utils.image_files import is_dicom, is_hidden
 from prompttune.utils.malformed import understood
 from prompttune.volumes.dicom import SEGMENTATIONS, read_dataset
 
 _MIN_FILES = 2
+GAP = 1.5
+"""Times the usual distance of two slices: what lies farther apart has lost a slice between."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,22 @@ def find_series(folder: Path) -> tuple[list[Series], list[Path]]:
         taken = {Path(called[other]).name for other in whole[: number - 1]}
         name = called[key] if called[key] not in taken else f"{called[key]}-{number}"
         found.append(Series(folder if alone else folder / name, files))
+        _tell_gap(found[-1].path, sorted(grouped[key]))
     return found, without
+
+
+def _tell_gap(series: Path, slices: Sequence[tuple[float, Path]]) -> None:
+    """Warn of slices that lie farther apart than the others: volumes have them evenly spaced."""
+    steps = np.diff([height for height, _ in slices])
+    usual, widest = float(np.median(steps)), int(steps.argmax())
+    if steps[widest] < GAP * usual:
+        return
+    below, above = (slices[widest + each][1].name for each in (0, 1))
+    warn(
+        f"{series}: {below} and {above} lie {steps[widest]:.4g} mm apart, other slices {usual:.4g} "
+        "mm; slices may be missing, and a NIfTI file places all evenly",
+        once=f"{series} has a gap",
+    )
 
 
 def _head(path: Path) -> Any:

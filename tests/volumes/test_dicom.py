@@ -16,7 +16,7 @@ from pydicom.uid import (
 from prompttune.data.layouts import find_split
 from prompttune.data.reading import read_image
 from prompttune.outputs.paths import find_images
-from prompttune.utils.errors import InputError
+from prompttune.utils.errors import InputError, forget_warnings
 from prompttune.volumes.opening import files_of_volume, volume_of
 from prompttune.volumes.segmentation import SegWriter
 
@@ -97,6 +97,17 @@ def test_a_series_is_a_volume_in_the_order_of_its_places(tmp_path: Path) -> None
     expected[:3, 3] = (-10, -20, 0)
     np.testing.assert_allclose(volume.facts.affine, expected)
     assert volume.facts.voxel_volume == pytest.approx(0.75)
+
+
+def test_a_missing_slice_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    forget_warnings()
+    for name in ("whole", "ct"):
+        series(tmp_path / name)
+    (tmp_path / "ct" / "I3").unlink()  # place 1
+    find_images([tmp_path / "whole"])
+    assert "apart" not in caplog.text
+    find_images([tmp_path / "ct"])
+    assert "ct: I1 and I4 lie 4 mm apart, other slices 2 mm; slices may be missing" in caplog.text
 
 
 def test_files_without_an_image_are_passed_over(tmp_path: Path) -> None:
