@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prompttune.data.annotations.aperio import aperio_annotation, is_aperio
 from prompttune.data.annotations.coco import category_ids, coco_annotations
 from prompttune.data.annotations.cvat import XML, cvat_annotations
 from prompttune.data.annotations.geojson import geojson_annotation, is_geojson
@@ -55,6 +56,7 @@ def find_annotated(
     """Read the annotation files beside images, beside `images/` or in a folder for them; None
     without any.
 
+    - Aperio ImageScope: an XML file for each image.
     - COCO: `annotations.json`, or the only JSON file.
     - Label Studio: the only JSON file, a list of tasks.
     - CVAT: `annotations.xml`.
@@ -83,6 +85,8 @@ def find_annotated(
         with understood(folder / XML, "CVAT annotations"):
             found = cvat_annotations(folder / XML, _Images(inside, suffixes).find)
         return Annotated(tuple(found), "CVAT annotations", folder=inside)
+    if files := _aperio_files(folder, inside):
+        return _aperio(inside, files, suffixes)
     files = supervisely_files(folder)
     if files:
         return _annotated(folder, folder, files, suffixes, crowds)
@@ -92,6 +96,22 @@ def find_annotated(
     if (folder / COCO) in files:
         files = [folder / COCO]
     return _annotated(folder, inside, files, suffixes, crowds)
+
+
+def _aperio_files(folder: Path, inside: Path) -> list[Path]:
+    """Return ImageScope's files among the images, or in a folder for annotations beside them."""
+    places = (folder, inside, *_annotation_folders(folder))
+    listed = (sorted(place.glob("*.[xX][mM][lL]")) for place in places)
+    files = next((found for found in listed if found), [])
+    return files if files and is_aperio(files[0]) else []
+
+
+def _aperio(inside: Path, files: list[Path], suffixes: frozenset[str]) -> Annotated:
+    images = _Images(inside, suffixes)
+    found, notes = _of_each(files, lambda file: aperio_annotation(file, images.find))
+    left_out = len(images.paths) - len(found)
+    kind = "ImageScope annotations" + (f", {left_out} images without" if left_out > 0 else "")
+    return Annotated(tuple(found), kind, folder=inside, notes=notes)
 
 
 def read_yolo(images: Path, labels: Path, suffixes: frozenset[str]) -> Annotated:
@@ -303,11 +323,12 @@ def _json_files(folder: Path) -> list[Path]:
 
 def _json_beside(folder: Path) -> list[Path]:
     """Return the JSON files of a folder beside `images/` that is made for them."""
+    return next((files for each in _annotation_folders(folder) if (files := _json_files(each))), [])
+
+
+def _annotation_folders(folder: Path) -> list[Path]:
     there = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    for name in ANNOTATION_FOLDERS:
-        if name in there and (files := _json_files(there[name])):
-            return files
-    return []
+    return [there[name] for name in ANNOTATION_FOLDERS if name in there]
 
 
 def _read(file: Path) -> Any:
