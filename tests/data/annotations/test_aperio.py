@@ -60,6 +60,11 @@ def test_boxes_ellipses_and_holes(tmp_path: Path) -> None:
     assert (found != round_one)[:, 14:].sum() <= 2
 
 
+def test_a_hole_that_reaches_beyond_its_region_covers_nothing(tmp_path: Path) -> None:
+    write(tmp_path, layer(region(SQUARE), region([(8, 3), (20, 3), (20, 13), (8, 13)], hole=True)))
+    np.testing.assert_array_equal(only(tmp_path).class_map, box(np.s_[3:13], np.s_[2:8]))
+
+
 def test_layers_are_classes(tmp_path: Path) -> None:
     far = [(20, 1), (24, 1), (24, 5), (20, 5)]
     write(
