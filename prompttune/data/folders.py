@@ -381,7 +381,7 @@ def is_labeled(folder: Path) -> bool:
         or bool(files_of(folder, r"Image_\d+[LR](?=_1stHO\.)"))
         or side_by_side(folder) is not None
         or has_metadata(folder)
-        or run_length_table(folder) is not None
+        or any(map(has_run_lengths, folder.glob("*.csv")))
         or has_tables(folder)
         or sample_folders(folder) is not None
         or pairs_in_sample_folders(folder) is not None

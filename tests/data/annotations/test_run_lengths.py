@@ -137,6 +137,7 @@ def test_masks_beside_a_table_count(tmp_path: Path) -> None:
 def test_two_tables_are_asked_about(tmp_path: Path) -> None:
     write(tmp_path, "ImageId,EncodedPixels", "0.jpg,1 4")
     write(tmp_path, "ImageId,EncodedPixels", "0.jpg,1 4", name="train_v2.csv")
+    assert is_labeled(tmp_path)
     with pytest.raises(InputError, match=r"train\.csv and train_v2\.csv both hold run lengths"):
         find_split(tmp_path, classes=("ship",))
 
