@@ -47,7 +47,12 @@ from prompttune.data.mask_folders import (
     plain,
     unread_below,
 )
-from prompttune.data.nested_folders import pairs_below, pairs_in_sample_folders, parts_below
+from prompttune.data.nested_folders import (
+    pairs_below,
+    pairs_in_sample_folders,
+    parts_below,
+    several_beside_masks,
+)
 from prompttune.data.pair_lists import has_metadata, read_metadata, read_pair_list
 from prompttune.data.pairing import is_called_mask, sample_folders, side_by_side
 from prompttune.data.published_folders import published
@@ -273,6 +278,8 @@ def find_samples(folder: Path, classes: Sequence[str], finding: Finding) -> Foun
         )  # fmt: skip
     if found := _with_masks(folder, classes, finding) or parts_below(folder, finding, classes):
         return found
+    if question := several_beside_masks(folder):
+        raise InputError(f"{folder}: {question}")
     raise InputError(
         f"{folder}: holds no known layout; it should have {_LAYOUTS}; or name the folders with "
         f"--images_dir and --masks_dir{unread_below(folder)}"
@@ -385,6 +392,7 @@ def is_labeled(folder: Path) -> bool:
         or has_tables(folder)
         or sample_folders(folder) is not None
         or pairs_in_sample_folders(folder) is not None
+        or several_beside_masks(folder) is not None
         or _as_published(folder, UNNAMED, ANYWHERE) is not None
     )
 

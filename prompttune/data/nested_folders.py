@@ -1,6 +1,6 @@
 """Images and masks in folders of folders: pairs of folders, or an image with its mask each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,21 +52,42 @@ def pairs_in_sample_folders(folder: Path) -> Paired | None:
         InputError: labelme numbered the classes of each mask for itself.
     """
     found = []
-    for own in sorted(folder.iterdir(), key=path_key):
-        if not own.is_dir() or is_hidden(own):
-            continue
-        files = _without_previews([path for path in sorted(own.iterdir()) if is_image(path)])
-        masks = [path for path in files if is_called_mask(stem_of(path))]
-        if len(files) == 2 and len(masks) == 1:
-            image = next(path for path in files if path != masks[0])
-            found.append(Sample(own.name, image, masks[0]))
-        elif files:
+    for own, images, masks in _sample_folders(folder):
+        if len(images) == len(masks) == 1:
+            found.append(Sample(own.name, images[0], masks[0]))
+        elif images or masks:
             return None
     if len(found) < _FEW:
         return None
     _check_names(folder, [sample.mask.parent / _NAMES for sample in found])
     first = found[0]
     return Paired(tuple(found), f"a folder for each image ({first.image.name} + {first.mask.name})")
+
+
+def several_beside_masks(folder: Path) -> str | None:
+    """Return what to ask where folders hold several images beside a mask each, as BraTS does."""
+    several = [
+        (images, masks[0])
+        for _, images, masks in _sample_folders(folder)
+        if len(images) > 1 and len(masks) == 1
+    ]
+    if len(several) < _FEW:
+        return None
+    images, mask = several[0]
+    listed = ", ".join(image.name for image in images[:4])
+    return (
+        f"several images lie beside each mask ({listed} beside {mask.name}); say which one in a "
+        "file with a row image,mask for each: --data LIST.csv"
+    )
+
+
+def _sample_folders(folder: Path) -> Iterator[tuple[Path, list[Path], list[Path]]]:
+    """List the folders in a folder, with the images and the masks in each."""
+    for own in sorted(folder.iterdir(), key=path_key):
+        if own.is_dir() and not is_hidden(own):
+            files = _without_previews([path for path in sorted(own.iterdir()) if is_image(path)])
+            masks = [path for path in files if is_called_mask(stem_of(path))]
+            yield own, [path for path in files if path not in masks], masks
 
 
 def _without_previews(files: Sequence[Path]) -> list[Path]:

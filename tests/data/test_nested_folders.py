@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prompttune.data.folders import is_labeled
 from prompttune.data.layouts import Split, find_split
 from prompttune.utils.errors import InputError
 
@@ -77,8 +78,9 @@ def test_several_images_beside_one_mask_are_asked_about(tmp_path: Path) -> None:
     for n in range(6):
         pair(tmp_path / f"s{n}" / "t1.png", tmp_path / f"s{n}" / "seg.png", n)
         pair(tmp_path / f"s{n}" / "t2.png", tmp_path / f"s{n}" / "seg.png", n)
-    with pytest.raises(InputError, match="holds no known layout"):
+    with pytest.raises(InputError, match=r"\(t1\.png, t2\.png beside seg\.png\); say which one in"):
         find_split(tmp_path)
+    assert is_labeled(tmp_path)  # and so inspect asks as well
 
 
 def test_pairs_of_folders_below_others(tmp_path: Path) -> None:
