@@ -183,6 +183,38 @@ def read_cvat(path: Path) -> object:
     return learned(put(path, "annotations.xml"))
 
 
+def aperio() -> list[bytes]:
+    """Make ImageScope's XML with a region of each kind, and a hole."""
+    corners = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in BOX)
+    regions = "".join(
+        f'<Region Id="{kind}" Type="{kind}" NegativeROA="{hole}">'
+        f"<Vertices>{corners}</Vertices></Region>"
+        for kind, hole in ((0, 0), (1, 0), (2, 0), (4, 0), (0, 1))
+    )
+    text = f"""<Annotations MicronsPerPixel="0.25"><Annotation Id="1" Name="crack">
+<Regions>{regions}</Regions></Annotation></Annotations>"""
+    return [text.encode()]
+
+
+def read_aperio(path: Path) -> object:
+    """Read it beside its image."""
+    return learned(put(path, "images/photo.xml"))
+
+
+def run_lengths() -> list[bytes]:
+    """Make Kaggle's tables: a class in a column of its own, beside the image, and none."""
+    return [
+        b"ImageId,ClassId,EncodedPixels\nphoto.png,crack,20 5 40 6\nother.png,crack,\n",
+        b"Image_Label,EncodedPixels\nphoto.png_crack,20 5 40 6\nphoto.png_hole,\n",
+        b"id,rle_mask\nphoto,1 5 40 6\nphoto,100 3\n",
+    ]
+
+
+def read_run_lengths(path: Path) -> object:
+    """Read a table beside the folder of its images."""
+    return learned(put(path, "train.csv"))
+
+
 def yolo() -> list[bytes]:
     """Make YOLO's lines: polygons and a box."""
     return [b"0 0.1 0.2 0.5 0.2 0.5 0.8 0.1 0.8\n1 0.2 0.2 0.3 0.2 0.3 0.4\n0 0.5 0.5 0.2 0.2\n"]

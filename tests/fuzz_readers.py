@@ -185,6 +185,15 @@ READERS = {
         Reader("Label Studio", annotations.label_studio, annotations.read_label_studio, JSON),
         Reader("GeoJSON", annotations.geojson, annotations.read_geojson, JSON),
         Reader("CVAT", annotations.cvat, annotations.read_cvat, (in_xml, in_xml, in_bytes)),
+        Reader(
+            "ImageScope", annotations.aperio, annotations.read_aperio, (in_xml, in_xml, in_bytes)
+        ),
+        Reader(
+            "run lengths",
+            annotations.run_lengths,
+            annotations.read_run_lengths,
+            (in_words, in_words, in_bytes),
+        ),
         Reader("YOLO", annotations.yolo, annotations.read_yolo, (in_words, in_bytes)),
         Reader("YOLO names", annotations.yolo_names, annotations.read_yolo_names, YAML),
         Reader("Supervisely", annotations.supervisely, annotations.read_supervisely, JSON),
