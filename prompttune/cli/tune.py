@@ -150,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.utils.paths import check_folder
     from prompttune.workflows.companion import tune_with_companion
     from prompttune.workflows.finish import check_tokens, finish
+    from prompttune.workflows.tune import with_auto_scale
 
     check_folder(output, "--output")
     zoo = save_folder(args.prompts_zoo)
@@ -162,8 +163,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_tokens(args.tokens, recipe, segmenter)
     data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
     recipe = data.recipe or recipe
+    if args.auto_scale:
+        recipe = with_auto_scale(recipe, data, segmenter)
     if global_rank(args.devices) == 0:
         _announce(recipe, data)
+        if args.auto_scale:
+            say(PROG, f"scale {recipe.scale:g}, at which training images answer each other best")
         if args.overwrite and not args.resume:
             discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
