@@ -130,7 +130,8 @@ def _recipe(options: argparse.Namespace) -> "Recipe":
 
 def _guessed(options: argparse.Namespace) -> dict[str, Any]:
     """Return the classes that a legend or annotations name, or that the masks' values are."""
-    from prompttune.data.folders import Finding, annotated_names, find_samples
+    from prompttune.data.annotated_folders import annotated_names
+    from prompttune.data.folders import Finding, find_samples
     from prompttune.data.mask_facts import look_at
     from prompttune.data.mask_survey import guess_classes
     from prompttune.data.survey import stored_mask

@@ -9,8 +9,8 @@ import math
 import statistics
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -22,14 +22,13 @@ from prompttune.evaluation.metrics import (
     UNDEFINED,
     Metrics,
     Reliability,
-    best_threshold,
     choose_threshold,
     counted_pixels,
     mean_metrics,
     measure,
     or_zero,
-    threshold_grid,
 )
+from prompttune.evaluation.shared_threshold import at_threshold, choose_shared_threshold
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 from prompttune.utils.errors import InputError
@@ -351,53 +350,3 @@ def example_map(sample: LoadedSample) -> np.ndarray:
 
 def _counted(sample: LoadedSample) -> np.ndarray:
     return counted_pixels(sample.class_map, sample.field_of_view)
-
-
-def at_threshold(composition: Composition, threshold: float) -> Composition:
-    """Return a composition all of whose prompts have this threshold."""
-    return Composition(replace(part, threshold=threshold) for part in composition.parts)
-
-
-def choose_shared_threshold(
-    composition: Composition, images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> tuple[float, float]:
-    """Return the best threshold of the grid, and its mean Dice, as `choose_threshold` does.
-
-    Args:
-        composition: decides.
-        images: (scores, truth, counted) each, as `dice_curve` takes them.
-    """
-    grid = threshold_grid()
-    return best_threshold(shared_dice_curves(composition, images, grid), grid)
-
-
-def shared_dice_curves(
-    composition: Composition,
-    images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    thresholds: np.ndarray,
-) -> list[np.ndarray]:
-    """Return what `dice_curve` does of each image, as a composition decides.
-
-    Args:
-        composition: decides.
-        images: (scores, truth, counted) each, as `dice_curve` takes them.
-        thresholds: T values.
-    """
-    deciding = [at_threshold(composition, float(value)) for value in thresholds]
-    curves = []
-    for scores, truth, counted in images:
-        planes, true = torch.from_numpy(np.ascontiguousarray(scores[:, counted])), truth[counted]
-        curves.append(np.array([_dice(each.decide(planes).numpy(), true) for each in deciding]))
-    return curves
-
-
-def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean Dice of the classes that the truth shows; both are lists of pixels."""
-    if not len(truth):
-        return math.nan
-    present = [index for index in np.unique(truth) if index]
-    if not present:
-        return float(not predicted.any())
-    hits = np.bincount(truth[predicted == truth], minlength=256)
-    total = np.bincount(predicted, minlength=256) + np.bincount(truth, minlength=256)
-    return float(np.mean(2 * hits[present] / total[present]))

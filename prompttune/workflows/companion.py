@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from prompttune.companion.companion import Companion, weighed
-from prompttune.evaluation.comparison import shared_dice_curves
 from prompttune.evaluation.metrics import (
     FEW_IMAGES,
     best_threshold,
@@ -20,6 +19,7 @@ from prompttune.evaluation.metrics import (
     or_zero,
     threshold_grid,
 )
+from prompttune.evaluation.shared_threshold import shared_dice_curves
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, changed, give_companion
 from prompttune.prompts.prompt import Prompt

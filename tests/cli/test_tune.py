@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,11 +20,14 @@ from prompttune.keys.header import load_card
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
 from prompttune.tasks import data as task
-from prompttune.tasks.recipe import load_recipe
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe, load_recipe
 from prompttune.tuning import run
 from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.workflows import calibrate
+from prompttune.workflows import tune as tuning
+from prompttune.workflows.tune import with_auto_scale
 
 QUICK = [
     "--max_steps",
@@ -101,6 +105,24 @@ def test_makes_a_key_that_predicts(folder: Path, capsys: pytest.CaptureFixture) 
     )
     assert result.classes.shape == (90, 90)
     assert np.array_equal(result.classes == 1, result.scores[0] > prompt.threshold)
+
+
+def test_a_scale_that_the_tool_chooses_is_the_keys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    chosen = []
+
+    def choose(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Recipe:
+        chosen.append(with_auto_scale(recipe, data, segmenter))
+        return replace(chosen[0], scale=chosen[0].scale * 0.75)  # unlike any recipe's
+
+    monkeypatch.setattr(tuning, "with_auto_scale", choose)
+    line = ["--scale", "auto", "--companion", "0", "--score_images", "1"]
+    assert fit.main(arguments(folder, *line)) == 0
+    expected = chosen[0].scale * 0.75
+    assert f"scale {expected:g}, at which training images answer" in capsys.readouterr().err
+    prompt, card = load_key(folder / "zoo" / "retina")
+    assert prompt.parts[0].scale == card.scale == card.recipe["scale"] == expected
 
 
 def test_every_value_of_a_recipe_can_be_given() -> None:

@@ -9,7 +9,8 @@ import pytest
 from exports import CORNERS, HEIGHT, INSIDE, WIDTH, image, maps
 from PIL import Image
 
-from prompttune.data.folders import annotated_names, unwrapped
+from prompttune.data.annotated_folders import annotated_names
+from prompttune.data.folders import unwrapped
 from prompttune.data.layouts import find_split
 from prompttune.tasks.data import task_data
 from prompttune.tasks.recipe import Recipe

@@ -10,14 +10,13 @@ from benches import PIXELS, dice_of, make_bench, missed, scored
 
 from prompttune.evaluation.comparison import (
     Bench,
-    at_threshold,
-    choose_shared_threshold,
     compare,
     count_predictions,
     draw_showing,
 )
 from prompttune.evaluation.metrics import choose_threshold, measure, threshold_grid
 from prompttune.evaluation.rows import ROWS
+from prompttune.evaluation.shared_threshold import at_threshold, choose_shared_threshold
 from prompttune.inference.quality import BEST
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.palette import Palette

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from annotating import HEIGHT, IN_BOX, WIDTH, box, only, save_image
 
-from prompttune.data.folders import annotated_names
+from prompttune.data.annotated_folders import annotated_names
 from prompttune.utils.errors import InputError
 
 SQUARE = [(2, 3), (12, 3), (12, 13), (2, 13)]

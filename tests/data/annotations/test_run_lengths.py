@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prompttune.data.annotated_folders import annotated_names
 from prompttune.data.annotations.run_lengths import PixelRuns
-from prompttune.data.folders import annotated_names, is_labeled
+from prompttune.data.folders import is_labeled
 from prompttune.data.layouts import Split, find_split, load_sample
 from prompttune.utils.errors import InputError
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from exports import CORNERS, HEIGHT, INSIDE, WIDTH, image, maps
 
-from prompttune.data.folders import annotated_names, is_labeled
+from prompttune.data.annotated_folders import annotated_names
+from prompttune.data.folders import is_labeled
 from prompttune.data.layouts import find_split, load_sample
 from prompttune.utils.errors import InputError
 

@@ -1,0 +1,61 @@
+"""One threshold for a composition of prompts, which decide together."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from prompttune.evaluation.metrics import best_threshold, threshold_grid
+from prompttune.prompts.composition import Composition
+
+
+def choose_shared_threshold(
+    composition: Composition, images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> tuple[float, float]:
+    """Return the best threshold of the grid, and its mean Dice, as `choose_threshold` does.
+
+    Args:
+        composition: decides.
+        images: (scores, truth, counted) each, as `dice_curve` takes them.
+    """
+    grid = threshold_grid()
+    return best_threshold(shared_dice_curves(composition, images, grid), grid)
+
+
+def shared_dice_curves(
+    composition: Composition,
+    images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    thresholds: np.ndarray,
+) -> list[np.ndarray]:
+    """Return what `dice_curve` does of each image, as a composition decides.
+
+    Args:
+        composition: decides.
+        images: (scores, truth, counted) each, as `dice_curve` takes them.
+        thresholds: T values.
+    """
+    deciding = [at_threshold(composition, float(value)) for value in thresholds]
+    curves = []
+    for scores, truth, counted in images:
+        planes, true = torch.from_numpy(np.ascontiguousarray(scores[:, counted])), truth[counted]
+        curves.append(np.array([_dice(each.decide(planes).numpy(), true) for each in deciding]))
+    return curves
+
+
+def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean Dice of the classes that the truth shows; both are lists of pixels."""
+    if not len(truth):
+        return math.nan
+    present = [index for index in np.unique(truth) if index]
+    if not present:
+        return float(not predicted.any())
+    hits = np.bincount(truth[predicted == truth], minlength=256)
+    total = np.bincount(predicted, minlength=256) + np.bincount(truth, minlength=256)
+    return float(np.mean(2 * hits[present] / total[present]))
+
+
+def at_threshold(composition: Composition, threshold: float) -> Composition:
+    """Return a composition all of whose prompts have this threshold."""
+    return Composition(replace(part, threshold=threshold) for part in composition.parts)
