@@ -41,6 +41,9 @@ AS_GOOD = 0.02
 """Dice by which whole images may be worse where they show things a patch thick."""
 COPIED = 0.03
 """Dice by which they must be better where they do not: see `_head_start`."""
+TELLING = 0.1
+"""Dice that no scale reaches where examples hardly answer each other: which is best is then chance,
+and they are seen whole. Eighteen parts of cars had .02 to .09 from whole images to twice as fine."""
 MAX_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25
@@ -93,7 +96,9 @@ def choose_scale(segmenter: Answering, prompt: Prompt) -> float | None:
     near = _near(max(rough, key=rough.__getitem__), ladder)
     fine = {scale: dice(scale, 2 / 3 / len(near)) for scale in near}
     best = max(fine, key=fine.__getitem__, default=None)
-    if best is None or rough[None] + _head_start(class_maps, canvas, patch) >= fine[best]:
+    if best is None or max(rough[None], fine[best]) < TELLING:
+        return None
+    if rough[None] + _head_start(class_maps, canvas, patch) >= fine[best]:
         return None
     return best
 
