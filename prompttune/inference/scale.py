@@ -43,7 +43,7 @@ COPIED = 0.03
 """Dice by which they must be better where they do not: see `_head_start`."""
 TELLING = 0.1
 """Dice that no scale reaches where examples hardly answer each other: which is best is then chance,
-and they are seen whole. Eighteen parts of cars had .02 to .09 from whole images to twice as fine."""
+and they are seen whole. Eighteen parts of cars had .02 to .09 from whole images to the finest."""
 MAX_EXAMPLES = 4
 """The first of a prompt's examples that take part."""
 OVERLAP = 0.25

@@ -8,6 +8,8 @@ from PIL import Image
 
 from prompttune.data.folders import unwrapped
 from prompttune.data.layouts import find_split
+from prompttune.tasks.data import task_data
+from prompttune.tasks.recipe import Recipe
 
 
 def test_data_alone_in_other_folders_is_found(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class _Row:
 
 def has_run_lengths(file: Path) -> bool:
     """Say whether a file is a CSV with a column of images and one of run lengths."""
-    return file.suffix.lower() == ".csv" and _columns(file) is not None
+    is_csv = file.suffix.lower() == ".csv" and file.is_file()  # a pipe would be waited for
+    return is_csv and _columns(file) is not None
 
 
 def run_length_table(folder: Path) -> Path | None:
@@ -104,7 +105,7 @@ def run_length_table(folder: Path) -> Path | None:
     files = [
         path
         for path in sorted(folder.glob("*.csv"))
-        if path.is_file() and "submission" not in path.stem.lower() and has_run_lengths(path)
+        if "submission" not in path.stem.lower() and has_run_lengths(path)
     ]
     if len(files) > 1:
         names = " and ".join(path.name for path in files[:2])
