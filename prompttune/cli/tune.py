@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if global_rank(args.devices) == 0:
         _announce(recipe, data)
         if args.auto_scale:
-            say(PROG, f"scale {recipe.scale:g}, at which training images answer each other best")
+            say(PROG, f"scale {recipe.scale:g}, chosen by training images")
         if args.overwrite and not args.resume:
             discard(output)
     bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)

@@ -12,7 +12,7 @@ from prompttune.data.annotations.finding import (
     read_run_lengths,
     read_yolo,
 )
-from prompttune.data.annotations.run_lengths import run_length_table
+from prompttune.data.annotations.run_lengths import has_run_lengths, run_length_table
 from prompttune.data.annotations.things import Annotation, Painting, class_numbers
 from prompttune.data.annotations.yolo import has_yolo
 from prompttune.data.class_names import UNNAMED
@@ -84,10 +84,11 @@ def yolo_parts(folder: Path, classes: Sequence[str]) -> Found | None:
 
 def table_of_run_lengths(folder: Path) -> Path | None:
     """Return a folder's table of run lengths; None where masks lie as well, which say the same."""
-    below = (path.name.lower() for pattern in ("*/", "*/*/") for path in folder.glob(pattern))
-    if {name.lower() for name in MASK_FOLDERS} & set(below):
+    if not any(map(has_run_lengths, folder.glob("*.csv"))):
         return None
-    return run_length_table(folder) if folder.is_dir() else None
+    below = (path.name.lower() for pattern in ("*/", "*/*/") for path in folder.glob(pattern))
+    masks = {name.lower() for name in MASK_FOLDERS} & set(below)
+    return None if masks else run_length_table(folder)
 
 
 def samples_by_run_lengths(table: Path, classes: Sequence[str]) -> Found:

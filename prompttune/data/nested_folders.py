@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from prompttune.data.finding import Finding, Found
@@ -66,18 +67,15 @@ def pairs_in_sample_folders(folder: Path) -> Paired | None:
 
 def several_beside_masks(folder: Path) -> str | None:
     """Return what to ask where folders hold several images beside a mask each, as BraTS does."""
-    several = [
-        (images, masks[0])
-        for _, images, masks in _sample_folders(folder)
-        if len(images) > 1 and len(masks) == 1
-    ]
-    if len(several) < _FEW:
+    filled = ((images, masks) for _, images, masks in _sample_folders(folder) if images or masks)
+    first = list(islice(filled, _FEW))
+    if len(first) < _FEW or any(len(images) < 2 or len(masks) != 1 for images, masks in first):
         return None
-    images, mask = several[0]
+    images, masks = first[0]
     listed = ", ".join(image.name for image in images[:4])
     return (
-        f"several images lie beside each mask ({listed} beside {mask.name}); say which one in a "
-        "file with a row image,mask for each: --data LIST.csv"
+        f"several images lie beside each mask ({listed} beside {masks[0].name}); say which one "
+        "in a file with a row image,mask for each: --data LIST.csv"
     )
 
 

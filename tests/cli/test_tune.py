@@ -120,7 +120,7 @@ def test_a_scale_that_the_tool_chooses_is_the_keys(
     line = ["--scale", "auto", "--companion", "0", "--score_images", "1"]
     assert fit.main(arguments(folder, *line)) == 0
     expected = chosen[0].scale * 0.75
-    assert f"scale {expected:g}, at which training images answer" in capsys.readouterr().err
+    assert f"scale {expected:g}, chosen by training images" in capsys.readouterr().err
     prompt, card = load_key(folder / "zoo" / "retina")
     assert prompt.parts[0].scale == card.scale == card.recipe["scale"] == expected
 

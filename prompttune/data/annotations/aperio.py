@@ -4,14 +4,13 @@ Source: files of ImageScope 12, and of MoNuSeg (Kumar et al., IEEE TMI 36, 2017)
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
-from prompttune.data.annotations.outlines import Outline, Polygons, fill_polygon
+from prompttune.data.annotations.outlines import Outline, Polygons, Rings
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
 
@@ -20,31 +19,6 @@ FREEHAND, RECTANGLE, ELLIPSE = "0", "1", "2"
 """Types of regions that cover pixels; others are arrows and rulers."""
 
 _Ring = list[tuple[float, float]]
-
-
-@dataclass(frozen=True, eq=False)
-class Pierced:
-    """A polygon without what lies in some others, wherever these reach beyond it."""
-
-    outer: np.ndarray
-    """`K x 2 float64`."""
-    holes: tuple[np.ndarray, ...]
-
-    def area(self) -> float:
-        """Return the outer polygon's area, so that what lies in its holes is the smaller."""
-        return Polygons((self.outer,)).area()
-
-    def paint(self, class_map: np.ndarray, value: int) -> None:
-        """Set the pixels whose centers are covered; parts outside of the image are cut off."""
-        height, width = class_map.shape
-        left, top = np.floor(self.outer.min(0)).clip(0, (width, height)).astype(int)
-        right, bottom = np.ceil(self.outer.max(0)).clip(0, (width, height)).astype(int)
-        if right <= left or bottom <= top:
-            return
-        inside = fill_polygon(self.outer - (left, top), bottom - top, right - left)
-        for hole in self.holes:
-            inside &= ~fill_polygon(hole - (left, top), bottom - top, right - left)
-        class_map[top:bottom, left:right][inside] = value
 
 
 def is_aperio(file: Path) -> bool:
@@ -108,8 +82,7 @@ def _outline(region: ElementTree.Element, holes: list[_Ring]) -> Outline:
     near = [
         each for each in holes if (np.max(each, 0) > low).all() and (np.min(each, 0) < high).all()
     ]
-    own, *inside = Polygons.of([outer, *near]).polygons
-    return Pierced(own, tuple(inside))
+    return Rings(Polygons.of([outer, *near]).polygons)
 
 
 def _ring(region: ElementTree.Element) -> _Ring:

@@ -109,8 +109,7 @@ def _aperio_files(folder: Path, inside: Path) -> list[Path]:
 def _aperio(inside: Path, files: list[Path], suffixes: frozenset[str]) -> Annotated:
     images = _Images(inside, suffixes)
     found, notes = _of_each(files, lambda file: aperio_annotation(file, images.find))
-    left_out = len(images.paths) - len(found)
-    kind = "ImageScope annotations" + (f", {left_out} images without" if left_out > 0 else "")
+    kind = images.said("ImageScope annotations", found)
     return Annotated(tuple(found), kind, folder=inside, notes=notes)
 
 
@@ -160,7 +159,7 @@ def read_run_lengths(file: Path, name: str, suffixes: frozenset[str]) -> Annotat
     """Read a table of run lengths of the images below its folder.
 
     Args:
-        file: that `run_length_table` has found.
+        file: a table (`has_run_lengths`).
         name: of the things, where no column has their class.
         suffixes: of image files, in lower case.
 
@@ -172,9 +171,7 @@ def read_run_lengths(file: Path, name: str, suffixes: frozenset[str]) -> Annotat
         found, notes = run_length_annotations(file, name, images.find)
     if not found:
         raise InputError(f"{file}: names none of the images below {file.parent}")
-    left_out = len(images.paths) - len(found)
-    kind = f"run lengths of {file.name}"
-    kind += f", {left_out} images without" if left_out > 0 else ""
+    kind = images.said(f"run lengths of {file.name}", found)
     return Annotated(tuple(found), kind, folder=file.parent, notes=notes)
 
 
@@ -222,8 +219,7 @@ def _of_json(
         )
     if not found:
         raise InputError(f"{files[0]}: names no images")
-    left_out = len(images.paths) - len(found)
-    kind = f"{kind}, {left_out} images without" if left_out > 0 else kind
+    kind = images.said(kind, found)
     return Annotated(tuple(found), kind, ids, folder=inside, notes=notes)
 
 
@@ -291,6 +287,11 @@ class _Images:
         for path in self.paths:  # of two files of one name neither is meant
             name = _composed(path.name)
             self.names[name] = None if name in self.names else path
+
+    def said(self, kind: str, found: list[Annotation]) -> str:
+        """Say what was found, and how many images have none of it."""
+        left_out = len(self.paths) - len(found)
+        return f"{kind}, {left_out} images without" if left_out > 0 else kind
 
     def find(self, name: str) -> Path | None:
         """Find an image by its name or path as another machine wrote it, or by its stem alone."""

@@ -2,44 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prompttune.data.annotations.outlines import Outline, Polygons, fill_polygon
+from prompttune.data.annotations.outlines import Outline, Polygons, Rings
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.geo.georeference import Georeference, read_georeference
 from prompttune.utils.errors import InputError
 
 _NAMES = ("class", "classification", "label", "name", "category", "type")
-
-
-@dataclass(frozen=True, eq=False)
-class Rings:
-    """Polygons with holes: a pixel is covered if an odd number of rings goes around it."""
-
-    rings: tuple[np.ndarray, ...]
-
-    def area(self) -> float:
-        """Return about how many pixels are covered."""
-        areas = [Polygons((ring,)).area() for ring in self.rings]
-        return areas[0] - sum(areas[1:])
-
-    def paint(self, class_map: np.ndarray, value: int) -> None:
-        """Set the pixels whose centers are covered; parts outside of the image are cut off."""
-        height, width = class_map.shape
-        corners = np.concatenate(self.rings)
-        left, top = np.floor(corners.min(0)).clip(0, (width, height)).astype(int)
-        right, bottom = np.ceil(corners.max(0)).clip(0, (width, height)).astype(int)
-        if right <= left or bottom <= top:
-            return
-        inside = np.zeros((bottom - top, right - left), bool)
-        for ring in self.rings:
-            inside ^= fill_polygon(ring - (left, top), bottom - top, right - left)
-        class_map[top:bottom, left:right][inside] = value
 
 
 def is_geojson(content: Any) -> bool:

@@ -79,6 +79,31 @@ class Polygons:
 
 
 @dataclass(frozen=True, eq=False)
+class Rings:
+    """A polygon with holes: the first ring's pixels, but for those in another."""
+
+    rings: tuple[np.ndarray, ...]
+
+    def area(self) -> float:
+        """Return about how many pixels are covered."""
+        areas = [Polygons((ring,)).area() for ring in self.rings]
+        return areas[0] - sum(areas[1:])
+
+    def paint(self, class_map: np.ndarray, value: int) -> None:
+        """Set the pixels whose centers are covered; parts outside of the image are cut off."""
+        height, width = class_map.shape
+        outer, *holes = self.rings
+        left, top = np.floor(outer.min(0)).clip(0, (width, height)).astype(int)
+        right, bottom = np.ceil(outer.max(0)).clip(0, (width, height)).astype(int)
+        if right <= left or bottom <= top:
+            return
+        inside = fill_polygon(outer - (left, top), bottom - top, right - left)
+        for hole in holes:
+            inside &= ~fill_polygon(hole - (left, top), bottom - top, right - left)
+        class_map[top:bottom, left:right][inside] = value
+
+
+@dataclass(frozen=True, eq=False)
 class Runs:
     """COCO's run lengths, plain or compressed."""
 

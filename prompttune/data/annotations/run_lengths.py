@@ -5,7 +5,6 @@ Source: the data pages of "Airbus Ship Detection", "Severstal", and "TGS Salt" o
 """
 
 import csv
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,8 @@ _CLASSES = ("classid", "class_id", "class", "label", "category", "categoryid", "
 _BOTH = ("imageid_classid", "image_label", "imageid_label", "image_class")
 """Columns of `NAME.jpg_CLASS`."""
 _NOTHING = ("", "-1", "nan", "none")
+LONGEST = 2**31 - 1
+"""Letters of a cell: masks of large images have many, and a C long of Windows holds no more."""
 TOLD_BY = 16
 """Images, at most, that tell whether pixels are counted down the columns or along the rows."""
 CLEARLY = 0.7
@@ -165,9 +166,9 @@ def run_length_annotations(
 
 def _rows(file: Path, name: str) -> Iterable[_Row]:
     columns = _columns(file)
-    assert columns is not None  # `run_length_table` has found them
+    assert columns is not None  # `has_run_lengths` has seen them
     image, runs, kind, both = columns
-    csv.field_size_limit(sys.maxsize)  # a mask of large images has long cells
+    csv.field_size_limit(LONGEST)
     with file.open(encoding="utf-8-sig", newline="") as lines:
         for number, row in enumerate(csv.reader(lines), 1):
             if number == 1 or not row:

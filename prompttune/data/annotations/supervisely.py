@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prompttune.data.annotations.geojson import Rings
-from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons
+from prompttune.data.annotations.outlines import Bitmap, Outline, Polygons, Rings
 from prompttune.data.annotations.things import Annotation, Thing
 from prompttune.utils.errors import InputError
 from prompttune.utils.image_files import is_hidden
