@@ -5,6 +5,7 @@ prompttune tune --task retina [--data DIR]
 
 import os
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
@@ -15,13 +16,23 @@ from jsonargparse import ArgumentParser, Namespace
 
 from prompttune.cli.commandline import COMPLETING, OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
-from prompttune.tasks.recipe import FOUND, RENAMED, Recipe, recipe_values, task_names
+from prompttune.tasks.recipe import (
+    FOUND,
+    RENAMED,
+    SCALED_BY_IMAGES,
+    Recipe,
+    recipe_values,
+    task_names,
+)
 from prompttune.utils.bounds import check
 from prompttune.utils.errors import InputError, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
+    import torch
+
     from prompttune.tasks.data import TaskData
+    from prompttune.tuning.run import Machine
     from prompttune.workflows.finish import Finished
 
 PROG = "prompttune.fit"
@@ -58,15 +69,19 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     add("--resume", action="store_true", help="go on with the run in --output")
     add("--overwrite", action="store_true", help="start anew where this run or key exists")
     add("--classes", type=str, help="foreground classes, comma-separated, instead of the recipe's")
-    parser.add_class_arguments(Recipe, skip={"classes", *FOUND})
+    add("--scale", type=_Scale(), help="canvas pixels an image pixel; auto: the images choose")
+    parser.add_class_arguments(Recipe, skip={"classes", "scale", *FOUND})
     if COMPLETING in os.environ:
         _complete_values(parser)
-    values = recipe_values(task) if (task := _task_of(argv)) else {}
+    task = _task_of(argv)
+    values = {"scale": "auto" if task in SCALED_BY_IMAGES else Recipe.scale}
+    values |= recipe_values(task) if task else {}
     classes = values.pop("classes", Recipe.classes)
     parser.set_defaults(values)
-    words, auto_scale = _auto_scale(argv)
-    args = parser.parse_args(words)
-    args.auto_scale = auto_scale
+    args = parser.parse_args(argv)
+    args.auto_scale = args.scale == "auto"
+    if args.auto_scale:
+        args.scale = Recipe.scale  # until the images are known
     args.classes = _classes(args.classes, args.colors) or classes
     for name in ("score_images", "images", "workers", "devices", "tokens"):
         if args[name] is not None:
@@ -90,15 +105,19 @@ def _words(words: Sequence[object], **_: object) -> list[str]:
     return [str(each) for each in words]
 
 
-def _auto_scale(argv: Sequence[str]) -> tuple[list[str], bool]:
-    """Take `--scale auto` out of a command line: a recipe has a number there."""
-    words, found = list(argv), False
-    for form in (["--scale", "auto"], ["--scale=auto"]):
-        for place in range(len(words) - len(form), -1, -1):
-            if words[place : place + len(form)] == form:
-                words[place : place + len(form)] = []
-                found = True
-    return words, found
+class _Scale:
+    """The type of --scale; its repr is shown by --help."""
+
+    def __call__(self, text: str | float) -> str | float:
+        if text == "auto":
+            return "auto"
+        try:
+            return float(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text}: give a number, or auto") from None
+
+    def __repr__(self) -> str:
+        return "number or auto"
 
 
 def _classes(text: str | None, colors: str | None) -> tuple[str, ...]:
@@ -145,12 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from prompttune.keys.files import save_folder
     from prompttune.keys.key import check_savable
     from prompttune.tasks.data import task_data
-    from prompttune.tuning.run import Machine, discard
-    from prompttune.utils.devices import check_devices, choose_bf16, global_rank, take_own_device
+    from prompttune.tuning.run import begun_scale, discard
+    from prompttune.utils.devices import check_devices, global_rank, take_own_device
     from prompttune.utils.paths import check_folder
     from prompttune.workflows.companion import tune_with_companion
     from prompttune.workflows.finish import check_tokens, finish
-    from prompttune.workflows.tune import with_auto_scale
+    from prompttune.workflows.scale import with_auto_scale
 
     check_folder(output, "--output")
     zoo = save_folder(args.prompts_zoo)
@@ -163,26 +182,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_tokens(args.tokens, recipe, segmenter)
     data = task_data(recipe, args.data, args.images, args.images_dir, args.masks_dir)
     recipe = data.recipe or recipe
-    if args.auto_scale:
-        recipe = with_auto_scale(recipe, data, segmenter)
-    if global_rank(args.devices) == 0:
+    machine = _machine(args, segmenter.device)
+    first = global_rank(args.devices) == 0
+    if first:
         _announce(recipe, data)
-        if args.auto_scale:
-            say(PROG, f"scale {recipe.scale:g}, chosen by training images")
         if args.overwrite and not args.resume:
             discard(output)
-    bf16 = choose_bf16(args.precision, segmenter.device, on_cpu=True)
-    machine = Machine(
-        segmenter.device.type,
-        bf16,
-        args.memory,
-        args.logger,
-        args.workers,
-        devices=args.devices,
-        nodes=args.nodes,
-    )
+    if args.auto_scale:
+        begun = begun_scale(output, args.resume)
+        recipe = with_auto_scale(recipe, data, segmenter, machine, begun)
+        if first:
+            say(PROG, f"scale {recipe.scale:g}, chosen by the images")
     tuned = tune_with_companion(recipe, segmenter, data, output, machine, args.resume)
-    if global_rank(args.devices) > 0:
+    if not first:
         return 0  # the first process has the same prompt, and goes on alone
     finished = finish(
         tuned, recipe, segmenter, data, name, zoo, output, quote_command(PROG, argv),
@@ -190,6 +202,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     _print_result(finished, name, data, recipe)
     return 0
+
+
+def _machine(args: Namespace, device: "torch.device") -> "Machine":
+    from prompttune.tuning.run import Machine
+    from prompttune.utils.devices import choose_bf16
+
+    bf16 = choose_bf16(args.precision, device, on_cpu=True)
+    parts = args.memory, args.logger, args.workers
+    return Machine(device.type, bf16, *parts, devices=args.devices, nodes=args.nodes)
 
 
 def _announce(recipe: Recipe, data: "TaskData") -> None:

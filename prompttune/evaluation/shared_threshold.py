@@ -1,4 +1,4 @@
-"""One threshold for a composition of prompts, which decide together."""
+"""One threshold for all images, and for a composition of prompts, which decide together."""
 
 import math
 from collections.abc import Iterable
@@ -7,8 +7,28 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from prompttune.evaluation.metrics import best_threshold, threshold_grid
+from prompttune.evaluation.metrics import best_threshold, dice_curve, threshold_grid
 from prompttune.prompts.composition import Composition
+from prompttune.prompts.prompt import Prompt
+
+
+def dice_at_best(
+    prompt: Prompt | Composition, images: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Return the Dice of each image at the threshold of the grid that is best for them all.
+
+    Args:
+        prompt: decides.
+        images: (scores, truth, counted) each, as `dice_curve` takes them.
+    """
+    grid = threshold_grid()
+    if isinstance(prompt, Prompt):
+        curves = [dice_curve(*each, grid) for each in images]
+    else:
+        curves = shared_dice_curves(prompt, images, grid)
+    threshold, _ = best_threshold(curves, grid)
+    at = int(np.abs(grid - threshold).argmin())
+    return np.array([curve[at] for curve in curves])
 
 
 def choose_shared_threshold(

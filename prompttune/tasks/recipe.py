@@ -181,6 +181,8 @@ class Recipe:
         return ImageOptions.of(self.bands, self.stretch)
 
 
+SCALED_BY_IMAGES = ("custom",)
+"""Tasks whose scale the images choose where nobody gives one: it is not known what they show."""
 RENAMED = {"colour_weight": "color_weight"}
 """Fields by the names that they had in version 0.1: taken for one version, with a warning."""
 _VALUES = {("learn", "colours"): "colors", ("mask_kind", "grey"): "gray"}

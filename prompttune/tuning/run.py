@@ -316,6 +316,21 @@ def _claim(output: Path, settings: dict[str, Any]) -> None:
     write_whole(path, json.dumps(settings, indent=1, sort_keys=True))
 
 
+def begun_scale(output: Path, resume: bool) -> float | None:
+    """Return the scale of the run that is resumed, which goes on at that; None: one begins.
+
+    Args:
+        output: folder of the run.
+        resume: go on with what lies there.
+
+    Raises:
+        InputError: as `tune` of a run that lies there, before a scale is chosen for nothing.
+    """
+    path = output / SETTINGS
+    refuse_begun(output, path.exists(), resume)
+    return float(read_settings(path)["recipe"]["scale"]) if path.exists() else None
+
+
 def discard(output: Path) -> None:
     """Forget an earlier run in `output`; anything else there stays."""
     for path in (output / CHECKPOINT, output / SETTINGS, *(output / PROGRESS).glob("step-*.png")):

@@ -11,15 +11,8 @@ import torch
 from torch import Tensor
 
 from prompttune.companion.companion import Companion, weighed
-from prompttune.evaluation.metrics import (
-    FEW_IMAGES,
-    best_threshold,
-    defined_mean,
-    dice_curve,
-    or_zero,
-    threshold_grid,
-)
-from prompttune.evaluation.shared_threshold import shared_dice_curves
+from prompttune.evaluation.metrics import FEW_IMAGES, defined_mean, or_zero
+from prompttune.evaluation.shared_threshold import dice_at_best
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, changed, give_companion
 from prompttune.prompts.prompt import Prompt
@@ -140,20 +133,13 @@ def best_share(
         for asked in (alone, sure)
     )
     groups = [len(part.palette.classes) for part in prompt.parts]
-    grid = threshold_grid()
 
     def dice(share: float) -> np.ndarray:
-        shown = [
+        shown = (
             (_weighed(mine, theirs, share, groups).numpy(), piece.class_map, piece.counted)
             for mine, theirs, piece in zip(own, given, pieces, strict=True)
-        ]
-        if isinstance(prompt, Prompt):
-            curves = [dice_curve(*each, grid) for each in shown]
-        else:
-            curves = shared_dice_curves(prompt, shown, grid)
-        threshold, _ = best_threshold(curves, grid)
-        at = int(np.abs(grid - threshold).argmin())
-        return np.array([curve[at] for curve in curves])
+        )
+        return dice_at_best(prompt, shown)
 
     return chosen_share({share: dice(share) for share in (0.0, *SHARES)})
 
@@ -170,12 +156,16 @@ def chosen_share(dice: Mapping[float, np.ndarray]) -> float:
     """
     means = {share: defined_mean(each) for share, each in dice.items()}
     best = max((share for share in dice if share >= USUAL), key=lambda share: or_zero(means[share]))
-    surely = [share for share in dice if share < USUAL and _gains(dice[share] - dice[best])]
+    surely = [share for share in dice if share < USUAL and gains(dice[share] - dice[best])]
     return max((best, *surely), key=lambda share: or_zero(means[share]))
 
 
-def _gains(gained: np.ndarray) -> bool:
-    """Say whether the mean of what several pieces gained is more than its standard error."""
+def gains(gained: np.ndarray) -> bool:
+    """Say whether the mean of what several pieces gained is more than its standard error.
+
+    Args:
+        gained: Dice, NaN where it is not defined; fewer than three that are say nothing.
+    """
     known = gained[~np.isnan(gained)]
     if len(known) < FEW_IMAGES:
         return False

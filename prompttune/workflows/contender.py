@@ -19,6 +19,7 @@ from prompttune.tuning.run import Machine, Tuned
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError
 from prompttune.workflows.companion import tune_with_companion
+from prompttune.workflows.scale import with_auto_scale
 
 FindData = Callable[[Recipe], TaskData]
 """Finds the images of a recipe."""
@@ -103,6 +104,8 @@ def tuned_here(
         start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
         return Contender(recipe, data, changed(start, name="none"))
     machine = machine_of(segmenter)
+    if task in recipes.SCALED_BY_IMAGES:
+        recipe = with_auto_scale(recipe, data, segmenter, machine)
     tuned = tune_with_companion(recipe, segmenter, data, folder, machine)
     return Contender(recipe, data, changed(tuned.prompt, name="tuned here"), tuned)
 

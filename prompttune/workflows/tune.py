@@ -1,13 +1,13 @@
-"""Tuning from Python: images and masks in, a prompt that is ready to use out; and its scale."""
+"""Tuning from Python: images and masks in, a prompt that is ready to use out."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,15 +16,13 @@ from torch import Tensor
 from prompttune.backbone import SegGPT
 from prompttune.data.inputs import ImageLike, MaskLike
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation.comparison import draw_showing
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
-from prompttune.tasks.recipe import FOUND, READING, Recipe, current, recipe_values
-from prompttune.tuning.init import scored_map
+from prompttune.tasks.recipe import FOUND, READING, SCALED_BY_IMAGES, Recipe, current, recipe_values
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -36,6 +34,7 @@ with warnings.catch_warnings():
     from prompttune.tuning import run
     from prompttune.workflows import finish
     from prompttune.workflows.companion import tune_with_companion
+    from prompttune.workflows.scale import AUTO, with_auto_scale
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
@@ -78,7 +77,8 @@ def tune(
         resume: go on with the run in `output`.
         progress: show how far it is, on stderr.
         **values: any value of `prompttune.tasks.recipe.Recipe` in place of the task's own, such as
-            `scale=0.5` or `max_steps=400`. `scale="auto"` chooses one by a few training images.
+            `scale=0.5` or `max_steps=400`. `scale="auto"` has the images choose, as
+            they do for a custom task of which no scale is given.
 
     Returns:
         The prompt, with its threshold chosen on the images that were held out for validation. A
@@ -88,19 +88,20 @@ def tune(
     Raises:
         InputError: unknown task, class, backbone or value; images or masks that cannot be used.
     """
-    by_images = values.get("scale") == AUTO
+    by_images = values.get("scale", AUTO if task in SCALED_BY_IMAGES else None) == AUTO
     if by_images:
-        values.pop("scale")
+        values.pop("scale", None)
     recipe, found = _prepare(data, masks, classes, task, values)
     if not isinstance(backbone, Segmenter):
         backbone = Segmenter(backbone, device)
     if tokens is not None:
         finish.check_tokens(tokens, recipe, backbone)
-    if by_images:
-        recipe = with_auto_scale(recipe, found, backbone)
     bf16 = choose_bf16(precision, backbone.device, on_cpu=True)
     machine = run.Machine(backbone.device.type, bf16, progress=progress)
     with _run_folder(output) as folder:
+        if by_images:
+            begun = run.begun_scale(folder, resume)
+            recipe = with_auto_scale(recipe, found, backbone, machine, begun)
         tuned = tune_with_companion(recipe, backbone, found, folder, machine, resume)
     return finish.ready(
         tuned, recipe, backbone, found, name or task, progress=progress, tokens=tokens
@@ -188,33 +189,3 @@ def _run_folder(output: str | PathLike[str] | None) -> Iterator[Path]:
         return
     with TemporaryDirectory(prefix="prompttune-") as folder:
         yield Path(folder) / "run"
-
-
-EXAMPLES = 4
-"""Training images that choose."""
-AUTO: Literal["auto"] = "auto"
-
-
-def with_auto_scale(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Recipe:
-    """Return a recipe with the scale at which a few training images answer each other best.
-
-    Where that is whole images, it is the scale at which the largest of them fills the canvas. No
-    validation or test image is looked at.
-
-    Args:
-        recipe: whose scale is replaced.
-        data: the images of the task.
-        segmenter: with the backbone that will be tuned for.
-
-    Raises:
-        InputError: no training image shows a class.
-    """
-    # Where no image shows a class, the error is that of examples.
-    samples = draw_showing(data.train, recipe.seed, EXAMPLES) or [data.train[0]]
-    pairs = [(sample.image, scored_map(sample)) for sample in samples]
-    canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
-    prompt = Prompt.from_examples(pairs, recipe.classes, scale=AUTO, canvas=canvas)
-    chosen = segmenter.scaled(prompt).known_scale
-    if chosen is None:
-        chosen = canvas / max(max(sample.image.shape[:2]) for sample in samples)
-    return replace(recipe, scale=float(f"{chosen:.3g}"))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,14 +21,13 @@ from prompttune.keys.header import load_card
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.loading import load_key
 from prompttune.tasks import data as task
-from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe, load_recipe
 from prompttune.tuning import run
 from prompttune.utils.errors import InputError
 from prompttune.utils.paths import DEFAULT_BACKBONE
 from prompttune.workflows import calibrate
-from prompttune.workflows import tune as tuning
-from prompttune.workflows.tune import with_auto_scale
+from prompttune.workflows import scale as scales
+from prompttune.workflows.scale import with_auto_scale
 
 QUICK = [
     "--max_steps",
@@ -112,15 +112,15 @@ def test_a_scale_that_the_tool_chooses_is_the_keys(
 ) -> None:
     chosen = []
 
-    def choose(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Recipe:
-        chosen.append(with_auto_scale(recipe, data, segmenter))
+    def choose(recipe: Recipe, *given: Any) -> Recipe:
+        chosen.append(with_auto_scale(recipe, *given))
         return replace(chosen[0], scale=chosen[0].scale * 0.75)  # unlike any recipe's
 
-    monkeypatch.setattr(tuning, "with_auto_scale", choose)
+    monkeypatch.setattr(scales, "with_auto_scale", choose)
     line = ["--scale", "auto", "--companion", "0", "--score_images", "1"]
     assert fit.main(arguments(folder, *line)) == 0
     expected = chosen[0].scale * 0.75
-    assert f"scale {expected:g}, chosen by training images" in capsys.readouterr().err
+    assert f"scale {expected:g}, chosen by the images" in capsys.readouterr().err
     prompt, card = load_key(folder / "zoo" / "retina")
     assert prompt.parts[0].scale == card.scale == card.recipe["scale"] == expected
 

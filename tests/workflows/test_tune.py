@@ -1,6 +1,5 @@
 """Tuning from Python: a prompt from any kind of data; nothing is written unless asked for."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,6 @@ from prompttune import Composition, InputError, Prompt, Segmenter
 from prompttune.cli import tune as fit
 from prompttune.data.layouts import LoadedSample
 from prompttune.keys.header import load_card
-from prompttune.tasks.data import TaskData
-from prompttune.tasks.recipe import Recipe
-from prompttune.workflows.tune import EXAMPLES, with_auto_scale
 
 QUICK = {
     "max_steps": 2, "val_every": 2, "batch": 2, "val_crops": 2, "min_canvas": 0, "init": "noise",
@@ -199,9 +195,6 @@ def test_bad_input_is_one_line(data: object, more: dict, complaint: str) -> None
     assert "\n" not in str(caught.value)
 
 
-RECIPE = Recipe(task="custom", classes=("square",), scale=7.0)
-
-
 def sample(seed: int, shown: bool = True) -> LoadedSample:
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 100, (64, 80, 3), dtype=np.uint8)
@@ -210,41 +203,6 @@ def sample(seed: int, shown: bool = True) -> LoadedSample:
         image[20:40, 20:40] += 120
         class_map[20:40, 20:40] = 1
     return LoadedSample(f"square-{seed}", image, class_map)
-
-
-class Refusing(list):
-    def __getitem__(self, index: object) -> object:
-        raise AssertionError("validation and test images choose nothing")
-
-
-def data_of(train: list[LoadedSample]) -> TaskData:
-    return TaskData(train, Refusing(), Refusing(), "squares", "generated", generated=True)
-
-
-class Choosing:
-    """A segmenter that chooses a scale without looking."""
-
-    def __init__(self, chosen: float | None) -> None:
-        self.chosen, self.seen = chosen, []
-        self.network = type("Network", (), {"config": type("Config", (), {"canvas": 32})})
-
-    def scaled(self, prompt: Prompt) -> Prompt:
-        self.seen.append(prompt)
-        return replace(prompt, scale=self.chosen)
-
-
-def test_what_the_examples_like_replaces_the_scale() -> None:
-    train = [sample(seed, shown=seed != 1) for seed in range(9)]
-    choosing = Choosing(0.35)
-    recipe = with_auto_scale(RECIPE, data_of(train), choosing)  # type: ignore[arg-type]
-    assert recipe == replace(RECIPE, scale=0.35)
-    (prompt,) = choosing.seen
-    assert len(prompt.images) == EXAMPLES
-
-
-def test_whole_images_fill_the_canvas() -> None:
-    recipe = with_auto_scale(RECIPE, data_of([sample(0)]), Choosing(None))  # type: ignore[arg-type]
-    assert recipe.scale == 0.4  # 32 of 80 pixels
 
 
 def test_the_command_line_takes_the_word() -> None:

@@ -1,0 +1,140 @@
+"""The scale of a key that was given none: what its examples and short companions say of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from prompttune.evaluation.comparison import draw_showing
+from prompttune.evaluation.metrics import FEW_IMAGES, defined_mean, or_zero
+from prompttune.evaluation.shared_threshold import dice_at_best
+from prompttune.inference.scale import FINEST, TELLING
+from prompttune.inference.segmenter import Segmenter
+from prompttune.prompts.composition import Composition, give_companion
+from prompttune.prompts.prompt import Prompt
+from prompttune.tasks.data import TaskData
+from prompttune.tasks.recipe import Recipe
+from prompttune.tuning.companion import train_companion
+from prompttune.tuning.init import scored_map, starting_prompt
+from prompttune.tuning.run import Machine
+from prompttune.utils.progress import Progress
+from prompttune.workflows.calibrate import Piece, validation_pieces
+from prompttune.workflows.companion import gains
+
+AUTO: Literal["auto"] = "auto"
+EXAMPLES = 4
+"""Training images that choose."""
+TRIED = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
+"""Scales at which companions are tried, in units of what the examples chose."""
+SHORT = 1 / 6
+"""Of a companion's steps, that a trial takes: all of them take nearly as long as it does itself."""
+NOISE = 0.02
+"""Dice by which short trainings at one scale differ."""
+
+
+def with_auto_scale(
+    recipe: Recipe,
+    data: TaskData,
+    segmenter: Segmenter,
+    machine: Machine,
+    begun: float | None = None,
+) -> Recipe:
+    """Return a recipe with a scale that was chosen by the images of the task.
+
+    A few training images answer each other at several scales; where the best is whole images, it is
+    the scale at which the largest of them fills the canvas. Then companions learn for a short time
+    at that scale and at others near it, and validation images choose, if at least three were held
+    out and one process tunes. No test image is looked at.
+
+    Args:
+        recipe: whose scale is replaced.
+        data: the images of the task.
+        segmenter: with the backbone that will be tuned for.
+        machine: that computes.
+        begun: what was chosen for a run that is resumed; it stays.
+
+    Returns:
+        The recipe; as it was where no training image shows a class, which tuning refuses.
+    """
+    if begun is not None:
+        return replace(recipe, scale=begun)
+    samples = draw_showing(data.train, recipe.seed, EXAMPLES)
+    if not samples:
+        return recipe
+    pairs = [(sample.image, scored_map(sample)) for sample in samples]
+    canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
+    whole = canvas / max(max(sample.image.shape[:2]) for sample in samples)
+    prompt = Prompt.from_examples(pairs, recipe.classes, scale=AUTO, canvas=canvas)
+    chosen = replace(recipe, scale=_rounded(segmenter.scaled(prompt).known_scale or whole))
+    alone = machine.devices * machine.nodes == 1  # several processes could choose differently
+    learns = recipe.companion > 0 and not recipe.seg_type
+    if not (alone and learns and data.holds_out and len(data.val) >= FEW_IMAGES):
+        return chosen
+    coarsest, finest = min(whole, chosen.scale), max(FINEST, chosen.scale)
+    scales = {_rounded(min(max(chosen.scale * by, coarsest), finest)) for by in TRIED}
+    return replace(chosen, scale=_by_companions(chosen, sorted(scales), data, segmenter, machine))
+
+
+def _by_companions(
+    recipe: Recipe, scales: list[float], data: TaskData, segmenter: Segmenter, machine: Machine
+) -> float:
+    """Return the scale at which a companion that learns for a short time does best."""
+    quick = Segmenter(segmenter.network, precision="bf16" if machine.bf16 else "fp32")
+    # The same pieces judge all scales, so they have the size that suits the examples' choice.
+    asked = _unlearned(recipe, recipe.scale, data, quick).parts[0]
+    pieces = list(validation_pieces(asked, quick, data, recipe.overlap, recipe.seed))
+    dice = {}
+    with Progress("Trying scales", len(scales), "tried", shown=machine.progress) as progress:
+        for scale in scales:
+            dice[scale] = _tried(replace(recipe, scale=scale), data, quick, machine, pieces)
+            progress.advance(text=f"{scale:g}: {or_zero(defined_mean(dice[scale])):.3f}")
+    return surely_better(dice, recipe.scale)
+
+
+def _tried(
+    recipe: Recipe, data: TaskData, segmenter: Segmenter, machine: Machine, pieces: list[Piece]
+) -> np.ndarray:
+    """Return the Dice of each piece, as a companion of a few steps answers it alone."""
+    prompt = _unlearned(recipe, recipe.scale, data, segmenter)
+    steps = max(1, round(SHORT * recipe.companion * recipe.max_steps * len(prompt.parts)))
+    canvas = segmenter.canvas(prompt.parts[0])
+    network = train_companion(recipe, canvas, data, steps, replace(machine, progress=False))
+    answering = give_companion(prompt, network.folded(1.0))
+    answers = segmenter.stream((piece.image for piece in pieces), answering, recipe.overlap)
+    return dice_at_best(
+        prompt,
+        (
+            (answer.scores, piece.class_map, piece.counted)
+            for answer, piece in zip(answers, pieces, strict=True)
+        ),
+    )
+
+
+def _unlearned(
+    recipe: Recipe, scale: float, data: TaskData, segmenter: Segmenter
+) -> Prompt | Composition:
+    """Return a prompt that only says how windows are cut and what the classes are."""
+    canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
+    return starting_prompt(replace(recipe, init="noise", scale=scale), canvas, data.train)
+
+
+def surely_better(dice: Mapping[float, np.ndarray], otherwise: float) -> float:
+    """Return the scale with the best mean Dice, where it is surely better than that of examples.
+
+    Surely: by more than `NOISE`, and more than the standard error of the gain.
+
+    Args:
+        dice: of each scale the Dice of some pieces, NaN where it is not defined.
+        otherwise: the scale of the examples, which stays where pieces do not tell, or where nothing
+            was learned at any scale.
+    """
+    means = {scale: or_zero(defined_mean(each)) for scale, each in dice.items()}
+    best = max(dice, key=means.__getitem__)
+    if means[best] < max(TELLING, means[otherwise] + NOISE):
+        return otherwise
+    return best if gains(dice[best] - dice[otherwise]) else otherwise
+
+
+def _rounded(scale: float) -> float:
+    return float(f"{scale:.3g}")
