@@ -22,7 +22,7 @@ CONFIG = SegGPTConfig(
     decoder_dim=4, pretrain_canvas=32,
 )  # fmt: skip
 RECIPE = Recipe(task="custom", classes=("weave",), scale=7.0)
-LEARNING = replace(RECIPE, companion=6.0, max_steps=40, batch=4, augment=False)
+LEARNING = replace(RECIPE, companion=4.0, max_steps=40, batch=8, augment=False)
 MACHINE = Machine(progress=False)
 
 
