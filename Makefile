@@ -57,7 +57,7 @@ KEYS = retina:retina-drive aerial:aerial-roads cracks:road-cracks membranes:em-m
 
 # Tunes all shipped keys anew, some fifty-five minutes of a core with AMX.
 TUNE = $(VENV)/bin/python -m prompttune.fit --prompts_zoo prompts_zoo --overwrite
-POOLED = $(TUNE) --task custom --scale 1 --data $(SETS)/pretraining-pool
+POOLED = $(TUNE) --task custom --data $(SETS)/pretraining-pool
 SEEN = The backbone was trained on these images too, so the scores promise less for others.
 zoo: $(VENV)/.run-ready
 	for key in $(KEYS); do \

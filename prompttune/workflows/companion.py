@@ -156,16 +156,12 @@ def chosen_share(dice: Mapping[float, np.ndarray]) -> float:
     """
     means = {share: defined_mean(each) for share, each in dice.items()}
     best = max((share for share in dice if share >= USUAL), key=lambda share: or_zero(means[share]))
-    surely = [share for share in dice if share < USUAL and gains(dice[share] - dice[best])]
+    surely = [share for share in dice if share < USUAL and _gains(dice[share] - dice[best])]
     return max((best, *surely), key=lambda share: or_zero(means[share]))
 
 
-def gains(gained: np.ndarray) -> bool:
-    """Say whether the mean of what several pieces gained is more than its standard error.
-
-    Args:
-        gained: Dice, NaN where it is not defined; fewer than three that are say nothing.
-    """
+def _gains(gained: np.ndarray) -> bool:
+    """Say whether the mean of what several pieces gained is more than its standard error."""
     known = gained[~np.isnan(gained)]
     if len(known) < FEW_IMAGES:
         return False

@@ -20,7 +20,6 @@ from prompttune.tuning.init import scored_map, starting_prompt
 from prompttune.tuning.run import Machine
 from prompttune.utils.progress import Progress
 from prompttune.workflows.calibrate import Piece, validation_pieces
-from prompttune.workflows.companion import gains
 
 AUTO: Literal["auto"] = "auto"
 EXAMPLES = 4
@@ -32,8 +31,9 @@ STEPS, BATCH = 1 / 2, 1 / 4
 companion does. Few crops a step: a sixth of the steps with all crops have as many, but three
 trainings at one scale of retinas then came to .70, .43 and .46; a half with a quarter, .67, .62,
 .66."""
-NOISE = 0.02
-"""Dice by which such trainings at one scale differ, mostly."""
+CLOSE = 0.92
+"""Of the best Dice: the next finer scale that comes so near is better in the end. What learns for a
+short time favors coarse scales, at which a crop shows more (docs/results.md)."""
 
 
 def with_auto_scale(
@@ -92,7 +92,7 @@ def _by_companions(
         for scale in scales:
             dice[scale] = _tried(replace(recipe, scale=scale), data, quick, machine, pieces)
             progress.advance(text=f"{scale:g}: {or_zero(defined_mean(dice[scale])):.3f}")
-    return surely_better(dice, recipe.scale)
+    return fitting_scale(dice, recipe.scale)
 
 
 def _tried(
@@ -123,21 +123,21 @@ def _unlearned(
     return starting_prompt(replace(recipe, init="noise", scale=scale), canvas, data.train)
 
 
-def surely_better(dice: Mapping[float, np.ndarray], otherwise: float) -> float:
-    """Return the scale with the best mean Dice, where it is surely better than that of examples.
-
-    Surely: by more than `NOISE`, and more than the standard error of the gain.
+def fitting_scale(dice: Mapping[float, np.ndarray], otherwise: float) -> float:
+    """Return the scale with the best mean Dice, or the next finer one where that is `CLOSE`.
 
     Args:
         dice: of each scale the Dice of some pieces, NaN where it is not defined.
-        otherwise: the scale of the examples, which stays where pieces do not tell, or where nothing
-            was learned at any scale.
+        otherwise: the scale of the examples, which stays where fewer than three pieces have a Dice,
+            or where nothing was learned at any scale.
     """
-    means = {scale: or_zero(defined_mean(each)) for scale, each in dice.items()}
-    best = max(dice, key=means.__getitem__)
-    if means[best] < max(TELLING, means[otherwise] + NOISE):
+    means = {scale: or_zero(defined_mean(dice[scale])) for scale in sorted(dice)}
+    told = sum(not np.isnan(each).all() for each in zip(*dice.values(), strict=True))
+    best = max(means, key=means.__getitem__)
+    if told < FEW_IMAGES or means[best] < TELLING:
         return otherwise
-    return best if gains(dice[best] - dice[otherwise]) else otherwise
+    finer = min((scale for scale in means if scale > best), default=best)
+    return finer if means[finer] > CLOSE * means[best] else best
 
 
 def _rounded(scale: float) -> float:
