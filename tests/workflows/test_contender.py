@@ -1,16 +1,22 @@
 """The key of a comparison: whose split it has, and what does not fit it."""
 
 # ruff: noqa: F811
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from key_fixtures import make, own, shipped  # noqa: F401 (fixtures)
 
+from prompttune.prompts.palette import Palette
+from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import Recipe
 from prompttune.utils.errors import InputError
-from prompttune.workflows.contender import Contender, bench_of, recipe_of
+from prompttune.workflows import contender as workflow
+from prompttune.workflows.contender import Contender, bench_of, recipe_of, tuned_here
 
 
 def test_a_task_of_any_classes_has_the_keys_own_and_its_split(make: Any) -> None:
@@ -32,3 +38,23 @@ def test_without_test_images_the_line_says_what_to_try() -> None:
     contender = Contender(Recipe("custom"), data, SimpleNamespace(parts=[None]))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="set: no test images with masks; try --split val"):
         bench_of(contender, None, "test", 4, None, 5, None, 0)  # type: ignore[arg-type]
+
+
+def test_the_images_of_a_custom_task_choose_the_scale_of_its_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tuned = []
+    image = torch.zeros(3, 16, 16)
+    prompt = Prompt((image,), (image,), Palette.of(["crack"]), scale=1.0, canvas=16)
+
+    def tune(recipe: Recipe, *_: object) -> SimpleNamespace:
+        tuned.append(recipe.scale)
+        return SimpleNamespace(prompt=prompt)
+
+    monkeypatch.setattr(workflow, "tune_with_companion", tune)
+    monkeypatch.setattr(workflow, "with_auto_scale", lambda recipe, *_: replace(recipe, scale=0.3))
+    segmenter: Any = SimpleNamespace(network=None, device=torch.device("cpu"))
+    data = TaskData([], [], [], "set", "folders", generated=False)
+    for task in ("custom", "membranes"):
+        tuned_here(task, segmenter, lambda _: data, True, tmp_path)
+    assert tuned == [0.3, 0.7]

@@ -1,5 +1,6 @@
 """Tuning from Python: a prompt from any kind of data; nothing is written unless asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from prompttune import Composition, InputError, Prompt, Segmenter
 from prompttune.cli import tune as fit
 from prompttune.data.layouts import LoadedSample
 from prompttune.keys.header import load_card
+from prompttune.tasks.recipe import Recipe
+from prompttune.workflows import tune as tuning
 
 QUICK = {
     "max_steps": 2, "val_every": 2, "batch": 2, "val_crops": 2, "min_canvas": 0, "init": "noise",
@@ -213,8 +216,34 @@ def test_the_command_line_takes_the_word() -> None:
     assert fit.parse(["--task", "custom", "--scale=auto"])[0].auto_scale
     args, recipe = fit.parse(["--task", "custom", "--scale", "0.5"])
     assert (args.auto_scale, recipe.scale) == (False, 0.5)
-    with pytest.raises(InputError, match="scale"):
+    with pytest.raises(InputError, match="--scale: automatic: give a number, or auto"):
         fit.parse(["--task", "custom", "--scale", "automatic"])
+
+
+def test_without_a_scale_the_images_of_a_custom_task_choose() -> None:
+    assert fit.parse(["--task", "custom", "--data", "x"])[0].auto_scale
+    args, recipe = fit.parse(["--task", "membranes", "--data", "x"])
+    assert (args.auto_scale, recipe.scale) == (False, 0.7)
+    assert fit.parse(["--task", "membranes", "--data", "x", "--scale", "auto"])[0].auto_scale
+
+
+def test_from_python_as_well(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def choose(recipe: Recipe, *_: object) -> Recipe:
+        asked.append(recipe.task)
+        return replace(recipe, scale=0.45)
+
+    monkeypatch.setattr(tuning, "with_auto_scale", choose)
+    pairs = [(each.image, each.class_map) for each in map(sample, range(4))]
+
+    def scale(**given: object) -> float | None:
+        return prompttune.tune(pairs, backbone=segmenter, **(QUICK | given)).parts[0].scale
+
+    assert scale() == 0.45
+    assert scale(scale=0.8) == 0.8
+    assert scale(task="cracks") == 1.0
+    assert asked == ["custom"]
 
 
 def test_from_python_with_few_tokens() -> None:
