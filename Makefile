@@ -55,7 +55,7 @@ backbone: $(VENV)/.run-ready
 SETS ?= data
 KEYS = retina:retina-drive aerial:aerial-roads cracks:road-cracks membranes:em-membranes
 
-# Tunes all shipped keys anew, some fifty-five minutes of a core with AMX.
+# Tunes all shipped keys anew, about an hour of a core with AMX.
 TUNE = $(VENV)/bin/python -m prompttune.fit --prompts_zoo prompts_zoo --overwrite
 POOLED = $(TUNE) --task custom --data $(SETS)/pretraining-pool
 SEEN = The backbone was trained on these images too, so the scores promise less for others.

@@ -42,7 +42,7 @@ def test_the_commands_tune_and_compare_there(tmp_path: Path) -> None:
     short = " ".join(f"--{name} {value}" for name, value in SHORT.items())
     rows = "one-shot tuned companion matching linear-probe tuned-decoder"
     lines = (
-        f"prompttune.fit {shared} {short} --name squares --output {tmp_path}/run",
+        f"prompttune.fit {shared} --scale 1 {short} --name squares --output {tmp_path}/run",
         f"prompttune.compare {shared} --prompt squares --rows {rows} --output {tmp_path}/rows",
     )
     for line in lines:
