@@ -28,9 +28,9 @@ TRIED = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
 """Scales at which companions are tried, in units of what the examples chose."""
 STEPS, BATCH = 1 / 2, 1 / 4
 """Of a companion's own, that a trial takes, so that all trials last a little less than learning a
-companion does. Few crops a step, since steps are what tells: with a sixth of the steps and all crops
-three trainings at one scale of retinas came to .70, .43 and .46, with two thirds of the steps and a
-quarter of the crops to .67, .62 and .66."""
+companion does. Few crops a step, since steps are what tells: with a sixth of the steps and all
+crops three trainings at one scale of retinas came to .70, .43 and .46, with two thirds of the steps
+and a quarter of the crops to .67, .62 and .66."""
 CLOSE = 0.92
 """Of the best Dice: the next finer scale that comes so near is better in the end. What learns for a
 short time favors coarse scales, at which a crop shows more (docs/results.md)."""

@@ -363,3 +363,15 @@ def test_a_canvas_of_its_own(network, recipe, data, tmp_path, init: str) -> None
     assert torch.equal(pixels(tuned), pixels(large))
     less = tune(replace(recipe, min_canvas=8), network, data, tmp_path / "less", QUIET).prompt
     assert less.canvas == 16
+
+
+def test_a_run_that_is_resumed_has_a_scale_already(tmp_path: Path) -> None:
+    assert run.begun_scale(tmp_path / "none", resume=True) is None
+    assert run.begun_scale(tmp_path / "none", resume=False) is None
+    (tmp_path / run.SETTINGS).write_text(json.dumps({"recipe": {"scale": 0.35}}))
+    assert run.begun_scale(tmp_path, resume=True) == 0.35
+    with pytest.raises(InputError, match="holds a run already; add --resume"):
+        run.begun_scale(tmp_path, resume=False)
+    (tmp_path / run.SETTINGS).write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        run.begun_scale(tmp_path, resume=True)
