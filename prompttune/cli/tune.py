@@ -189,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.overwrite and not args.resume:
             discard(output)
     if args.auto_scale:
-        begun = begun_scale(output, args.resume)
+        begun = begun_scale(output, args.resume or not first)
         recipe = with_auto_scale(recipe, data, segmenter, machine, begun)
         if first:
             say(PROG, f"scale {recipe.scale:g}, chosen by the images")

@@ -22,6 +22,7 @@ from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.loss import Pool, tuning_loss, whole
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.devices import sum_of_all
+from prompttune.utils.errors import InputError
 
 
 class PromptTuning(pl.LightningModule):
@@ -113,8 +114,17 @@ class PromptTuning(pl.LightningModule):
         return self._tables[prompt].to(class_map.device)[class_map].to(class_map.dtype)
 
     def on_fit_start(self) -> None:
-        """Start the clock."""
+        """Start the clock.
+
+        Raises:
+            InputError: several processes would cut crops at different scales.
+        """
         self._since = time.perf_counter()
+        if self.trainer.world_size > 1:
+            scales = torch.as_tensor(self.all_gather(torch.tensor(self.recipe.scale)))
+            if scales.min() != scales.max():
+                text = f"tuning: one process has scale {scales.min():g}, another {scales.max():g}; "
+                raise InputError(text + "give all of them the same --scale")
 
     def on_train_start(self) -> None:
         """End at once where the run that is resumed had ended early."""

@@ -321,7 +321,7 @@ def begun_scale(output: Path, resume: bool) -> float | None:
 
     Args:
         output: folder of the run.
-        resume: go on with what lies there.
+        resume: go on with what lies there, or take part in it as one of several processes.
 
     Raises:
         InputError: as `tune` of a run that lies there, before a scale is chosen for nothing.

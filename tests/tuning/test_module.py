@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.learnable import LearnablePrompt
 from prompttune.tuning.module import PromptTuning, warm_cosine
+from prompttune.utils.errors import InputError
 
 
 def module(network, recipe, data, **changes) -> PromptTuning:
@@ -58,3 +60,17 @@ def test_the_type_token_has_a_rate_of_its_own(network, recipe, data) -> None:
     assert (pixels["weight_decay"], shifts["weight_decay"]) == (0.1, 0.0)
     assert shifts["initial_lr"] == 0.5
     assert torch.equal(shifts["params"][0], torch.zeros(1, 16))
+
+
+@pytest.mark.parametrize("other", [0.5, 0.7])
+def test_processes_of_different_scales_do_not_tune_together(
+    network, recipe, data, other: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = module(network, recipe, data, scale=0.5)
+    monkeypatch.setattr(PromptTuning, "trainer", SimpleNamespace(world_size=2))
+    tuning.all_gather = lambda own: torch.stack([own, torch.tensor(other)])
+    if other == 0.5:
+        tuning.on_fit_start()
+        return
+    with pytest.raises(InputError, match=r"scale 0.5, another 0.7; give all of them the same"):
+        tuning.on_fit_start()

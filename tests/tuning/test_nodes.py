@@ -1,4 +1,7 @@
-"""`prompttune tune --devices 2 --nodes 2`, really run: four processes that torchrun starts."""
+"""`prompttune tune --devices 2 --nodes 2`, really run: four processes that torchrun starts.
+
+No scale is given, so each process chooses one.
+"""
 
 from pathlib import Path
 
@@ -23,7 +26,7 @@ def test_four_processes_tune_what_one_tunes(backbone: Path, tmp_path: Path) -> N
         Image.fromarray(pixels).save(tmp_path / "data" / "images" / f"{number}.png")
         Image.fromarray(mask).save(tmp_path / "data" / "masks" / f"{number}.png")
     words = (
-        f"--task custom --classes thing --data {tmp_path / 'data'} --backbone {backbone} --scale 1 "
+        f"--task custom --classes thing --data {tmp_path / 'data'} --backbone {backbone} "
         "--max_steps 2 --batch 4 --val_crops 4 --min_canvas 0 --score_images 1 --init noise "
         "--device cpu --precision fp32 --name key"
     ).split()
