@@ -1,5 +1,6 @@
 """The scale of a key that was given none: what its examples and short companions say of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -26,6 +27,9 @@ EXAMPLES = 4
 """Training images that choose."""
 TRIED = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
 """Scales at which companions are tried, in units of what the examples chose."""
+MOST_PIXELS = 2**29
+"""Of all training images together, which lie in memory with four bytes each: finer scales than the
+examples' own are not tried where there would be more."""
 STEPS, BATCH = 1 / 2, 1 / 4
 """Of a companion's own, that a trial takes, so that all trials last a little less than learning a
 companion does. Few crops a step, since steps are what tells: with a sixth of the steps and all
@@ -74,7 +78,9 @@ def with_auto_scale(
     learns = recipe.companion > 0 and not recipe.seg_type
     if not (alone and learns and data.holds_out and len(data.val) >= FEW_IMAGES):
         return chosen
-    coarsest, finest = min(whole, chosen.scale), max(FINEST, chosen.scale)
+    pixels = len(data.train) * np.mean([sample.class_map.size for sample in samples])
+    finest = max(min(FINEST, math.sqrt(MOST_PIXELS / pixels)), chosen.scale)
+    coarsest = min(whole, chosen.scale)
     scales = {_rounded(min(max(chosen.scale * by, coarsest), finest)) for by in TRIED}
     return replace(chosen, scale=_by_companions(chosen, sorted(scales), data, segmenter, machine))
 

@@ -110,6 +110,13 @@ def test_scales_stay_between_whole_images_and_the_finest(monkeypatch: pytest.Mon
     tried.clear()
     with_auto_scale(LEARNING, data_of(train, 3), Choosing(1.6), MACHINE)
     assert [each.scale for each in tried] == [0.8, 1.13, 1.6, 2.0]
+    tried.clear()
+    monkeypatch.setattr(workflow, "MOST_PIXELS", 8 * 64 * 80 * 1.2**2)  # what lies in memory
+    with_auto_scale(LEARNING, data_of(train, 3), Choosing(1.0), MACHINE)
+    assert [each.scale for each in tried] == [0.5, 0.707, 1.0, 1.2]
+    tried.clear()
+    with_auto_scale(LEARNING, data_of(train, 3), Choosing(1.6), MACHINE)
+    assert [each.scale for each in tried] == [0.8, 1.13, 1.6]
 
 
 @pytest.mark.parametrize(
