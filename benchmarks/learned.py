@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from benchmarks.ablation import SETS
 from prompttune.backbone.one_way import OneWaySegGPT
 from prompttune.backbone.one_way_blocks import CachedPrompt
 from prompttune.data.crops import Augmentation, CropDataset
@@ -43,13 +44,6 @@ from prompttune.utils.io import write_whole
 from prompttune.utils.normalize import denormalize, normalize
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
-SETS = {
-    "retina": "retina-drive",
-    "aerial": "aerial-roads",
-    "cracks": "road-cracks",
-    "membranes": "em-membranes",
-}
-"""From a task to its folder in --data."""
 RATES = {"image": (0.02, 0.05, 0.1), "tokens": (0.01, 0.03, 0.1), "deep": (0.01, 0.03, 0.1)}
 CROPS, BATCH = 96, 16
 """Of validation images, that score a run."""
@@ -190,7 +184,7 @@ def begin(network: OneWaySegGPT, task: str, seed: int, given: argparse.Namespace
     """Read a task's images and choose the start, as its recipe does."""
     recipe = load_recipe(task, {})
     # The images are split by the recipe's own seed, whatever the seed of the run.
-    data = task_data(recipe, given.data / SETS[task])
+    data = task_data(recipe, given.data / SETS[task][0])
     recipe = data.recipe or recipe
     canvas = network.config.canvas
     crops = CropDataset(list(data.val), canvas, recipe.scale, recipe.seed, CROPS)

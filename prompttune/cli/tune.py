@@ -17,6 +17,7 @@ from jsonargparse import ArgumentParser, Namespace
 from prompttune.cli.commandline import COMPLETING, OneLineErrors, as_now, quote_command, say
 from prompttune.data.class_names import BACKGROUND, class_names
 from prompttune.tasks.recipe import (
+    AUTO,
     FOUND,
     RENAMED,
     SCALED_BY_IMAGES,
@@ -74,12 +75,12 @@ def parse(argv: Sequence[str]) -> tuple[Namespace, Recipe]:
     if COMPLETING in os.environ:
         _complete_values(parser)
     task = _task_of(argv)
-    values = {"scale": "auto" if task in SCALED_BY_IMAGES else Recipe.scale}
+    values = {"scale": AUTO if task in SCALED_BY_IMAGES else Recipe.scale}
     values |= recipe_values(task) if task else {}
     classes = values.pop("classes", Recipe.classes)
     parser.set_defaults(values)
     args = parser.parse_args(argv)
-    args.auto_scale = args.scale == "auto"
+    args.auto_scale = args.scale == AUTO
     if args.auto_scale:
         args.scale = Recipe.scale  # until the images are known
     args.classes = _classes(args.classes, args.colors) or classes
@@ -109,8 +110,8 @@ class _Scale:
     """The type of --scale; its repr is shown by --help."""
 
     def __call__(self, text: str | float) -> str | float:
-        if text == "auto":
-            return "auto"
+        if text == AUTO:
+            return AUTO
         try:
             return float(text)
         except ValueError:

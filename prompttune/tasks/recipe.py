@@ -181,6 +181,8 @@ class Recipe:
         return ImageOptions.of(self.bands, self.stretch)
 
 
+AUTO: Literal["auto"] = "auto"
+"""In place of a scale: the images choose it (`prompttune.workflows.scale`)."""
 SCALED_BY_IMAGES = ("custom",)
 """Tasks whose scale the images choose where nobody gives one: it is not known what they show."""
 RENAMED = {"colour_weight": "color_weight"}

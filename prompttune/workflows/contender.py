@@ -1,7 +1,7 @@
 """The key of a comparison, what it was or is tuned with, and the bench on which it is scored."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,11 @@ from prompttune.prompts.prompt import Prompt
 from prompttune.tasks import recipe as recipes
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import READING, Recipe
-from prompttune.tuning.init import starting_prompt
 from prompttune.tuning.run import Machine, Tuned
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError
 from prompttune.workflows.companion import tune_with_companion
-from prompttune.workflows.scale import with_auto_scale
+from prompttune.workflows.scale import unlearned, with_auto_scale
 
 FindData = Callable[[Recipe], TaskData]
 """Finds the images of a recipe."""
@@ -96,13 +95,11 @@ def tuned_here(
     Raises:
         InputError: as finding the images and tuning do.
     """
-    recipe, network = recipes.load_recipe(task), segmenter.network
+    recipe = recipes.load_recipe(task)
     data = find(recipe)
     recipe = data.recipe or recipe
     if not answers:
-        canvas = max(recipe.min_canvas, network.config.canvas)
-        start = starting_prompt(replace(recipe, init="noise"), canvas, data.train)
-        return Contender(recipe, data, changed(start, name="none"))
+        return Contender(recipe, data, changed(unlearned(recipe, data, segmenter), name="none"))
     machine = machine_of(segmenter)
     if task in recipes.SCALED_BY_IMAGES:
         recipe = with_auto_scale(recipe, data, segmenter, machine)

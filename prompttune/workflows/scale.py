@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -15,14 +14,13 @@ from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, give_companion
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
-from prompttune.tasks.recipe import Recipe
+from prompttune.tasks.recipe import AUTO, Recipe
 from prompttune.tuning.companion import train_companion
 from prompttune.tuning.init import scored_map, starting_prompt
 from prompttune.tuning.run import Machine
 from prompttune.utils.progress import Progress
 from prompttune.workflows.calibrate import Piece, validation_pieces
 
-AUTO: Literal["auto"] = "auto"
 EXAMPLES = 4
 """Training images that choose."""
 TRIED = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
@@ -91,7 +89,7 @@ def _by_companions(
     """Return the scale at which a companion that learns for a short time does best."""
     quick = Segmenter(segmenter.network, precision="bf16" if machine.bf16 else "fp32")
     # The same pieces judge all scales, so they have the size that suits the examples' choice.
-    asked = _unlearned(recipe, recipe.scale, data, quick).parts[0]
+    asked = unlearned(recipe, data, quick).parts[0]
     pieces = list(validation_pieces(asked, quick, data, recipe.overlap, recipe.seed))
     dice = {}
     with Progress("Trying scales", len(scales), "tried", shown=machine.progress) as progress:
@@ -105,7 +103,7 @@ def _tried(
     recipe: Recipe, data: TaskData, segmenter: Segmenter, machine: Machine, pieces: list[Piece]
 ) -> np.ndarray:
     """Return the Dice of each piece, as a companion of a few steps answers it alone."""
-    prompt = _unlearned(recipe, recipe.scale, data, segmenter)
+    prompt = unlearned(recipe, data, segmenter)
     steps = max(1, round(STEPS * recipe.companion * recipe.max_steps * len(prompt.parts)))
     short = replace(recipe, batch=max(1, round(BATCH * recipe.batch)))
     canvas = segmenter.canvas(prompt.parts[0])
@@ -121,12 +119,16 @@ def _tried(
     )
 
 
-def _unlearned(
-    recipe: Recipe, scale: float, data: TaskData, segmenter: Segmenter
-) -> Prompt | Composition:
-    """Return a prompt that only says how windows are cut and what the classes are."""
+def unlearned(recipe: Recipe, data: TaskData, segmenter: Segmenter) -> Prompt | Composition:
+    """Return a prompt that only says how windows are cut and what the classes are.
+
+    Args:
+        recipe: with the scale and the classes.
+        data: the images of the task.
+        segmenter: with the backbone whose canvas windows have.
+    """
     canvas = max(recipe.min_canvas, segmenter.network.config.canvas)
-    return starting_prompt(replace(recipe, init="noise", scale=scale), canvas, data.train)
+    return starting_prompt(replace(recipe, init="noise"), canvas, data.train)
 
 
 def fitting_scale(dice: Mapping[float, np.ndarray], otherwise: float) -> float:

@@ -22,7 +22,15 @@ from prompttune.prompts.examples import load_pairs
 from prompttune.prompts.palette import Palette
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData, task_data
-from prompttune.tasks.recipe import FOUND, READING, SCALED_BY_IMAGES, Recipe, current, recipe_values
+from prompttune.tasks.recipe import (
+    AUTO,
+    FOUND,
+    READING,
+    SCALED_BY_IMAGES,
+    Recipe,
+    current,
+    recipe_values,
+)
 from prompttune.utils.devices import choose_bf16
 from prompttune.utils.errors import InputError, suggest, warn
 from prompttune.utils.paths import DEFAULT_BACKBONE
@@ -34,7 +42,7 @@ with warnings.catch_warnings():
     from prompttune.tuning import run
     from prompttune.workflows import finish
     from prompttune.workflows.companion import tune_with_companion
-    from prompttune.workflows.scale import AUTO, with_auto_scale
+    from prompttune.workflows.scale import with_auto_scale
 
 Pairs = Iterable[tuple[ImageLike, MaskLike]]
 Stack = Sequence[ImageLike] | np.ndarray | Tensor
