@@ -3,8 +3,8 @@
 python -m benchmarks.ablation --data data --output docs/ablation.md
 
 Each variant differs from a plain recipe in one thing. First all of them with one seed and few
-steps, then the best with three seeds, and on the backbone's own canvas with more steps. Test images
-are never read. Results are kept in a JSON file as they come; the command goes on where it ended.
+steps, then the best with three seeds and more steps. Test images are never read. Results are kept
+in a JSON file as they come; the command goes on where it ended.
 """
 
 import argparse
@@ -22,64 +22,54 @@ from prompttune.cli.commandline import quote_command
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SETS = {
-    "retina": ("retina-drive", 1.5),
+    "retina": ("retina-drive", 1.0),
     "aerial": ("aerial-roads", 0.5),
-    "cracks": ("road-cracks", 0.5),
-    "membranes": ("em-membranes", 0.5),
+    "cracks": ("road-cracks", 1.0),
+    "membranes": ("em-membranes", 0.7),
 }
 """From a task to its folder in --data, and the scale that variants start from."""
-PLAIN = {"min_canvas": 0, "init": "noise", "lr": 0.05}
-"""What they start from besides, whatever the recipes have learned from the table since."""
-STEPS, LARGE_STEPS = 400, 150
-"""Of the second round; fewer where the canvas is larger, since one takes four times as long."""
-LARGE: dict[str, Any] = {"min_canvas": 128, "scale": 2.0}
+PLAIN = {"init": "best-generated", "lr": 0.05}
+"""What they start from besides, whatever a task's recipe says."""
+STEPS = 150
+"""Of the second round."""
+PROTOTYPES = "prototypes"
+"""Not of a recipe: start from so many pieces of training images in a row (`prototypes`)."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "learn the image alone": {"learn": "image"},
-    "learn the colors alone": {"learn": "colors"},
-    "free pixels": {"bounded": False},
+    "start: noise": {"init": "noise"},
+    "start: Kaiming noise, free": {"init": "kaiming", "bounded": False},
+    "start: one example": {"init": "example"},
+    "start: best of 8 examples": {"init": "best-example"},
+    "start: mean of 8 examples": {"init": "mean"},
+    "start: 1 prototype": {PROTOTYPES: 1},
+    "start: 4 prototypes": {PROTOTYPES: 2},
+    "start: 16 prototypes": {PROTOTYPES: 4},
     "2 prompts": {"prompts": 2},
     "4 prompts": {"prompts": 4},
+    "canvas 192": {"min_canvas": 192},
+    "canvas 192, 1.5 times the scale": {"min_canvas": 192, "scale": 1.5},
+    "half the scale": {"scale": 0.5},
+    "1.5 times the scale": {"scale": 1.5},
     "instance token": {"seg_type": 1},
     "learn a type token too, lr .003": {"type_lr": 0.003},
     "learn a type token too, lr .01": {"type_lr": 0.01},
-    "learn a type token too, lr .03": {"type_lr": 0.03},
-    "canvas 96, 1.5 times the scale": {"min_canvas": 96, "scale": 1.5},
-    "canvas 128, twice the scale": LARGE,
-    "canvas 128, the same scale": {"min_canvas": 128},
-    "start: one example": {"init": "example"},
-    "start: best of 8 examples": {"init": "best-example"},
-    "start: best of 32 generated": {"init": "best-generated"},
-    "start: mean of 8 examples": {"init": "mean"},
-    "start: Kaiming noise, free": {"init": "kaiming", "bounded": False},
-    "jitter .1": {"jitter": 0.1},
-    "dropout .1": {"dropout": 0.1},
+    "learn the image alone": {"learn": "image"},
+    "learn the colors alone": {"learn": "colors"},
+    "free pixels": {"bounded": False},
+    "lr .02": {"lr": 0.02},
+    "lr .1": {"lr": 0.1},
+    "lr .2": {"lr": 0.2},
     "Dice alone": {"color_weight": 0.0},
     "smooth-L1 alone": {"dice_weight": 0.0, "color_weight": 1.0},
     "smooth-L1 alone, beta .01": {"dice_weight": 0.0, "color_weight": 1.0, "beta": 0.01},
     "smooth-L1 alone, foreground x 4": {
         "dice_weight": 0.0, "color_weight": 1.0, "foreground_weight": 4.0,
     },
-    "lr .01": {"lr": 0.01},
-    "lr .025": {"lr": 0.025},
-    "lr .1": {"lr": 0.1},
-    "lr .2": {"lr": 0.2},
-    "weight decay .01": {"weight_decay": 0.01},
+    "jitter .1": {"jitter": 0.1},
     "average .95": {"ema": 0.95},
     "batch 4": {"batch": 4},
     "batch 16": {"batch": 16},
     "no augmentation": {"augment": False},
-    "half the scale": {"scale": 0.5},
-    "twice the scale": {"scale": 2.0},
-    "canvas 128: lr .1": {**LARGE, "lr": 0.1},
-    "canvas 128: lr .1, type token, lr .01": {**LARGE, "lr": 0.1, "type_lr": 0.01},
-    "canvas 128: best of 8 examples": {**LARGE, "init": "best-example"},
-    "canvas 128: best of 32 generated": {**LARGE, "init": "best-generated"},
-    "canvas 128: best of 32 generated, lr .1": {**LARGE, "init": "best-generated", "lr": 0.1},
-    "canvas 128: best of 32 generated, lr .2": {**LARGE, "init": "best-generated", "lr": 0.2},
-    "canvas 128: Dice + smooth-L1, foreground x 4": {
-        **LARGE, "color_weight": 1.0, "foreground_weight": 4.0,
-    },
 }  # fmt: skip
 """What each changes; `scale` is a factor of the task's."""
 IMAGES = 4
@@ -94,7 +84,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--output", type=Path, required=True, help="the table, Markdown; .json lies beside it")
     add("--tasks", nargs="+", choices=SETS, default=list(SETS))
     add("--backbone", default=DEFAULT_BACKBONE)
-    add("--steps", type=int, default=150, help="of the first round")
+    add("--steps", type=int, default=75, help="of the first round")
     add("--final", type=int, default=5, help="variants of the second round; 0: none")
     add("--also", nargs="+", choices=VARIANTS, default=[], help="in the second round")
     add("--seeds", type=int, default=3, help="of the second round")
@@ -115,7 +105,7 @@ def main(argv: list[str]) -> None:
     for task in args.tasks:
         for variant in best:
             for seed in range(args.seeds):
-                results.fill(args, task, variant, seed, final_steps(variant))
+                results.fill(args, task, variant, seed, STEPS)
     command = quote_command("benchmarks.ablation", argv)
     args.output.write_text(table(results, args, best, command), encoding="utf-8")
     print(args.output.read_text(encoding="utf-8"))
@@ -154,15 +144,11 @@ def first_round(args: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]
             yield task, variant, 0, args.steps
 
 
-def final_steps(variant: str) -> int:
-    """Return the steps of the second round."""
-    return LARGE_STEPS if "min_canvas" in VARIANTS[variant] else STEPS
-
-
 def run(
     args: argparse.Namespace, task: str, variant: str, seed: int, steps: int
 ) -> dict[str, float]:
     """Tune one prompt; return its Dice on validation images, and the seconds that tuning took."""
+    from benchmarks.prototypes import prototypes
     from prompttune.evaluation.comparison import Bench
     from prompttune.inference.segmenter import Segmenter
     from prompttune.tasks.data import task_data
@@ -174,6 +160,7 @@ def run(
     recipe = load_recipe(task, PLAIN)
     changes = dict(VARIANTS[variant])
     changes["scale"] = scale * changes.get("scale", 1.0)
+    side = changes.pop(PROTOTYPES, None)
     recipe = replace(recipe, max_steps=steps, **changes)
     # The images are split by the recipe's own seed, whatever the seed of the run.
     data = task_data(recipe, args.data / folder)
@@ -182,8 +169,10 @@ def run(
     bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
     machine = Machine(segmenter.device.type, bf16, progress=False)
     started = time.perf_counter()
+    start = prototypes(recipe, segmenter.network, list(data.train), side) if side else None
     with TemporaryDirectory() as scratch:
-        tuned = tune(recipe, segmenter.network, data, Path(scratch) / "run", machine)
+        output = Path(scratch) / "run"
+        tuned = tune(recipe, segmenter.network, data, output, machine, start=start)
     seconds = time.perf_counter() - started
     bench = Bench(
         segmenter, tuned.prompt, segmenter.network.config.canvas,
@@ -209,7 +198,7 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
     lines = [
         "# Which way of tuning is best\n",
         f"Dice on {IMAGES} whole validation images; each variant changes one thing of a plain "
-        f"recipe; those named `canvas 128: ...` also take twice the scale. `{command}`\n",
+        f"recipe, which starts from the best of 32 generated scenes. `{command}`\n",
         f"## One seed, {args.steps} steps\n",
         _row(head),
         _row(["---"] * len(head)),
@@ -220,13 +209,13 @@ def table(results: Results, args: argparse.Namespace, best: list[str], command: 
     if not best:
         return "\n".join(lines) + "\n"
     lines += [
-        f"\n## The best, {args.seeds} seeds, {STEPS} steps, on larger canvases {LARGE_STEPS}\n",
+        f"\n## The best, {args.seeds} seeds, {STEPS} steps\n",
         _row(head),
     ]
     lines.append(_row(["---"] * len(head)))
     for variant in best:
         runs = [
-            [results.get(task, variant, seed, final_steps(variant)) for seed in range(args.seeds)]
+            [results.get(task, variant, seed, STEPS) for seed in range(args.seeds)]
             for task in args.tasks
         ]
         lines.append(_row([variant, *_means(runs)]))

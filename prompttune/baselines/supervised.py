@@ -131,7 +131,7 @@ def train_rival(
     """
     pl.seed_everything(budget.seed, verbose=False)
     crops = [
-        CropDataset(list(part), budget.crop, budget.scale, budget.seed, length, augment)
+        CropDataset(part, budget.crop, budget.scale, budget.seed, length, augment)
         for part, length, augment in (
             (train, ENDLESS, Augmentation(budget.crop, flips=budget.flips)),
             (validation, budget.val_crops, None),

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from prompttune.data.anchors import Anchors
+from prompttune.data.picture_store import PictureStore
 from prompttune.utils.constants import IGNORE
 from prompttune.utils.errors import InputError
 from prompttune.utils.normalize import to_tensor, to_uint8
@@ -137,7 +139,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
     their borders.
 
     Args:
-        samples: loaded ones; they are resized once, here.
+        samples: they are read and resized once, here, one after the other.
         canvas: side S of a crop.
         scale: canvas pixels an image pixel.
         seed: not negative.
@@ -166,11 +168,12 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         self.canvas, self.seed, self.length = canvas, seed, length
         self._augment = augment
         self._margin = augment.margin if augment else 0
-        self._pictures = [
-            _prepared(sample, canvas, scale, self._margin, outside) for sample in samples
-        ]
-        self._classes = [np.setdiff1d(np.unique(each), (0, IGNORE)) for _, each in self._pictures]
-        if not any(len(classes) for classes in self._classes):
+        self._pictures, self._anchors = PictureStore(), list[Anchors]()
+        for sample in samples:  # one at a time: together they may be larger than the memory
+            image, class_map = _prepared(sample, canvas, scale, self._margin, outside)
+            self._pictures.add(image, class_map)
+            self._anchors.append(Anchors(class_map))
+        if not any(len(anchors.classes) for anchors in self._anchors):
             names = ", ".join(sample.name for sample in samples[:3])
             more = ", ..." if len(samples) > 3 else ""
             raise InputError(
@@ -188,7 +191,7 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng((self.seed, index))
         number = int(rng.integers(len(self._pictures)))
         image, class_map = self._pictures[number]
-        window = self._window(class_map, self._classes[number], rng)
+        window = self._window(class_map, self._anchors[number], rng)
         image, class_map = image[window], class_map[window]
         if self._augment is not None:
             image, class_map = self._augment(image, class_map, int(rng.integers(2**31)))
@@ -198,14 +201,13 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         }
 
     def _window(
-        self, class_map: np.ndarray, classes: np.ndarray, rng: np.random.Generator
+        self, class_map: np.ndarray, anchors: Anchors, rng: np.random.Generator
     ) -> tuple[slice, slice]:
         """Place a crop, its margin included, around an anchor."""
-        if len(classes) and rng.random() < FOREGROUND_SHARE:
-            candidates = np.flatnonzero(class_map == rng.choice(classes))
+        if len(anchors.classes) and rng.random() < FOREGROUND_SHARE:
+            anchor = anchors.of_class(class_map, int(rng.choice(anchors.classes)), rng)
         else:
-            candidates = np.flatnonzero(class_map != IGNORE)
-        anchor = rng.choice(candidates) if len(candidates) else rng.integers(class_map.size)
+            anchor = anchors.counted(class_map, rng)
         slices = []
         for place, length in zip(divmod(anchor, class_map.shape[1]), class_map.shape, strict=True):
             side = self.canvas + 2 * self._margin

@@ -98,7 +98,7 @@ def train_companion(
     side = min(canvas, MAX_CROP)
     augment = Augmentation(side, strong, recipe.flips) if recipe.augment else None
     crops = CropDataset(
-        list(data.train), side, recipe.scale, recipe.seed, steps * recipe.batch, augment, outside=0
+        data.train, side, recipe.scale, recipe.seed, steps * recipe.batch, augment, outside=0
     )
     loader = DataLoader(
         crops, batch_sampler=StepSampler(Share(recipe.batch)), num_workers=machine.workers

@@ -230,8 +230,8 @@ def _crops(recipe: Recipe, canvas: int, data: TaskData) -> tuple[CropDataset, Cr
     shared = canvas, recipe.scale, recipe.seed
     length = recipe.max_steps * recipe.batch
     augment = Augmentation(canvas, flips=recipe.flips) if recipe.augment else None
-    train = CropDataset(list(data.train), *shared, length, augment)
-    return train, CropDataset(list(data.val), *shared, recipe.val_crops)
+    train = CropDataset(data.train, *shared, length, augment)
+    return train, CropDataset(data.val, *shared, recipe.val_crops)
 
 
 def _loaders(

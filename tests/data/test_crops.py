@@ -1,6 +1,8 @@
 """Training crops: a function of (seed, i), aligned, at the right scale, with ignored borders."""
 
 import pickle
+import weakref
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from prompttune.data.crops import Augmentation, CropDataset, Share, StepSampler
 from prompttune.data.layouts import LoadedSample
+from prompttune.data.picture_store import PictureStore
 from prompttune.synthetic.fundus import generate_fundus
 from prompttune.utils.errors import InputError
 
@@ -87,6 +90,40 @@ def test_data_set_can_be_sent_to_spawned_workers() -> None:
     crops = dataset(blobs(0), augment=True)
     copy = pickle.loads(pickle.dumps(crops))
     assert same(copy[7], crops[7])
+
+
+@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_memory_does_not_hold_give_the_same_items(
+    augment: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = [blobs(0), blobs(1), blobs(2)]
+    expected = list(dataset(*samples, augment=augment))
+    monkeypatch.setattr("prompttune.data.crops.PictureStore", lambda: PictureStore(30_000))
+    crops = dataset(*samples, augment=augment)
+    sent = pickle.loads(pickle.dumps(crops))
+    for own, worker, known in zip(crops, sent, expected, strict=True):
+        assert same(own, known)
+        assert same(worker, known)
+
+
+def test_samples_are_read_one_after_the_other() -> None:
+    read: list[weakref.ref[LoadedSample]] = []
+
+    class Folder(Sequence):
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, index: int) -> LoadedSample:
+            if index >= 6:
+                raise IndexError
+            assert sum(sample() is not None for sample in read) < 2
+            sample = blobs(index)
+            read.append(weakref.ref(sample))
+            return sample
+
+    CropDataset(Folder(), CANVAS, 1.0, 0, 4)
+    assert len(read) == 6
 
 
 @pytest.mark.parametrize(
