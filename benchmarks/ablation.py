@@ -22,14 +22,14 @@ from prompttune.cli.commandline import quote_command
 from prompttune.utils.paths import DEFAULT_BACKBONE
 
 SETS = {
-    "retina": ("retina-drive", 1.0),
-    "aerial": ("aerial-roads", 0.5),
-    "cracks": ("road-cracks", 1.0),
-    "membranes": ("em-membranes", 0.7),
+    "retina": "retina-drive",
+    "aerial": "aerial-roads",
+    "cracks": "road-cracks",
+    "membranes": "em-membranes",
 }
-"""From a task to its folder in --data, and the scale that variants start from."""
+"""From a task to its folder in --data."""
 PLAIN = {"init": "best-generated", "lr": 0.05}
-"""What they start from besides, whatever a task's recipe says."""
+"""What variants start from, whatever a task's recipe says."""
 STEPS = 150
 """Of the second round."""
 PROTOTYPES = "prototypes"
@@ -46,12 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "start: 16 prototypes": {PROTOTYPES: 4},
     "2 prompts": {"prompts": 2},
     "4 prompts": {"prompts": 4},
-    "canvas 192": {"min_canvas": 192},
-    "canvas 192, 1.5 times the scale": {"min_canvas": 192, "scale": 1.5},
-    "half the scale": {"scale": 0.5},
-    "1.5 times the scale": {"scale": 1.5},
     "instance token": {"seg_type": 1},
-    "learn a type token too, lr .003": {"type_lr": 0.003},
     "learn a type token too, lr .01": {"type_lr": 0.01},
     "learn the image alone": {"learn": "image"},
     "learn the colors alone": {"learn": "colors"},
@@ -71,7 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "batch 16": {"batch": 16},
     "no augmentation": {"augment": False},
 }  # fmt: skip
-"""What each changes; `scale` is a factor of the task's."""
+"""What each changes."""
 IMAGES = 4
 """Validation images that score a variant, whole and at their best threshold."""
 
@@ -156,20 +151,18 @@ def run(
     from prompttune.tuning.run import Machine, tune
     from prompttune.utils.devices import choose_bf16
 
-    folder, scale = SETS[task]
     recipe = load_recipe(task, PLAIN)
     changes = dict(VARIANTS[variant])
-    changes["scale"] = scale * changes.get("scale", 1.0)
     side = changes.pop(PROTOTYPES, None)
     recipe = replace(recipe, max_steps=steps, **changes)
     # The images are split by the recipe's own seed, whatever the seed of the run.
-    data = task_data(recipe, args.data / folder)
+    data = task_data(recipe, args.data / SETS[task])
     recipe = replace(recipe, seed=seed)
     segmenter = Segmenter(args.backbone)
     bf16 = choose_bf16("auto", segmenter.device, on_cpu=True)
     machine = Machine(segmenter.device.type, bf16, progress=False)
     started = time.perf_counter()
-    start = prototypes(recipe, segmenter.network, list(data.train), side) if side else None
+    start = prototypes(recipe, segmenter.network, data.train, side) if side else None
     with TemporaryDirectory() as scratch:
         output = Path(scratch) / "run"
         tuned = tune(recipe, segmenter.network, data, output, machine, start=start)

@@ -184,7 +184,7 @@ def begin(network: OneWaySegGPT, task: str, seed: int, given: argparse.Namespace
     """Read a task's images and choose the start, as its recipe does."""
     recipe = load_recipe(task, {})
     # The images are split by the recipe's own seed, whatever the seed of the run.
-    data = task_data(recipe, given.data / SETS[task][0])
+    data = task_data(recipe, given.data / SETS[task])
     recipe = data.recipe or recipe
     canvas = network.config.canvas
     crops = CropDataset(list(data.val), canvas, recipe.scale, recipe.seed, CROPS)

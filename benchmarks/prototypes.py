@@ -5,6 +5,8 @@ other, each the one that adds most to how well all patches are matched (greedy f
 Cornuejols, Fisher and Nemhauser 1977), and laid out as one prompt.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,7 +30,7 @@ TARGETS = 4096
 
 
 @torch.no_grad()
-def prototypes(recipe: Recipe, network: SegGPT, train: list[LoadedSample], side: int) -> Prompt:
+def prototypes(recipe: Recipe, network: SegGPT, train: Sequence[LoadedSample], side: int) -> Prompt:
     """Return a prompt of `side * side` pieces of training images.
 
     Args:

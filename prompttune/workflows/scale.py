@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from prompttune.data.picture_store import IN_MEMORY
 from prompttune.evaluation.comparison import draw_showing
 from prompttune.evaluation.metrics import FEW_IMAGES, defined_mean, or_zero
 from prompttune.evaluation.shared_threshold import dice_at_best
@@ -15,7 +16,7 @@ from prompttune.prompts.composition import Composition, give_companion
 from prompttune.prompts.prompt import Prompt
 from prompttune.tasks.data import TaskData
 from prompttune.tasks.recipe import AUTO, Recipe
-from prompttune.tuning.companion import train_companion
+from prompttune.tuning.companion import MANY, train_companion
 from prompttune.tuning.init import scored_map, starting_prompt
 from prompttune.tuning.run import Machine
 from prompttune.utils.progress import Progress
@@ -25,9 +26,13 @@ EXAMPLES = 4
 """Training images that choose."""
 TRIED = (0.5, 0.5**0.5, 1.0, 2**0.5, 2.0)
 """Scales at which companions are tried, in units of what the examples chose."""
-MOST_PIXELS = 2**29
-"""Of all training images together, which lie in memory with four bytes each: finer scales than the
-examples' own are not tried where there would be more."""
+MOST_PIXELS = IN_MEMORY // 4
+"""Of all training images together, with four bytes each: finer scales than the examples' own are
+not tried where crops would come from the disk."""
+MOST_READ = 2**28
+"""Pixels of the training images that a trial learns from, as they are before they are resized. Two
+dozen photos of 12 megapixels take about as long to read as a trial does to learn; of more, every
+second or third is taken."""
 STEPS, BATCH = 1 / 2, 1 / 4
 """Of a companion's own, that a trial takes, so that all trials last a little less than learning a
 companion does. Few crops a step, since steps are what tells: with a sixth of the steps and all
@@ -76,11 +81,17 @@ def with_auto_scale(
     learns = recipe.companion > 0 and not recipe.seg_type
     if not (alone and learns and data.holds_out and len(data.val) >= FEW_IMAGES):
         return chosen
-    pixels = len(data.train) * np.mean([sample.class_map.size for sample in samples])
+    pixels = len(data.train) * float(np.mean([sample.class_map.size for sample in samples]))
     finest = max(min(FINEST, math.sqrt(MOST_PIXELS / pixels)), chosen.scale)
     coarsest = min(whole, chosen.scale)
     scales = {_rounded(min(max(chosen.scale * by, coarsest), finest)) for by in TRIED}
-    return replace(chosen, scale=_by_companions(chosen, sorted(scales), data, segmenter, machine))
+    some = replace(data, train=data.train[:: _stride(len(data.train), pixels)])
+    return replace(chosen, scale=_by_companions(chosen, sorted(scales), some, segmenter, machine))
+
+
+def _stride(images: int, pixels: float) -> int:
+    """Return 1 for all images, 2 for every second; a set that is not small does not become so."""
+    return max(1, min(math.ceil(pixels / MOST_READ), images // MANY))
 
 
 def _by_companions(

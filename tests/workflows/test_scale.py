@@ -120,6 +120,27 @@ def test_scales_stay_between_whole_images_and_the_finest(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
+    ("images", "read", "expected"),
+    [(40, 40, 40), (40, 39, 20), (40, 1, 20), (100, 30, 25), (31, 1, 31)],
+)
+def test_of_many_large_images_a_trial_learns_from_some(
+    images: int, read: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[LoadedSample]] = []
+
+    def try_out(recipe: Recipe, data: TaskData, *_: object) -> np.ndarray:
+        seen.append(list(data.train))
+        return np.zeros(4)
+
+    monkeypatch.setattr(workflow, "_tried", try_out)
+    monkeypatch.setattr(workflow, "MOST_READ", read * 64 * 80)
+    train = [weave(seed) for seed in range(images)]
+    with_auto_scale(LEARNING, data_of(train, 3), Choosing(1.0), MACHINE)
+    assert {len(some) for some in seen} == {expected}
+    assert seen[0][1] is train[images // expected], "spread over all"
+
+
+@pytest.mark.parametrize(
     ("recipe", "val", "machine"),
     [
         (LEARNING, 2, MACHINE),
