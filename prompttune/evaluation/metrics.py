@@ -18,6 +18,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from prompttune.data.samples import LoadedSample
+from prompttune.evaluation.skeletons import skeleton
 from prompttune.prompts.composition import Composition, calibration_of
 from prompttune.prompts.prompt import Prompt
 from prompttune.reliability.calibration import CalibrationError, raw_confidence
@@ -115,12 +116,10 @@ def cldice(predicted: np.ndarray, truth: np.ndarray) -> float:
     skeleton inside the prediction: it asks whether thin structures are connected, not how wide they
     are. 1 if both masks are empty, 0 if one is.
     """
-    from skimage.morphology import skeletonize
-
     if not predicted.any() or not truth.any():
         return float(predicted.any() == truth.any())
-    precision = truth[skeletonize(predicted)].mean()
-    sensitivity = predicted[skeletonize(truth)].mean()
+    precision = truth[skeleton(predicted)].mean()
+    sensitivity = predicted[skeleton(truth)].mean()
     total = precision + sensitivity
     return float(2 * precision * sensitivity / total) if total else 0.0
 
