@@ -19,7 +19,7 @@ test: $(VENV)/.test-ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Damaged files for every reader, for so many seconds each; what breaks one stays in build/fuzz.
 FUZZ_SECONDS ?= 60
