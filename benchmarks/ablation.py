@@ -78,10 +78,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--data", type=Path, required=True, help="folder of the sets")
     add("--output", type=Path, required=True, help="the table, Markdown; .json lies beside it")
     add("--tasks", nargs="+", choices=SETS, default=list(SETS))
+    add("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     add("--backbone", default=DEFAULT_BACKBONE)
     add("--steps", type=int, default=75, help="of the first round")
-    add("--final", type=int, default=5, help="variants of the second round; 0: none")
-    add("--also", nargs="+", choices=VARIANTS, default=[], help="in the second round")
+    add("--final", type=int, default=5, help="best variants, in the second round")
+    add("--also", nargs="+", choices=VARIANTS, default=[], help="in it too")
     add("--seeds", type=int, default=3, help="of the second round")
     return parser.parse_args(argv)
 
@@ -92,11 +93,8 @@ def main(argv: list[str]) -> None:
     results = Results(args.output.with_suffix(".json"))
     for task, variant, seed, steps in first_round(args):
         results.fill(args, task, variant, seed, steps)
-    best = (
-        list(dict.fromkeys(["plain", *args.also, *ranked(results, args)[: args.final]]))
-        if args.final
-        else []
-    )
+    chosen = [*args.also, *ranked(results, args)[: args.final]]
+    best = list(dict.fromkeys(["plain", *chosen])) if chosen else []
     for task in args.tasks:
         for variant in best:
             for seed in range(args.seeds):
@@ -134,7 +132,7 @@ class Results:
 
 def first_round(args: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]:
     """Yield the short runs."""
-    for variant in VARIANTS:
+    for variant in args.variants:
         for task in args.tasks:
             yield task, variant, 0, args.steps
 
@@ -182,7 +180,7 @@ def ranked(results: Results, args: argparse.Namespace) -> list[str]:
         values = [results.get(task, variant, 0, args.steps)["dice"] for task in args.tasks]
         return statistics.fmean(values)
 
-    return sorted(VARIANTS, key=mean, reverse=True)
+    return sorted(args.variants, key=mean, reverse=True)
 
 
 def table(results: Results, args: argparse.Namespace, best: list[str], command: str) -> str:

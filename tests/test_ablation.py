@@ -54,6 +54,18 @@ def test_others_can_join_the_second_round(runs: list[Run], tmp_path: Path) -> No
     assert "--also 'batch 4'`" in page.read_text()
 
 
+def test_some_variants_can_be_run_alone(runs: list[Run], tmp_path: Path) -> None:
+    page = tmp_path / "ablation.md"
+    words = ["--data", "x", "--output", str(page), "--tasks", "cracks", "--final", "0"]
+    ablation.main(
+        [*words, "--variants", "plain", "start: noise", "lr .1", "--also", "start: noise"]
+    )
+    assert [run[1] for run in runs] == ["plain", "start: noise", "lr .1"] + 3 * ["plain"] + 3 * [
+        "start: noise"
+    ]
+    assert page.read_text().count("| lr .1 |") == 1
+
+
 def test_a_run_that_was_ended_goes_on(runs: list[Run], tmp_path: Path) -> None:
     page = tmp_path / "ablation.md"
     known = {f"cracks | {name} | 0 | 75": {"dice": 0.5, "seconds": 1.0}

@@ -5,6 +5,7 @@ file that is mapped: the system reads the parts that crops need, and forgets the
 short.
 """
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -64,7 +65,7 @@ class PictureStore(Sequence[Picture]):
         try:
             if self._path is None:
                 folder = tempfile.mkdtemp(prefix="prompttune-")
-                weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+                weakref.finalize(self, _remove, folder, os.getpid())
                 self._path = Path(folder) / "pictures"
             with self._path.open("ab") as file:
                 offset = file.tell()
@@ -89,6 +90,12 @@ class PictureStore(Sequence[Picture]):
             return [self[number] for number in range(*index.indices(len(self)))]
         image, class_map = self._pictures[index]
         return _read(image), _read(class_map)
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove a folder in the process that made it: one that forked from that still reads there."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(kept: np.ndarray | _OnDisk) -> np.ndarray:

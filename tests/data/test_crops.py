@@ -107,6 +107,16 @@ def test_pictures_that_memory_does_not_hold_give_the_same_items(
         assert same(worker, known)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_workers_leave_pictures_on_the_disk_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prompttune.data.crops.PictureStore", lambda: PictureStore(0))
+    crops = dataset(blobs(0), blobs(1), length=8)
+    for _ in range(2):
+        batches = list(DataLoader(crops, 4, num_workers=2))
+        for batch, expected in zip(batches, DataLoader(crops, 4), strict=True):
+            assert same(batch, expected)
+
+
 def test_samples_are_read_one_after_the_other() -> None:
     read: list[weakref.ref[LoadedSample]] = []
 

@@ -1,6 +1,7 @@
 """Pictures come back as they were, from memory or from the disk, which is left clean."""
 
 import gc
+import os
 import pickle
 import tempfile
 from collections.abc import Iterator
@@ -95,6 +96,21 @@ def small_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, usual[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_process_takes_nothing_away(folder: Path) -> None:
+    store = PictureStore(0)
+    for image, class_map in pictures():
+        store.add(image, class_map)
+    child = os.fork()
+    if not child:
+        del store
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    check(store, pictures())
 
 
 def test_a_full_disk_is_one_clear_line(folder: Path, small_files: None) -> None:
