@@ -89,6 +89,22 @@ def dice(predicted: np.ndarray, truth: np.ndarray) -> float:
     return 2 * np.count_nonzero(predicted & truth) / total if total else 1.0
 
 
+def pixel_dice(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean Dice of the classes that the truth shows, as `measure` does.
+
+    Args:
+        predicted: M class indices, `uint8`; `truth` likewise, of the pixels that count.
+    """
+    if not len(truth):
+        return math.nan
+    wanted, found = (np.bincount(each, minlength=256) for each in (truth, predicted))
+    present = np.flatnonzero(wanted[1:]) + 1
+    if not len(present):
+        return float(not predicted.any())
+    hits = np.bincount(truth[predicted == truth], minlength=256)
+    return float(np.mean(2 * hits[present] / (found + wanted)[present]))
+
+
 def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Return IoU = |P and T| / |P or T| of two boolean masks; 1 if both are empty."""
     union = np.count_nonzero(predicted | truth)
@@ -159,27 +175,27 @@ def dice_curve(
     Returns:
         T values, `float64`; NaN where no pixel counts.
     """
-    steps = len(thresholds)
+    steps, count = len(thresholds), len(scores)
     if not counted.any():
         return np.full(steps, math.nan)
-    planes, true = scores[:, counted], truth[counted]
+    planes, true = _listed(scores, counted), _listed(truth[None], counted)[0]
     # A pixel is foreground at the first `passed` thresholds, those below its score.
     passed = np.searchsorted(thresholds.astype(planes.dtype), planes.sum(axis=0), "left")
-    guess = planes.argmax(axis=0) + 1
+    guess = planes.argmax(axis=0) if count > 1 else np.zeros(1, np.intp)
+    cell = (2 * guess + (true == guess + 1)) * (steps + 1) + passed
+    pixels = np.bincount(cell, minlength=2 * count * (steps + 1)).reshape(count, 2, steps + 1)
+    found = pixels[..., ::-1].cumsum(-1)[..., -2::-1]  # at each threshold: wrongly, rightly
+    wanted = np.bincount(true, minlength=IGNORE + 1)[1 : count + 1]
+    if not wanted.any():
+        return (found.sum((0, 1)) == 0).astype(float)
+    shown = wanted > 0
+    curves = 2 * found[shown, 1] / (found[shown].sum(1) + wanted[shown, None])
+    return np.asarray(curves.mean(axis=0))
 
-    def foreground(chosen: np.ndarray) -> np.ndarray:
-        counts = np.bincount(passed[chosen], minlength=steps + 1)
-        return counts[::-1].cumsum()[::-1][1:]
 
-    present = [index for index in range(1, len(scores) + 1) if (true == index).any()]
-    if not present:
-        return (foreground(np.ones_like(passed, dtype=bool)) == 0).astype(float)
-    curves = []
-    for index in present:
-        guessed, wanted = guess == index, true == index
-        overlap, predicted = foreground(guessed & wanted), foreground(guessed)
-        curves.append(2 * overlap / (predicted + np.count_nonzero(wanted)))
-    return np.mean(curves, axis=0)
+def _listed(planes: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Return the pixels that count of each plane, `C x M`; all of them without a copy."""
+    return planes.reshape(len(planes), -1) if counted.all() else planes[:, counted]
 
 
 FEW_IMAGES = 3

@@ -1,13 +1,17 @@
 """One threshold for all images, and for a composition of prompts, which decide together."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from prompttune.evaluation.metrics import best_threshold, dice_curve, threshold_grid
+from prompttune.evaluation.metrics import (
+    best_threshold,
+    dice_curve,
+    pixel_dice,
+    threshold_grid,
+)
 from prompttune.prompts.composition import Composition
 from prompttune.prompts.prompt import Prompt
 
@@ -60,20 +64,10 @@ def shared_dice_curves(
     curves = []
     for scores, truth, counted in images:
         planes, true = torch.from_numpy(np.ascontiguousarray(scores[:, counted])), truth[counted]
-        curves.append(np.array([_dice(each.decide(planes).numpy(), true) for each in deciding]))
+        curves.append(
+            np.array([pixel_dice(each.decide(planes).numpy(), true) for each in deciding])
+        )
     return curves
-
-
-def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean Dice of the classes that the truth shows; both are lists of pixels."""
-    if not len(truth):
-        return math.nan
-    present = [index for index in np.unique(truth) if index]
-    if not present:
-        return float(not predicted.any())
-    hits = np.bincount(truth[predicted == truth], minlength=256)
-    total = np.bincount(predicted, minlength=256) + np.bincount(truth, minlength=256)
-    return float(np.mean(2 * hits[present] / total[present]))
 
 
 def at_threshold(composition: Composition, threshold: float) -> Composition:

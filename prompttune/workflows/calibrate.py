@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from prompttune.data.samples import LoadedSample
-from prompttune.evaluation.metrics import choose_threshold, counted_pixels, measure
+from prompttune.evaluation.metrics import choose_threshold, counted_pixels, pixel_dice
 from prompttune.inference.quality import BEST
 from prompttune.inference.segmenter import Segmenter
 from prompttune.prompts.composition import Composition, changed
@@ -177,7 +177,7 @@ def _calibration(
         certainty = flat.certainty(scores, np.where(crop.counted, decided, 0))
         shown = (crop.counted & ((crop.class_map > 0) | (decided > 0))).mean()
         if certainty is not None and shown >= MIN_SHARE:
-            dice = measure(scores, decided, crop.class_map, crop.counted).dice
+            dice = pixel_dice(decided[crop.counted], crop.class_map[crop.counted])
             points.append((certainty, dice, shown))
     line = fit_line(*zip(*points, strict=True)) if points else (0.0, 1.0)
     return Calibration(flat.foreground, flat.classes, line, flat.crops, held_out)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from prompttune.data.layouts import LoadedSample
-from prompttune.evaluation.metrics import counted_pixels, measure
+from prompttune.evaluation.metrics import counted_pixels, pixel_dice
 from prompttune.evaluation.page import FALSE, HIT, MISSED, color_answer, format_score, save_picture
 from prompttune.inference.segmenter import Segmenter
 from prompttune.keys.card import Card
@@ -155,7 +155,8 @@ def _predict(
     """Save a picture of an image, its truth and the answer; return its caption."""
     result = segmenter.predict(sample.image, prompt, overlap)
     truth, view = sample.class_map, sample.field_of_view
-    dice = measure(result.scores, result.classes, truth, counted_pixels(truth, view)).dice
+    counted = counted_pixels(truth, view)
+    dice = pixel_dice(result.classes[counted], truth[counted])
     caption = f"{sample.name}: Dice {format_score(dice)}"
     answers = {"truth": truth, f"key: Dice {format_score(dice)}": result.classes}
     panels = [(sample.name, sample.image)]

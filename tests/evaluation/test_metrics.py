@@ -20,6 +20,7 @@ from prompttune.evaluation.metrics import (
     iou,
     mean_metrics,
     measure,
+    pixel_dice,
     threshold_grid,
 )
 from prompttune.prompts.palette import Palette
@@ -235,6 +236,19 @@ def test_the_curve_of_truth_without_foreground():
     truth, counted = np.zeros((2, 2), np.uint8), np.ones((2, 2), bool)
     assert dice_curve(scores, truth, counted, np.array([0.2, 0.3, 0.4])).tolist() == [0, 1, 1]
     assert np.isnan(dice_curve(scores, truth, ~counted, np.array([0.2, 0.3]))).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_dice_alone_is_that_of_all_measures(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.choice([0, 0, 1, 3, 255], (2, 9, 11)).astype(np.uint8)
+    predicted[predicted == 255] = 2
+    counted = (truth != 255) & (rng.random(truth.shape) < 0.7)
+    for true in (truth, np.where(counted, 0, truth), np.full_like(truth, 255)):
+        seen = counted & (true != 255)
+        scores = rng.random((3, 9, 11)).astype(np.float32)
+        whole = measure(scores, predicted, true, seen).dice
+        assert pixel_dice(predicted[seen], true[seen]) == pytest.approx(whole, nan_ok=True)
 
 
 def test_the_threshold_with_the_best_mean_is_chosen():
