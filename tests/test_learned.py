@@ -9,6 +9,7 @@ import pytest
 import torch
 from one_way_config import ONE_WAY
 from PIL import Image
+from small_networks import random_network
 
 from benchmarks import learned
 from prompttune.backbone.one_way import OneWaySegGPT
@@ -20,11 +21,9 @@ from prompttune.utils.normalize import normalize
 
 @pytest.fixture
 def network() -> OneWaySegGPT:
-    torch.manual_seed(0)
-    network = OneWaySegGPT(ONE_WAY)
-    for weights in network.parameters():
-        torch.nn.init.normal_(weights, std=0.1)
-    return network.eval().requires_grad_(False)
+    network = random_network(ONE_WAY, std=0.1)
+    assert isinstance(network, OneWaySegGPT)
+    return network
 
 
 @pytest.mark.parametrize("way", learned.WAYS)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_networks import random_network
 
 from prompttune.backbone import SegGPT, SegGPTConfig
-from prompttune.backbone.one_way import build
 from prompttune.baselines import decoder
 from prompttune.baselines.decoder import tune_with_decoder
 from prompttune.baselines.rows import Rivals
@@ -33,12 +33,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def network() -> SegGPT:
-    torch.manual_seed(0)
-    made = build(CONFIG)
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    made.fingerprint = "f" * 64
-    return made.eval().requires_grad_(False)
+    return random_network(CONFIG)
 
 
 def test_only_the_tail_changes_and_only_in_a_copy(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from small_networks import random_network
 from squares import data  # noqa: F401
 
 from prompttune.backbone import SegGPT, SegGPTConfig
@@ -20,12 +20,7 @@ CONFIG = SegGPTConfig(
 
 @pytest.fixture
 def network() -> SegGPT:
-    torch.manual_seed(0)
-    network = SegGPT(CONFIG)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    network.fingerprint = "f" * 64
-    return network.eval().requires_grad_(False)
+    return random_network(CONFIG)
 
 
 CLASSES = ("a", "b", "c", "d", "e")
